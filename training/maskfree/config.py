@@ -366,7 +366,7 @@ class VideoConfig(Section):
 class Config(Section):
     """All sections together: what a run is made with, saved beside its weights."""
 
-    preset: str = "tiny"
+    preset: str = setting("tiny", "the named starting point of this config")
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     pairwise: PairwiseConfig = dataclasses.field(default_factory=PairwiseConfig)
     temporal: TemporalKNNConfig = dataclasses.field(default_factory=TemporalKNNConfig)

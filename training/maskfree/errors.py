@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["InputError", "InputWarning", "nearest"]
 
@@ -17,7 +20,7 @@ class InputError(ValueError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return `` Did you mean "x"?`` for the valid name closest to ``name``, else an empty string."""
+    """Return `` Did you mean "x"?`` for the closest valid name, else an empty string."""
     close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.4)
     return f' Did you mean "{close[0]}"?' if close else ""
 

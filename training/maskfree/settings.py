@@ -70,8 +70,7 @@ class Section:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if field.metadata:
-                _check(field, getattr(self, field.name), field.name)
+            _check(field, getattr(self, field.name), field.name)
 
 
 def _kinds(field: dataclasses.Field[Any], owner: type) -> tuple[type, ...]:
@@ -83,6 +82,8 @@ def _kinds(field: dataclasses.Field[Any], owner: type) -> tuple[type, ...]:
 
 def _check(field: dataclasses.Field[Any], value: Any, key: str) -> None:
     meta = field.metadata
+    if not meta:
+        return
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{key} must be a finite number, got {value}.")
     if meta["choices"] and value not in meta["choices"]:
