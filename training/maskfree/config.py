@@ -9,6 +9,7 @@ mechanism behind :func:`~maskfree.settings.setting` is in ``settings.py``.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from maskfree.settings import Section, setting
 
@@ -17,7 +18,9 @@ __all__ = [
     "CategoryConfig",
     "Config",
     "EvidenceConfig",
+    "FormatConfig",
     "MatchingConfig",
+    "MetricConfig",
     "ModelConfig",
     "ObjectiveConfig",
     "OptimiserConfig",
@@ -69,6 +72,11 @@ class PairwiseConfig(Section):
     similarity_threshold: float = setting(
         0.3, "pairs at least this similar count", low=0.0, high=1.0, source="BoxInst, paper"
     )
+    outside_counts: bool = setting(
+        False,
+        "a neighbour outside the image is black and counts in the normaliser where that is similar",
+        source="released: yes (zero padding)",
+    )
     weight: float = setting(1.0, "weight of the loss", low=0.0, source="paper: 1")
 
     @classmethod
@@ -78,8 +86,8 @@ class PairwiseConfig(Section):
 
     @classmethod
     def released(cls) -> PairwiseConfig:
-        """Return the setting of the released code (the same as the paper's)."""
-        return cls()
+        """Return the setting of the released code: the paper's, but for its zero padding."""
+        return cls(outside_counts=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +108,11 @@ class TemporalKNNConfig(Section):
     )
     num_neighbors: int = setting(5, "K: matches kept for a pixel", low=1, high=81, source="paper")
     patch_size: int = setting(
-        3, "N: side of the compared Lab patches (odd)", unit="grid cells", low=1, high=15
+        3,
+        "N: side of the compared Lab patches",
+        unit="grid cells",
+        choices=(1, 3, 5, 7, 9, 11, 13, 15),
+        source="paper",
     )
     max_distance: float = setting(
         5.99,
@@ -123,7 +135,7 @@ class TemporalKNNConfig(Section):
     )
     inside_boxes: bool = setting(
         False,
-        "only pixels inside the union of the instance's boxes over the clip count",
+        "training passes the boxes: only cells inside the union of an instance's boxes count",
         source="paper: no; released: yes",
     )
     centre_frame: str = setting(
@@ -154,6 +166,7 @@ class TemporalKNNConfig(Section):
             search_radius=3,
             window="square",
             candidate_stride=3,
+            max_distance=-2 * math.log(0.05),
             tube="dense",
             normaliser="matches",
             inside_boxes=True,
@@ -177,6 +190,9 @@ class ObjectiveConfig(Section):
     outside_weight: float = setting(
         1.0, "weight of 'outside its box a pixel is not this instance'", low=0.0, source="measured"
     )
+    other_box_weight: float = setting(
+        0.2, "the same within another track's box", low=0.0, high=1.0, source="measured"
+    )
     deep_supervision: bool = setting(
         True, "losses on every decoder layer's output", source="Mask2Former"
     )
@@ -188,7 +204,7 @@ class EvidenceConfig(Section):
 
     weight: float = setting(1.0, "weight of the evidence terms; 0 switches them off", low=0.0)
     max_sources: int = setting(
-        16, "other frames looked at for a frame, spread over the video", unit="frames", low=1
+        32, "other frames looked at for a frame, spread over the video", unit="frames", low=1
     )
     background_distance: float = setting(
         4.0, "at most this Lab distance to seen background: background", unit="Lab", low=0.0
@@ -211,7 +227,7 @@ class EvidenceConfig(Section):
         2.0, "reprojection error of an agreeing corner", unit="pixels", low=0.1
     )
     box_margin: float = setting(
-        0.05, "boxes grown by this before 'outside' is certain", unit="of the box", low=0.0
+        0.0, "boxes grown by this before 'outside' is certain", unit="of the box", low=0.0
     )
 
 
@@ -247,6 +263,13 @@ class MatchingConfig(Section):
         choices=("bound", "tube", "frame"),
         source="paper: tube; bound for one video from scratch (measured)",
     )
+    unprompted: float = setting(
+        0.2,
+        "part of the steps in which bound queries are not told their boxes",
+        low=0.0,
+        high=1.0,
+        source="measured; a bound model then also works without boxes",
+    )
     num_points: int = setting(
         12544, "points sampled for the dice cost", unit="points", low=1, source="Mask2Former"
     )
@@ -269,6 +292,19 @@ class SamplingConfig(Section):
         56.0, "small objects are enlarged until half of them are this large", unit="pixels", low=8
     )
     max_enlarge: float = setting(4.0, "largest enlargement of the video's own pixels", low=1.0)
+    max_frame_area: int = setting(
+        1024 * 1024, "largest whole frame at the working scale", unit="pixels", low=64 * 64
+    )
+    slack_per_frame: float = setting(
+        0.03, "how far a box is wrong, for each frame to its keyframe", unit="of the box", low=0.0
+    )
+    max_slack: float = setting(0.1, "an interpolated box is never wronger", low=0.0, high=1.0)
+    least_trust: float = setting(
+        0.3, "weight of the projection where the slack is largest", low=0.0, high=1.0
+    )
+    max_cut: float = setting(
+        0.05, "a box cut by the crop by more is not projected", unit="of the box", low=0.0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,12 +355,17 @@ class PredictConfig(Section):
     score_threshold: float = setting(
         0.3, "without boxes: least class score of an instance", low=0.0, high=1.0
     )
-    box_margin: float = setting(
-        0.1,
-        "between keyframes a mask may reach this far beyond its box",
-        unit="of the box",
-        low=0.0,
-        source="measured",
+    clip_area: int = setting(
+        5 * 640 * 640,
+        "pixels of a prediction clip, all frames together; larger frames make shorter clips",
+        unit="pixels",
+        low=64 * 64,
+    )
+    duplicate_overlap: float = setting(
+        0.7, "without boxes: queries whose masks overlap more are one", low=0.0, high=1.0
+    )
+    link_overlap: float = setting(
+        0.3, "without boxes: least overlap in shared frames of one instance", low=0.0, high=1.0
     )
 
 
@@ -360,6 +401,54 @@ class VideoConfig(Section):
     intensity_frames: int = setting(
         16, "frames looked at for the percentiles", unit="frames", low=1
     )
+    intensity_pixels: int = setting(
+        2**18, "pixels looked at in each of those frames", unit="pixels", low=1
+    )
+    keep_behind: int = setting(
+        12, "frames kept that were decoded on the way to the one asked for", unit="frames", low=0
+    )
+    index_checks: int = setting(
+        8, "frames decoded when a file is opened, to check its frame index", unit="frames", low=1
+    )
+    size_checks: int = setting(
+        64,
+        "pictures of a folder whose size is checked when it is opened; the others when read",
+        unit="files",
+        low=2,
+    )
+    end_slack: float = setting(
+        2.0, "a file that ends this long before its announced end is cut off", unit="frames", low=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricConfig(Section):
+    """How masks are scored; not part of a run's config."""
+
+    boundary_tolerance: float = setting(
+        0.008,
+        "boundary pixels match within this part of the frame's diagonal, rounded up to pixels",
+        unit="of the diagonal; 1 or more: pixels",
+        low=0.0,
+        source="DAVIS 2016",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FormatConfig(Section):
+    """How annotation files are written and read; not part of a run's config."""
+
+    name_digits: int = setting(5, "digits of a frame's name where the source has none", low=1)
+    frame_suffix: str = setting(
+        ".jpg", "suffix of frame files whose names are not known", source="YouTube-VIS"
+    )
+    frames_per_file: int = setting(
+        1000, "PNGs whose numbers are sparser than this are not numbered by frame", low=1
+    )
+    box_tolerance: float = setting(
+        1e-6, "a box read back may differ by this (rounding)", unit="pixels", low=0.0
+    )
+    names_shown: int = setting(4, "most frames or labels named in one message", low=2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,248 @@
+"""1:K patch correspondences between frames: what the temporal loss uses and the viewer shows."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from maskfree.errors import nearest
+from maskfree.types import Matches
+
+if TYPE_CHECKING:
+    from maskfree.config import TemporalKNNConfig
+
+__all__ = ["candidate_offsets", "frame_pairs", "match_clip", "match_patches"]
+
+_TUBES = ("cyclic", "neighbour", "dense")
+
+
+def frame_pairs(num_frames: int, tube: str) -> list[tuple[int, int]]:
+    """Return the frame pairs t→t̂ that a tube of ``num_frames`` frames connects.
+
+    ``cyclic``: t→t+1 and last→first; ``neighbour``: t→t+1; ``dense``: all t < t̂. One frame has
+    no pair.
+
+    Raises
+    ------
+    ValueError
+        For another tube.
+
+    Notes
+    -----
+    MaskFreeVIS figure 5: the paper's is cyclic, the released code's dense with T=3.
+    """
+    if tube not in _TUBES:
+        hint = nearest(tube, _TUBES)
+        raise ValueError(f'tube must be one of {", ".join(_TUBES)}, got "{tube}".{hint}')
+    if tube == "dense":
+        return list(itertools.combinations(range(num_frames), 2))
+    pairs = list(itertools.pairwise(range(num_frames)))
+    if tube == "cyclic" and num_frames > 1:
+        pairs.append((num_frames - 1, 0))
+    return pairs
+
+
+def candidate_offsets(config: TemporalKNNConfig) -> list[tuple[int, int]]:
+    """Return the candidates' offsets (dy, dx) in grid cells, the smallest displacement first."""
+    radius, step = config.search_radius, config.candidate_stride
+    reach = radius // step * step
+    axis = range(-reach, reach + 1, step)
+    offsets = list(itertools.product(axis, axis))
+    if config.window == "disc":
+        offsets = [(y, x) for y, x in offsets if y * y + x * x <= radius * radius]
+    return sorted(offsets, key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
+
+
+def match_patches(
+    lab_source: torch.Tensor, lab_target: torch.Tensor, *, config: TemporalKNNConfig
+) -> Matches:
+    """Find for the patch around each cell of one frame its K nearest patches in another.
+
+    The distance of cells p and q is ``sqrt(sum_o |Lab_source(p + o) - Lab_target(q + o)|^2)`` over
+    the N x N offsets o of a patch; cells of a patch beyond the image's edge have Lab 0. Candidates
+    q lie within ``search_radius`` of p. Of equally distant ones the least displaced comes first.
+
+    Parameters
+    ----------
+    lab_source, lab_target
+        ``(3, H4, W4)``, see :func:`maskfree.lab.to_lab`; compared in float32. The source holds the
+        centres, the target the candidates, whatever ``config.centre_frame`` (which says how
+        :func:`match_clip` orders a pair).
+    config
+        R and its window and stride, K, N, D.
+
+    Returns
+    -------
+    Matches
+        ``target_yx`` long ``(K, H4, W4, 2)``, ``distance`` float32 ``(K, H4, W4)`` in Lab units,
+        ``valid`` bool ``(K, H4, W4)``: in the image and at most ``max_distance`` away. Where there
+        are fewer than K candidates the rest is infinitely far, not valid, and points at p itself.
+        With ``config.outside_counts`` candidates outside the image (patches of Lab 0, in so far as
+        they lie there) compete as well; they have their true coordinates and are never valid.
+
+    Raises
+    ------
+    ValueError
+        For frames of other or unequal shapes.
+
+    Notes
+    -----
+    MaskFreeVIS section 3.3, steps 1 and 2. For one offset, the distances of all cells are a box sum
+    over one image of squared differences, and only the K nearest so far are kept: memory is
+    O(K H4 W4), whatever R and N.
+    """
+    _check_frame("lab_source", lab_source)
+    _check_frame("lab_target", lab_target)
+    if lab_source.shape != lab_target.shape:
+        raise ValueError(
+            f"lab_source and lab_target must have one shape, got {tuple(lab_source.shape)} and "
+            f"{tuple(lab_target.shape)}. Take two frames of one video at one size."
+        )
+    return _match(lab_source[None], lab_target[None], config)[0]
+
+
+def match_clip(
+    lab: torch.Tensor, *, config: TemporalKNNConfig
+) -> list[tuple[tuple[int, int], Matches]]:
+    """Match the frame pairs of a clip: what :func:`match_patches` does, once for all decoder layers.
+
+    Parameters
+    ----------
+    lab
+        ``(T, 3, H4, W4)``.
+    config
+        As for :func:`match_patches`; ``tube`` says which frames are paired and ``centre_frame``
+        which frame of a pair holds the centres.
+
+    Returns
+    -------
+    list
+        ``((source, target), matches)`` for each pair: the frame that holds the centres, the frame
+        that holds the candidates, and the matches from the one into the other.
+
+    Raises
+    ------
+    ValueError
+        For another shape.
+    """
+    if lab.ndim != 4 or lab.shape[1] != 3:
+        raise ValueError(
+            f"lab must be (T, 3, H, W), got {tuple(lab.shape)}. Pass the Lab frames of one clip."
+        )
+    pairs = frame_pairs(len(lab), config.tube)
+    if config.centre_frame == "target":
+        pairs = [(later, earlier) for earlier, later in pairs]
+    if not pairs:
+        return []
+    source, target = (list(frames) for frames in zip(*pairs, strict=True))
+    return list(zip(pairs, _match(lab[source], lab[target], config), strict=True))
+
+
+def _check_frame(name: str, lab: torch.Tensor) -> None:
+    if lab.ndim != 3 or lab.shape[0] != 3:
+        raise ValueError(
+            f"{name} must be (3, H, W), got {tuple(lab.shape)}. Pass the Lab image of one frame."
+        )
+
+
+@torch.no_grad()
+def _match(source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig) -> list[Matches]:
+    """Match P pairs of frames, ``(P, 3, H, W)`` each, at once."""
+    height, width = source.shape[-2:]
+    offsets = candidate_offsets(config)
+    search = _PatchSearch(source.float(), target.float(), config)
+    index, distance = search.nearest(offsets, config.num_neighbors)
+
+    displacement = torch.tensor([*offsets, (0, 0)], device=source.device)
+    rows, columns = (torch.arange(n, device=source.device) for n in (height, width))
+    cell = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
+    target_yx = displacement.index_select(0, index.flatten()).view(*index.shape, 2) + cell
+    valid = distance <= config.max_distance
+    if config.outside_counts:
+        size = torch.tensor([height, width], device=source.device)
+        valid &= ((target_yx >= 0) & (target_yx < size)).all(-1)
+    return [Matches(*each) for each in zip(target_yx, distance, valid, strict=True)]
+
+
+class _PatchSearch:
+    """Compares the patches of P pairs of frames, one offset at a time."""
+
+    def __init__(
+        self, source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig
+    ) -> None:
+        self.height, self.width = source.shape[-2:]
+        self.outside = config.outside_counts
+        self.patch_size = config.patch_size
+        self.reach = config.search_radius
+        half = config.patch_size // 2
+        self.source = F.pad(source, (half,) * 4)
+        self.target = F.pad(target, (half + self.reach,) * 4)
+
+    def nearest(
+        self, offsets: list[tuple[int, int]], count: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return index into ``offsets`` and distance of the ``count`` nearest, ``(P, K, H, W)``.
+
+        A candidate is one whole number: the bits of its squared distance (floats that are not
+        negative are ordered as their bits are) above its index. So keeping the K nearest in order
+        takes nothing but minima and maxima. A place with no candidate has the index
+        ``len(offsets)`` and an infinite distance.
+        """
+        shift = len(offsets).bit_length()
+        shape = (len(self.source), self.height, self.width)
+        nothing = torch.tensor(torch.inf).view(torch.int32).long() << shift | len(offsets)
+        best = [
+            torch.full(shape, int(nothing), dtype=torch.long, device=self.source.device)
+            for _ in range(count)
+        ]
+        scratch = torch.empty_like(best[0]), torch.empty_like(best[0])
+        for i, (dy, dx) in enumerate(offsets):
+            rows, columns = self._cells(dy, self.height), self._cells(dx, self.width)
+            if rows.start >= rows.stop or columns.start >= columns.stop:
+                continue
+            squared = self._squared_distance(dy, dx, rows, columns)
+            key, spare = (each[:, rows, columns] for each in scratch)
+            key.copy_(squared.view(torch.int32)).bitwise_left_shift_(shift).bitwise_or_(i)
+            _insert(key, spare, [kept[:, rows, columns] for kept in best])
+        keys = torch.stack(best, 1)
+        distance = (keys >> shift).int().view(torch.float32).sqrt_()
+        return keys & (2**shift - 1), distance
+
+    def _cells(self, step: int, size: int) -> slice:
+        """Return the cells of one axis whose candidate at ``step`` is looked at."""
+        return slice(0, size) if self.outside else slice(max(0, -step), min(size, size - step))
+
+    def _squared_distance(self, dy: int, dx: int, rows: slice, columns: slice) -> torch.Tensor:
+        margin = self.patch_size - 1
+        y, x = self.reach + dy, self.reach + dx
+        here = self.source[..., rows.start : rows.stop + margin, columns.start : columns.stop + margin]
+        there = self.target[
+            ...,
+            y + rows.start : y + rows.stop + margin,
+            x + columns.start : x + columns.stop + margin,
+        ]
+        squared = (here - there).square_().sum(1)
+        return _window_sum(_window_sum(squared, 1, self.patch_size), 2, self.patch_size)
+
+
+def _window_sum(image: torch.Tensor, dim: int, size: int) -> torch.Tensor:
+    """Sum over every stretch of ``size`` along ``dim``."""
+    length = image.shape[dim] - size + 1
+    total = image.narrow(dim, 0, length).clone(memory_format=torch.contiguous_format)
+    for i in range(1, size):
+        total += image.narrow(dim, i, length)
+    return total
+
+
+def _insert(key: torch.Tensor, spare: torch.Tensor, best: list[torch.Tensor]) -> None:
+    """Put ``key`` into its place among the ascending ``best``, dropping the largest.
+
+    Overwrites ``key`` and ``spare``: fresh memory for each step would cost more than the step.
+    """
+    for kept in best:
+        torch.maximum(kept, key, out=spare)
+        torch.minimum(kept, key, out=kept)
+        key, spare = spare, key

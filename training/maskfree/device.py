@@ -1,0 +1,34 @@
+"""Which device the work runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from maskfree.errors import InputError, nearest
+
+__all__ = ["DEVICES", "resolve_device"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` takes the fastest there is.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a device that this machine (or this build of torch) does not have.
+    """
+    if name not in DEVICES:
+        raise InputError(
+            f'device must be one of {", ".join(DEVICES)}, got "{name}".{nearest(name, DEVICES)}'
+        )
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((d for d in ("cuda", "mps") if has[d]), "cpu"))
+    if not has.get(name, True):
+        raise InputError(
+            f"--device {name} was asked for, but torch {torch.__version__} finds no {name} device "
+            "here. Use --device auto or --device cpu."
+        )
+    return torch.device(name)

@@ -1,0 +1,81 @@
+"""Annotation formats: one file a format, a registry, and a safe export.
+
+A new format is one module with a :class:`Format` named ``FORMAT``, and its line in ``FORMATS``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskfree.errors import InputError, nearest
+from maskfree.formats import boxes, davis, ytvis
+from maskfree.formats.base import Annotations, Format
+from maskfree.formats.export import ExportReport, export_as
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["FORMATS", "Annotations", "ExportReport", "Format", "convert", "export", "get_format"]
+
+FORMATS: dict[str, Format] = {
+    format.name: format for format in (davis.FORMAT, ytvis.FORMAT, boxes.FORMAT)
+}
+"""Every format by its name on the command line."""
+
+
+def get_format(name: str) -> Format:
+    """Return the format of that name.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, with the nearest valid one.
+    """
+    if name not in FORMATS:
+        raise InputError(
+            f'There is no format "{name}". Choose one of {", ".join(FORMATS)}.'
+            f"{nearest(name, FORMATS)}"
+        )
+    return FORMATS[name]
+
+
+def export(
+    annotations: Annotations, path: str | os.PathLike[str], format_name: str
+) -> ExportReport:
+    """Write ``annotations`` to ``path``, read them back and compare, then move them into place.
+
+    Everything is written to a temporary name beside ``path``; on any failure, an interruption
+    included, that is removed and what was at ``path`` stays. A file at ``path`` is replaced; a
+    folder only if it is empty or holds nothing but an earlier export. Missing folders above
+    ``path`` are made.
+
+    Returns
+    -------
+    ExportReport
+        With ``losses`` in words: what the format does not keep of these annotations.
+
+    Raises
+    ------
+    InputError
+        For an unknown format, annotations that the format cannot hold, a ``path`` that may not be
+        replaced or written, a full disk, and where what was read back differs.
+    """
+    return export_as(annotations, path, get_format(format_name))
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    source_format: str,
+    target_format: str,
+) -> ExportReport:
+    """Read ``source`` in one format and export it to ``target`` in another.
+
+    Raises
+    ------
+    InputError
+        As :func:`export`, and where ``source`` cannot be read.
+    """
+    wanted = get_format(target_format)
+    return export_as(get_format(source_format).read(Path(source)), target, wanted)

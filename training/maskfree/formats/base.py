@@ -1,0 +1,164 @@
+"""What every format shares: the annotations of one video, and what a format declares of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskfree.config import FormatConfig
+from maskfree.types import Box, InstanceMasks, Keyframe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from maskfree.types import BoxTracks
+
+__all__ = [
+    "DEFAULT_LABEL",
+    "Annotations",
+    "Format",
+    "Survey",
+    "default_names",
+    "keyframes",
+    "list_names",
+    "loss_of_unpredicted",
+    "present",
+    "survey",
+    "tight_box",
+]
+
+DEFAULT_LABEL = "object"
+"""The label of a track whose format keeps none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations:
+    """All that is known of one video's instances; masks are read a frame at a time.
+
+    ``boxes``: the tracks; ``frame_names``: the stem of the source's file for each frame of the
+    video, which may go on beyond the frames that ``boxes`` was made for; ``read_masks``: frame
+    number to its masks, None where there are none *known* (the frame was never predicted or
+    annotated), which is not the same as a frame in which nothing is. Masks may hold ids that
+    ``boxes`` does not have. ``file_names``: the source's files where they are known (with suffix,
+    perhaps with folders), else empty.
+    """
+
+    boxes: BoxTracks
+    frame_names: Sequence[str]
+    read_masks: Callable[[int], InstanceMasks | None]
+    file_names: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One annotation format: how it is written, read, and what it cannot hold.
+
+    ``name``: as given on the command line; ``title``: for a person. ``write`` writes to a path
+    that does not exist yet. ``read`` reads it, or what another tool wrote. ``losses`` names, in
+    words, what of these annotations the format does not keep. ``compare(written, read_back)``
+    returns the first difference that is not one of those losses, else an empty string. ``folder``:
+    the path is a folder of files rather than one file; then ``is_ours`` tells whether a file in it
+    was written by ``write``, and may be replaced by the next export.
+    """
+
+    name: str
+    title: str
+    write: Callable[[Annotations, Path], None]
+    read: Callable[[Path], Annotations]
+    losses: Callable[[Annotations], list[str]]
+    compare: Callable[[Annotations, Annotations], str]
+    folder: bool = False
+    is_ours: Callable[[Path], bool] = lambda path: False
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What the masks of a video hold, from one walk over them.
+
+    ``masked`` / ``unpredicted``: frames with and without known masks; ``overlapping``: frames in
+    which instances overlap; ``track_ids``: ids that have a mask; ``scored``: some score is not 1.
+    """
+
+    masked: tuple[int, ...]
+    unpredicted: tuple[int, ...]
+    overlapping: tuple[int, ...]
+    track_ids: frozenset[int]
+    scored: bool
+
+
+def survey(annotations: Annotations) -> Survey:
+    """Walk over all masks once, one frame in memory at a time."""
+    masked, unpredicted, overlapping = [], [], []
+    track_ids: set[int] = set()
+    scored = False
+    for frame in range(len(annotations.frame_names)):
+        masks = annotations.read_masks(frame)
+        if masks is None:
+            unpredicted.append(frame)
+            continue
+        masked.append(frame)
+        track_ids.update(present(masks))
+        scored = scored or any(score != 1 for score in masks.scores)
+        if len(masks.track_ids) > 1 and (np.count_nonzero(masks.masks, axis=0) > 1).any():
+            overlapping.append(frame)
+    return Survey(
+        tuple(masked), tuple(unpredicted), tuple(overlapping), frozenset(track_ids), scored
+    )
+
+
+def present(masks: InstanceMasks) -> dict[int, np.ndarray]:
+    """Return id to mask, bool ``(H, W)``; an instance without a pixel is absent."""
+    pairs = zip(masks.track_ids, masks.masks, strict=True)
+    return {track_id: mask for track_id, mask in pairs if mask.any()}
+
+
+def tight_box(mask: np.ndarray) -> Box:
+    """Return the smallest half-open ``xyxy`` around a bool ``(H, W)`` mask that has a pixel."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (
+        float(columns[0]),
+        float(rows[0]),
+        float(columns[-1] + 1),
+        float(rows[-1] + 1),
+    )
+
+
+def keyframes(boxes: Mapping[int, Box], known: Iterable[int]) -> tuple[Keyframe, ...]:
+    """Return a keyframe for each frame of ``boxes``, and ``outside`` where the object goes absent.
+
+    ``boxes``: frame to box; ``known``: the frames, in order, of which something is known. In a
+    frame that is not known the track is left to interpolation.
+    """
+    found: list[Keyframe] = []
+    for frame in known:
+        if frame in boxes:
+            found.append(Keyframe(frame, boxes[frame]))
+        elif found and not found[-1].outside:
+            found.append(Keyframe(frame, None, outside=True))
+    return tuple(found)
+
+
+def default_names(num_frames: int) -> tuple[str, ...]:
+    """Return ``00000``, ``00001``, …: the names of frames that come from no folder."""
+    width = FormatConfig().name_digits
+    return tuple(f"{frame:0{width}d}" for frame in range(num_frames))
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the names as text, shortened to the first few and the last."""
+    shown = FormatConfig().names_shown
+    if len(names) <= shown:
+        return ", ".join(names)
+    return f"{', '.join(names[: shown - 1])}, …, {names[-1]}"
+
+
+def loss_of_unpredicted(annotations: Annotations, found: Survey, consequence: str) -> list[str]:
+    """Name the frames that were never predicted, and what the format makes of them."""
+    if not found.masked or not found.unpredicted:
+        return []
+    names = list_names([annotations.frame_names[frame] for frame in found.unpredicted])
+    count, total = len(found.unpredicted), len(annotations.frame_names)
+    return [f"{count} of {total} frames were never predicted and {consequence}: {names}"]

@@ -1,0 +1,75 @@
+"""Our own boxes file: tracks and keyframes as they were drawn, no masks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from maskfree.errors import InputError
+from maskfree.formats.base import Annotations, Format, default_names
+from maskfree.tracks import boxes_to_json, read_boxes, write_boxes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FORMAT", "read", "write"]
+
+
+def write(annotations: Annotations, path: Path) -> None:
+    """Write the boxes file ``path``.
+
+    Raises
+    ------
+    InputError
+        When no track has a box.
+    """
+    tracks = annotations.boxes.tracks
+    if not any(keyframe.xyxy is not None for track in tracks for keyframe in track.keyframes):
+        raise InputError(
+            "boxes holds boxes, but no track has any. Draw a box, or take a format for masks: "
+            "davis or ytvis."
+        )
+    write_boxes(path, annotations.boxes)
+
+
+def read(path: Path) -> Annotations:
+    """Read a boxes file; no frame has masks.
+
+    Raises
+    ------
+    InputError
+        As :func:`maskfree.tracks.read_boxes`.
+    """
+    boxes = read_boxes(path)
+    return Annotations(boxes, default_names(boxes.num_frames), lambda frame: None)
+
+
+def losses(annotations: Annotations) -> list[str]:
+    """Name what a boxes file does not keep."""
+    named = []
+    names = annotations.frame_names
+    if any(annotations.read_masks(frame) is not None for frame in range(len(names))):
+        named.append("masks are not kept, only boxes")
+    for frame, name in enumerate(names):
+        if not name.isdecimal() or int(name) != frame:
+            named.append(f'names of frames are not kept: frame {frame} is "{name}"')
+            break
+    return named
+
+
+def compare(annotations: Annotations, back: Annotations) -> str:
+    """Return a difference between the tracks written and the tracks read back."""
+    written = json.loads(json.dumps(boxes_to_json(annotations.boxes)))
+    if written != boxes_to_json(back.boxes):
+        return "the tracks differ"
+    return ""
+
+
+FORMAT = Format(
+    name="boxes",
+    title="napari-maskfree: the boxes file",
+    write=write,
+    read=read,
+    losses=losses,
+    compare=compare,
+)

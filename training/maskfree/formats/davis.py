@@ -1,0 +1,210 @@
+"""DAVIS: a folder with one indexed PNG a frame, pixel = track id.
+
+Written: 8-bit indexed PNGs with the DAVIS palette, named by the source frame's stem. Where
+instances overlap the higher score wins, then the smaller id. A frame that was never predicted gets
+no file: a file without ids says "nothing is here", no file says "nobody looked".
+
+Read: one folder of indexed or grey PNGs. Names that are all numbers and begin with 0 number the
+frames, and a number without file is a frame that nobody annotated; otherwise the files are the
+frames, in natural order. 255 is read as an id like any other, because here it may be one; DAVIS
+2017 uses it in places for "void" (remove it first) and DAVIS 2016 for its single object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from maskfree.config import FormatConfig
+from maskfree.errors import InputError
+from maskfree.formats.base import (
+    DEFAULT_LABEL,
+    Annotations,
+    Format,
+    keyframes,
+    list_names,
+    loss_of_unpredicted,
+    survey,
+)
+from maskfree.formats.compare import compare_masks
+from maskfree.formats.indexed_png import MAX_ID, encode_ids, is_ours, list_pngs, read_ids
+from maskfree.types import BoxTracks, InstanceMasks, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from maskfree.types import Box
+
+__all__ = ["FORMAT", "flatten", "read", "to_ids", "write"]
+
+
+def write(annotations: Annotations, path: Path) -> None:
+    """Write one PNG for each frame that has masks into the new folder ``path``.
+
+    Raises
+    ------
+    InputError
+        When no frame has masks, an id is beyond 255, or a frame's name cannot name a file.
+    """
+    _check_names(annotations.frame_names)
+    path.mkdir()
+    written = 0
+    for frame, name in enumerate(annotations.frame_names):
+        masks = annotations.read_masks(frame)
+        if masks is not None:
+            (path / f"{name}.png").write_bytes(encode_ids(to_ids(masks)))
+            written += 1
+    if not written:
+        raise InputError(
+            "davis holds masks, but no frame has any. Run `maskfree predict` first, or take the "
+            "format ytvis or boxes, which hold boxes."
+        )
+
+
+def to_ids(masks: InstanceMasks) -> np.ndarray:
+    """Return the masks as one picture of ids, uint8 ``(H, W)``; the higher score lies on top.
+
+    Raises
+    ------
+    InputError
+        For an id beyond 255.
+    """
+    largest = max(masks.track_ids, default=0)
+    if largest > MAX_ID:
+        raise InputError(
+            f"davis holds ids up to {MAX_ID} (8-bit PNG), but there is a track {largest}. "
+            "Take the format ytvis, which holds any id."
+        )
+    ids = np.zeros(masks.masks.shape[1:], np.uint8)
+    instances = zip(masks.scores, masks.track_ids, masks.masks, strict=True)
+    for _, track_id, mask in sorted(instances, key=lambda each: (each[0], -each[1])):
+        ids[mask] = track_id
+    return ids
+
+
+def from_ids(ids: np.ndarray) -> InstanceMasks:
+    """Return a picture of ids as masks, in order of id, with score 1."""
+    track_ids = [int(track_id) for track_id in np.flatnonzero(np.bincount(ids.ravel())) if track_id]
+    masks = np.zeros((len(track_ids), *ids.shape), bool)
+    for index, track_id in enumerate(track_ids):
+        np.equal(ids, track_id, out=masks[index])
+    return InstanceMasks(tuple(track_ids), masks, (1.0,) * len(track_ids))
+
+
+def flatten(masks: InstanceMasks) -> InstanceMasks:
+    """Return the masks without overlaps: what is left of them in a DAVIS file."""
+    return from_ids(to_ids(masks))
+
+
+def read(path: Path) -> Annotations:
+    """Read a folder of PNGs; boxes are the masks' own, a keyframe on every annotated frame.
+
+    Raises
+    ------
+    InputError
+        For a folder without PNGs, a file that is no mask, or files of different sizes.
+    """
+    files = list_pngs(path)
+    names = _frame_names(list(files))
+    by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
+    height, width, boxes = _scan(by_frame)
+    tracks = tuple(
+        Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame))
+        for track_id in sorted(boxes)
+    )
+
+    def read_masks(frame: int) -> InstanceMasks | None:
+        return from_ids(read_ids(by_frame[frame])) if frame in by_frame else None
+
+    video = BoxTracks(len(names), height, width, None, tracks)
+    return Annotations(video, names, read_masks)
+
+
+def _frame_names(stems: list[str]) -> tuple[str, ...]:
+    """Return the name of every frame, those without a file included."""
+    if not all(stem.isdecimal() for stem in stems):
+        return tuple(stems)
+    by_number = {int(stem): stem for stem in stems}
+    last, limit = max(by_number), len(stems) * FormatConfig().frames_per_file
+    if len(by_number) < len(stems) or 0 not in by_number or last >= limit:
+        return tuple(stems)
+    digits = len(by_number[0])
+    return tuple(by_number.get(n, f"{n:0{digits}d}") for n in range(last + 1))
+
+
+def _scan(files: dict[int, Path]) -> tuple[int, int, dict[int, dict[int, Box]]]:
+    """Return height, width and, for each id, frame to tight box; one picture in memory."""
+    shape: tuple[int, ...] = ()
+    boxes: dict[int, dict[int, Box]] = {}
+    for frame, path in files.items():
+        ids = read_ids(path)
+        shape = shape or ids.shape
+        if ids.shape != shape:
+            raise InputError(
+                f"{path} is {ids.shape[1]}x{ids.shape[0]}, the masks before it are "
+                f"{shape[1]}x{shape[0]}. All masks of a video have one size."
+            )
+        for index, place in enumerate(ndimage.find_objects(ids)):
+            if place is not None:
+                y, x = place
+                box = (float(x.start), float(y.start), float(x.stop), float(y.stop))
+                boxes.setdefault(index + 1, {})[frame] = box
+    return shape[0], shape[1], boxes
+
+
+def _check_names(names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if not name or any(character in name for character in "/\\\0"):
+            raise InputError(
+                f'A frame is named "{name}", which cannot name a file. Rename the source\'s frames.'
+            )
+        if name.casefold() in seen:
+            raise InputError(
+                f'Two frames are named "{seen[name.casefold()]}" and "{name}", which would be one '
+                "file. Rename the source's frames."
+            )
+        seen[name.casefold()] = name
+
+
+def losses(annotations: Annotations) -> list[str]:
+    """Name what a folder of ids does not keep."""
+    found = survey(annotations)
+    named = loss_of_unpredicted(annotations, found, "get no PNG")
+    if found.overlapping:
+        frames = list_names([annotations.frame_names[frame] for frame in found.overlapping])
+        named.append(
+            "a pixel has one id: where instances overlap, the higher score, then the smaller id "
+            f"wins (frames {frames})"
+        )
+    if labels := _labels(annotations.boxes.tracks):
+        named.append(f"labels are not kept: {list_names(labels)}")
+    if annotations.boxes.tracks:
+        named.append("boxes are not kept, only masks")
+    if found.scored:
+        named.append("scores are not kept")
+    return named
+
+
+def _labels(tracks: Sequence[Track]) -> list[str]:
+    return sorted({track.label for track in tracks} - {DEFAULT_LABEL})
+
+
+def compare(annotations: Annotations, back: Annotations) -> str:
+    """Return the first difference between the flattened masks and the ones read back."""
+    return compare_masks(annotations, back, kept=flatten)
+
+
+FORMAT = Format(
+    name="davis",
+    title="DAVIS: one indexed PNG a frame",
+    write=write,
+    read=read,
+    losses=losses,
+    compare=compare,
+    folder=True,
+    is_ours=is_ours,
+)

@@ -1,0 +1,146 @@
+"""Folders of PNGs whose pixels are instance ids: palette, one file, and the frames' names."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from maskfree.errors import InputError
+
+__all__ = [
+    "MAX_ID",
+    "davis_palette",
+    "encode_ids",
+    "is_ours",
+    "list_pngs",
+    "natural_key",
+    "read_ids",
+]
+
+MAX_ID = 255
+"""The largest id that an 8-bit PNG holds."""
+
+_MARK = "napari-maskfree"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = struct.Struct(">8s8xIIBB")
+_GREY, _INDEXED = 0, 3
+_DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
+
+
+def davis_palette() -> bytes:
+    """Return the 256 RGB colours of the DAVIS annotations, 768 bytes.
+
+    The Pascal VOC colour map, which DAVIS took over: the bits of the id, from the lowest, are
+    dealt in turn to red, green and blue, each from its highest bit down.
+    """
+    ids = np.arange(MAX_ID + 1)
+    palette = np.zeros((MAX_ID + 1, 3), np.uint8)
+    for bit in range(8):
+        channel, place = bit % 3, 7 - bit // 3
+        palette[:, channel] |= (((ids >> bit) & 1) << place).astype(np.uint8)
+    return palette.tobytes()
+
+
+def encode_ids(ids: np.ndarray) -> bytes:
+    """Return ``ids``, uint8 ``(H, W)``, as an 8-bit indexed PNG that says who wrote it."""
+    image = Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint8))
+    image.putpalette(davis_palette())
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Software", _MARK)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether :func:`encode_ids` made this file."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.mode == "P" and image.info.get("Software") == _MARK
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """Return the ids of one PNG, uint8 or uint16 ``(H, W)``; 0 is background.
+
+    Indexed PNGs of any depth, grey ones of 8 or 16 bit (the grey value is the id) and black and
+    white ones (white is id 1) are read. 255 is an id like any other.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, is no PNG, or has colours instead of ids.
+    """
+    colour = _check_header(path)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            ids = np.array(image)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise InputError(f"{path} is a damaged PNG ({error}). Write it again.") from None
+    return ids.astype(np.uint16 if colour == (_GREY, 16) else np.uint8)
+
+
+def _check_header(path: Path) -> tuple[int, int]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER.size)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if len(head) < _HEADER.size or not head.startswith(_SIGNATURE):
+        raise InputError(f"{path} is not a PNG. Masks are PNGs whose pixels are instance ids.")
+    depth, colour = _HEADER.unpack(head)[-2:]
+    if depth not in _DEPTHS.get(colour, ()):
+        kind = f"{depth}-bit grey" if colour == _GREY else "colour"
+        raise InputError(
+            f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
+            "instance ids; save it as one."
+        )
+    return colour, depth
+
+
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Return a sort key by which ``frame2`` comes before ``frame10``."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((int(part), part) if part.isdecimal() else (-1, part) for part in parts)
+
+
+def list_pngs(folder: str | Path) -> dict[str, Path]:
+    """Return stem to path of the PNGs directly under ``folder``, in natural order.
+
+    Raises
+    ------
+    InputError
+        When there is no such folder, it holds no PNG, or two PNGs have the same stem.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise InputError(
+            f"There is no folder {folder}. Give the folder that holds the masks' PNGs."
+        )
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file. Give the folder that holds the masks' PNGs.")
+    try:
+        files = [path for path in folder.iterdir() if _is_png(path)]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}.") from None
+    if not files:
+        raise InputError(f"{folder} holds no PNG. Give the folder with one PNG a frame.")
+    found: dict[str, Path] = {}
+    for path in sorted(files, key=lambda path: natural_key(path.stem)):
+        if path.stem in found:
+            raise InputError(
+                f"{folder} holds {found[path.stem].name} and {path.name}, two masks of one frame. "
+                "Remove one."
+            )
+        found[path.stem] = path
+    return found
+
+
+def _is_png(path: Path) -> bool:
+    return path.suffix.lower() == ".png" and not path.name.startswith("._") and path.is_file()

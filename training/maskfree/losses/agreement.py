@@ -1,0 +1,121 @@
+"""What the colour-pairwise and the temporal loss share: pairs of places whose masks should agree.
+
+Two places agree when both are the object or both are not. The term of a pair with mask
+probabilities p and q is ``-log(p q + (1 - p)(1 - q))``. Which pairs there are depends on colours
+and boxes only, so a loss first lists them, as positions in the flattened logits, and then sums the
+term over the list: the work follows the number of pairs that count, not the size of the grid times
+the number of neighbours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Pairs", "agreement", "true_places"]
+
+_BLOCK = 2**16
+"""Pairs worked on at once: few enough for the intermediate results to stay in the cache."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """E pairs of places, and how much each counts.
+
+    ``first``, ``second``: long ``(E,)``, positions in the flattened ``(T, H4, W4)`` of every
+    instance when ``shared``, else in the flattened ``(N, T, H4, W4)``; ``weight``: float ``(E,)``,
+    or ``()`` when all pairs count the same.
+    """
+
+    first: torch.Tensor
+    second: torch.Tensor
+    weight: torch.Tensor
+    shared: bool = False
+
+    def blocks(self, rows: int) -> Iterator[tuple[slice, Pairs]]:
+        """Split the work into rows (instances) and stretches of the list."""
+        size = len(self.first)
+        step = max(1, _BLOCK // max(1, size))
+        for start in range(0, size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            weight = self.weight[part] if self.weight.ndim else self.weight
+            pairs = Pairs(self.first[part], self.second[part], weight, self.shared)
+            for row in range(0, rows, step):
+                yield slice(row, row + step), pairs
+
+
+def agreement(mask_logits: torch.Tensor, lists: Sequence[Pairs]) -> torch.Tensor:
+    """Return the weighted sum of ``-log(p q + (1 - p)(1 - q))`` over all pairs, a scalar.
+
+    Parameters
+    ----------
+    mask_logits
+        Real ``(N, T, H4, W4)``; half precision is summed in float32.
+    lists
+        The pairs.
+
+    Notes
+    -----
+    With x and y the logits, ``f = relu(±) + log1p(e^-|x|) + log1p(e^-|y|) - log1p(e^-|x+y|)``,
+    where the first part is ``min(|x|, |y|)`` when the signs differ and zero otherwise: no term
+    overflows or cancels, whatever the logits. ``df/dx = sigmoid(x) - sigmoid(x + y)``, so the
+    gradient is summed in the same pass as the value. It has no second derivative.
+    """
+    if mask_logits.dtype in (torch.float16, torch.bfloat16):
+        mask_logits = mask_logits.float()
+    total: torch.Tensor = _Agreement.apply(mask_logits, lists)  # type: ignore[no-untyped-call]
+    return total
+
+
+def true_places(mask: torch.Tensor) -> torch.Tensor:
+    """Return the flat positions at which ``mask`` is True, in order; long, on its device."""
+    if mask.device.type == "cpu":  # numpy's is several times faster than torch's here
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero()[:, 0]
+
+
+class _Agreement(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mask_logits: torch.Tensor, lists: Sequence[Pairs]) -> torch.Tensor:
+        logits = mask_logits.detach().contiguous()
+        gradient = torch.zeros_like(logits) if ctx.needs_input_grad[0] else None
+        total = logits.new_zeros(())
+        for pairs in lists:
+            rows = len(logits) if pairs.shared else min(1, len(logits))
+            for block, part in pairs.blocks(rows):
+                into = None if gradient is None else gradient.view(rows, -1)[block]
+                total += _sum_block(logits.view(rows, -1)[block], part, into)
+        if gradient is not None:
+            ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None
+
+
+def _sum_block(logits: torch.Tensor, pairs: Pairs, gradient: torch.Tensor | None) -> torch.Tensor:
+    """Sum the term over ``pairs`` in each row of ``logits``; add its gradient to ``gradient``."""
+    x, y = logits.index_select(1, pairs.first), logits.index_select(1, pairs.second)
+    p, q, both = x.sigmoid(), y.sigmoid(), torch.add(x, y).sigmoid_()
+    weight = pairs.weight.to(logits.dtype)
+    if gradient is not None:
+        gradient.index_add_(1, pairs.first, (p - both).mul_(weight))
+        gradient.index_add_(1, pairs.second, (q - both).mul_(weight))
+    apart = torch.maximum(torch.minimum(x, -y), torch.minimum(-x, y)).clamp_min_(0)
+    ratio = _certainty(both).div_(_certainty(p).mul_(_certainty(q)))
+    return apart.add_(ratio.log_()).mul_(weight).sum()
+
+
+def _certainty(probability: torch.Tensor) -> torch.Tensor:
+    """Return ``max(p, 1 - p)``, which is ``exp(-log1p(exp(-|logit|)))``; overwrites its input."""
+    return probability.sub_(0.5).abs_().add_(0.5)

@@ -1,0 +1,150 @@
+"""Temporal KNN-patch loss (TK-Loss): masks agree where the patches of two frames match."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from maskfree.correspondence import match_clip
+from maskfree.losses.agreement import Pairs, agreement, true_places
+from maskfree.losses.checks import check_box_masks, check_lab, check_mask_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.config import TemporalKNNConfig
+    from maskfree.types import Matches
+
+__all__ = ["TemporalKNNLoss", "temporal_knn_loss"]
+
+
+def temporal_knn_loss(
+    mask_logits: torch.Tensor,
+    lab: torch.Tensor,
+    box_masks: torch.Tensor | None = None,
+    *,
+    config: TemporalKNNConfig,
+    matches: Sequence[tuple[tuple[int, int], Matches]] | None = None,
+) -> torch.Tensor:
+    """TK-Loss: every instance's masks agree over the 1:K matches between frames.
+
+    ``weight * sum over frame pairs of (1 / Z) sum_n sum_p sum_k -log(m_p m_k + (1-m_p)(1-m_k))``
+    with ``m_k`` the mask at the k-th match of p, over the matches that are valid.
+
+    Parameters
+    ----------
+    mask_logits
+        Real ``(N, T, H4, W4)``.
+    lab
+        ``(T, 3, H4, W4)``, see :func:`maskfree.lab.to_lab`.
+    box_masks
+        ``(N, T, H4, W4)``. An instance then counts only where p lies in the union of its boxes
+        over the clip (a cell is in a box where its value is above 0). None: everywhere.
+    config
+        Which frames are paired, what is a match, and Z: the cells of the grid (``grid``), or the
+        number of instances' matches that count (``matches``), which is pooled over the instances.
+    matches
+        What :func:`maskfree.correspondence.match_clip` makes of ``lab`` with the same config, where
+        the caller has it already (the decoder layers share it).
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar. With no instance, no frame pair or no match it is zero and still has a graph.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit together.
+
+    Notes
+    -----
+    MaskFreeVIS section 3.3 and Algorithm 1. With the ``grid`` normaliser the sum over the instances
+    is not divided by their number, as there.
+    """
+    check_mask_logits(mask_logits)
+    check_lab(lab, mask_logits)
+    if box_masks is not None:
+        check_box_masks(box_masks, mask_logits)
+    if matches is None:
+        matches = match_clip(lab, config=config)
+    inside = None if box_masks is None else (box_masks > 0).any(1).flatten(1)
+    lists = []
+    for (centre, other), match in matches:
+        _check_match(match, (centre, other), mask_logits)
+        lists.append(_list_pairs(match, centre, other, mask_logits.shape, inside, config))
+    return agreement(mask_logits, lists)
+
+
+def _list_pairs(
+    match: Matches,
+    centre: int,
+    other: int,
+    shape: torch.Size,
+    inside: torch.Tensor | None,
+    config: TemporalKNNConfig,
+) -> Pairs:
+    """List the matches of one frame pair, with ``config.weight / Z`` as the pairs' weight."""
+    num_instances, num_frames, height, width = shape
+    cells = height * width
+    valid = match.valid.flatten(1)
+    counted = valid
+    if config.outside_counts:  # also candidates outside the image, whose term is zero
+        counted = (match.distance <= config.max_distance).flatten(1)
+    y, x = match.target_yx.unbind(-1)
+    target = (y * width + x).flatten()
+    if inside is None:
+        entry = true_places(valid)
+        first = entry % cells
+        offset = torch.zeros((), dtype=torch.long, device=valid.device)
+        size = counted.sum() * num_instances
+    else:
+        place = true_places(inside)
+        cell = place % cells
+        hit = true_places(valid[:, cell])
+        place = place[hit % len(cell)] if len(cell) else place
+        first = place % cells
+        entry = torch.div(hit, max(1, len(cell)), rounding_mode="floor") * cells + first
+        offset = torch.div(place, cells, rounding_mode="floor") * (num_frames * cells)
+        size = counted.sum(0)[cell].sum()
+    if config.normaliser == "grid":
+        weight = torch.full((), config.weight / cells, device=valid.device)
+    else:
+        weight = config.weight / size.clamp_min(1)
+    return Pairs(
+        first=offset + centre * cells + first,
+        second=offset + other * cells + target[entry],
+        weight=weight,
+        shared=inside is None,
+    )
+
+
+def _check_match(match: Matches, frames: tuple[int, int], mask_logits: torch.Tensor) -> None:
+    num_frames, *grid = mask_logits.shape[1:]
+    made = list(match.valid.shape[1:])
+    if made != grid or max(frames) >= num_frames:
+        raise ValueError(
+            f"matches must be of frames below {num_frames} on a {tuple(grid)} grid like "
+            f"mask_logits, got frames {frames} on {tuple(made)}. "
+            "Make them with match_clip from this clip's lab."
+        )
+
+
+class TemporalKNNLoss(nn.Module):
+    """:func:`temporal_knn_loss` with its config, as a module."""
+
+    def __init__(self, config: TemporalKNNConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(
+        self,
+        mask_logits: torch.Tensor,
+        lab: torch.Tensor,
+        box_masks: torch.Tensor | None = None,
+        matches: Sequence[tuple[tuple[int, int], Matches]] | None = None,
+    ) -> torch.Tensor:
+        """Return the loss, a scalar."""
+        return temporal_knn_loss(mask_logits, lab, box_masks, config=self.config, matches=matches)

@@ -1,0 +1,172 @@
+"""Masks on disk: one JSON file a frame, COCO run-length encoding, lossless, overlaps allowed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from maskfree.errors import InputError
+from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
+from maskfree.storage import atomic_write, make_folder, read_json, writing
+from maskfree.types import InstanceMasks
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+__all__ = ["MaskStore"]
+
+_NAME = re.compile(r"(\d{5,})\.json")
+_REMEDY = "Predict this frame again."
+
+
+class MaskStore:
+    """The masks of one video under the folder ``path``, frame by frame.
+
+    A frame's file (``00000.json``) holds ``{"size": [H, W], "instances": [{"id": 1, "score": 0.9,
+    "counts": "…"}]}``, ``counts`` as pycocotools writes them (column by column, compressed).
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def write(self, frame: int, masks: InstanceMasks) -> None:
+        """Write the masks of ``frame``, in place of what was there.
+
+        Raises
+        ------
+        ValueError
+            For a negative frame, or masks whose shape, ids and scores do not fit together.
+        InputError
+            Where the disk is full or the folder may not be written.
+        """
+        if frame < 0:
+            raise ValueError(f"frame must be 0 or more, got {frame}. Count from the first frame.")
+        _check(masks)
+        counts = _encode(masks.masks)
+        instances = [
+            {"id": int(track_id), "score": float(score), "counts": text}
+            for track_id, score, text in zip(masks.track_ids, masks.scores, counts, strict=True)
+        ]
+        content = {"size": [int(n) for n in masks.masks.shape[1:]], "instances": instances}
+        make_folder(self.path)
+        atomic_write(self._file(frame), json.dumps(content) + "\n")
+
+    def read(self, frame: int) -> InstanceMasks | None:
+        """Return the masks of ``frame``; None where none were written.
+
+        Raises
+        ------
+        InputError
+            Where the file is broken.
+        """
+        path = self._file(frame)
+        if not path.is_file():
+            return None
+        return _decode(read_json(path, "mask file"), str(path))
+
+    def frames(self) -> list[int]:
+        """Return the frames that have masks, in order."""
+        return sorted(frame for frame, _ in self._files())
+
+    def clear(self) -> None:
+        """Remove the masks of all frames; other files in the folder stay.
+
+        Raises
+        ------
+        InputError
+            Where a file may not be removed.
+        """
+        for _, path in self._files():
+            with writing(path):
+                path.unlink(missing_ok=True)
+
+    def _file(self, frame: int) -> Path:
+        return self.path / f"{frame:05d}.json"
+
+    def _files(self) -> list[tuple[int, Path]]:
+        if not self.path.is_dir():
+            return []
+        with writing(self.path):
+            found = [(_NAME.fullmatch(path.name), path) for path in self.path.iterdir()]
+        return [(int(match.group(1)), path) for match, path in found if match]
+
+
+def _check(masks: InstanceMasks) -> None:
+    if masks.masks.ndim != 3:
+        raise ValueError(
+            f"masks must be (N, H, W), got {masks.masks.shape}. Pass the masks of one frame."
+        )
+    if not len(masks.masks) == len(masks.track_ids) == len(masks.scores):
+        raise ValueError(
+            f"masks, track_ids and scores must be equally many, got {len(masks.masks)}, "
+            f"{len(masks.track_ids)} and {len(masks.scores)}. Pass one of each for an instance."
+        )
+    if len(set(masks.track_ids)) < len(masks.track_ids):
+        raise ValueError(
+            f"track_ids must differ, got {masks.track_ids}. Join the masks of one track first."
+        )
+
+
+def _encode(masks: np.ndarray) -> list[str]:
+    """Return the compressed counts of bool ``(N, H, W)`` masks."""
+    if not len(masks):
+        return []
+    columns_first = np.asfortranarray(masks.astype(bool).transpose(1, 2, 0), dtype=np.uint8)
+    return [encoded["counts"].decode("ascii") for encoded in rle.encode(columns_first)]
+
+
+def _decode(data: object, where: str) -> InstanceMasks:
+    fields = as_object(data, where, "a frame's masks", "size")
+    height, width = _size(fields.get("size"), where)
+    items = [
+        as_object(item, f"{where}: instances[{n}]", "an instance", "id")
+        for n, item in enumerate(as_list(fields.get("instances"), where, "instances"))
+    ]
+    ids = tuple(as_whole(item.get("id"), where, "id", low=1) for item in items)
+    scores = tuple(_score(item.get("score"), where) for item in items)
+    counts = [_counts(item.get("counts"), where) for item in items]
+    return InstanceMasks(ids, _masks(counts, height, width, where), scores)
+
+
+def _size(value: Any, where: str) -> tuple[int, int]:
+    sides = as_list(value, where, "size")
+    if len(sides) != 2:
+        raise InputError(f"{where}: size must be [height, width], got {show(value)}. {_REMEDY}")
+    height, width = (as_whole(side, where, "size", low=1) for side in sides)
+    return height, width
+
+
+def _score(value: Any, where: str) -> float:
+    score = as_number(value)
+    if score is None:
+        raise InputError(f"{where}: score must be a number, got {show(value)}. {_REMEDY}")
+    return score
+
+
+def _counts(value: Any, where: str) -> bytes:
+    if not isinstance(value, str) or not value.isascii():
+        raise InputError(
+            f"{where}: counts must be a COCO run-length string, got {show(value)}. {_REMEDY}"
+        )
+    return value.encode("ascii")
+
+
+def _masks(counts: Sequence[bytes], height: int, width: int, where: str) -> np.ndarray:
+    if not counts:
+        return np.zeros((0, height, width), dtype=bool)
+    encoded = [{"size": [height, width], "counts": text} for text in counts]
+    broken = InputError(f"{where}: the run lengths do not fill {height} x {width}. {_REMEDY}")
+    try:
+        decoded = rle.decode(encoded)
+    except ValueError:
+        raise broken from None
+    # pycocotools leaves memory unset where the runs end early; encoding again shows that.
+    if [again["counts"] for again in rle.encode(decoded)] != list(counts):
+        raise broken
+    return np.ascontiguousarray(decoded.transpose(2, 0, 1)).view(bool)

@@ -1,0 +1,336 @@
+"""J (region), F (boundary) and J&F, as the DAVIS benchmark defines them.
+
+Source: Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object
+Segmentation, CVPR 2016, section 4; written from the definition.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from maskfree.config import MetricConfig
+from maskfree.errors import InputError, InputWarning
+from maskfree.formats.base import list_names, present
+from maskfree.formats.indexed_png import MAX_ID, list_pngs, read_ids
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from maskfree.types import InstanceMasks
+
+__all__ = [
+    "Scores",
+    "TrackScores",
+    "Truth",
+    "boundary",
+    "boundary_f",
+    "evaluate",
+    "match_names",
+    "read_truth",
+    "region_similarity",
+]
+
+
+def region_similarity(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Return J, intersection over union of two bool ``(H, W)`` masks; 1 where both are empty.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ.
+    """
+    pred, truth = _pair(pred, truth)
+    union = np.count_nonzero(pred | truth)
+    return np.count_nonzero(pred & truth) / union if union else 1.0
+
+
+def boundary_f(pred: np.ndarray, truth: np.ndarray, tolerance: float | None = None) -> float:
+    """Return F, the harmonic mean of precision and recall of two masks' boundaries.
+
+    A boundary pixel is right when a boundary pixel of the other mask lies within a disc of radius
+    ``ceil(tolerance * diagonal)`` pixels (a ``tolerance`` of 1 or more is the radius itself).
+    Where only one of the masks has a boundary F is 0, where neither has it is 1.
+
+    Parameters
+    ----------
+    pred, truth
+        Bool ``(H, W)``.
+    tolerance
+        Part of the frame's diagonal, or pixels; by default 0.008, DAVIS's.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ.
+    """
+    pred, truth = _pair(pred, truth)
+    if tolerance is None:
+        tolerance = MetricConfig().boundary_tolerance
+    radius = tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*pred.shape))
+    pred_edge, truth_edge = boundary(pred), boundary(truth)
+    num_pred, num_truth = np.count_nonzero(pred_edge), np.count_nonzero(truth_edge)
+    if not num_pred or not num_truth:
+        return float(num_pred == num_truth)
+    place = ndimage.find_objects((pred_edge | truth_edge).astype(np.uint8))[0]
+    pred_edge, truth_edge = pred_edge[place], truth_edge[place]
+    precision = np.count_nonzero(pred_edge & _near(truth_edge, radius)) / num_pred
+    recall = np.count_nonzero(truth_edge & _near(pred_edge, radius)) / num_truth
+    both = precision + recall
+    return 2 * precision * recall / both if both else 0.0
+
+
+def boundary(mask: np.ndarray) -> np.ndarray:
+    """Return the boundary of a bool ``(H, W)`` mask, one pixel wide, bool ``(H, W)``.
+
+    DAVIS's: a pixel is on it when its right, lower or lower right neighbour has another value;
+    beyond the frame lies what the frame ends with.
+    """
+    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
+    right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    edge: np.ndarray = (mask ^ right) | (mask ^ below) | (mask ^ diagonal)
+    return edge
+
+
+def _near(edge: np.ndarray, radius: float) -> np.ndarray:
+    """Return where a pixel of ``edge`` lies within ``radius``: a dilation by a disc."""
+    distance: np.ndarray = ndimage.distance_transform_edt(~edge)
+    return distance <= radius
+
+
+def _pair(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if pred.shape != truth.shape or pred.ndim != 2:
+        raise InputError(
+            f"Both masks must be (H, W) of one size, got {pred.shape} and {truth.shape}. Compare "
+            "masks of the same video."
+        )
+    return pred.astype(bool), truth.astype(bool)
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """A folder of true masks: the stem of each file, in natural order, to its path."""
+
+    folder: Path
+    files: Mapping[str, Path]
+
+    def ids(self, name: str) -> np.ndarray:
+        """Return the ids of one file, uint8 or uint16 ``(H, W)``; 0 is background."""
+        return read_ids(self.files[name])
+
+
+def read_truth(folder: str | os.PathLike[str]) -> Truth:
+    """Find the true masks in a folder of indexed PNGs named by frame.
+
+    Raises
+    ------
+    InputError
+        When the folder is missing or holds no PNG.
+    """
+    return Truth(Path(folder), list_pngs(Path(folder)))
+
+
+def match_names(truth: Truth, frame_names: Sequence[str]) -> dict[int, str]:
+    """Return frame number to the name of its true mask, in order of frame.
+
+    A mask belongs to the frame of its name; where none has it and the name is a number, to the
+    frame whose name is the same number (``7`` and ``00007``). Masks that fit no frame are left out
+    with a warning.
+
+    Raises
+    ------
+    InputError
+        When no mask fits a frame, or two fit the same one.
+    """
+    by_name = {name: frame for frame, name in reversed(list(enumerate(frame_names)))}
+    by_number = {int(name): frame for name, frame in by_name.items() if name.isdecimal()}
+    matched: dict[int, str] = {}
+    unmatched = []
+    for name in truth.files:
+        frame = by_name.get(name)
+        if frame is None and name.isdecimal():
+            frame = by_number.get(int(name))
+        if frame is None:
+            unmatched.append(name)
+        elif frame in matched:
+            raise InputError(
+                f'{truth.folder}: "{matched[frame]}" and "{name}" are both masks of frame '
+                f'"{frame_names[frame]}". Remove one.'
+            )
+        else:
+            matched[frame] = name
+    if not matched:
+        raise InputError(
+            f"{truth.folder}: no mask is named after a frame. The masks are named "
+            f"{list_names(unmatched)}, the frames {list_names(frame_names)}. Rename the masks."
+        )
+    if unmatched:
+        warnings.warn(
+            f"{truth.folder}: {len(unmatched)} masks are named after no frame and are left out: "
+            f"{list_names(unmatched)}.",
+            InputWarning,
+            stacklevel=2,
+        )
+    return dict(sorted(matched.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackScores:
+    """J and F of one track: means over the scored frames whose truth has it; ``jf``: their mean."""
+
+    j: float
+    f: float
+
+    @property
+    def jf(self) -> float:
+        """J&F, the mean of J and F."""
+        return (self.j + self.f) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """J, F and J&F of a video: means over the truth's tracks; ``frames`` counts those scored."""
+
+    tracks: Mapping[int, TrackScores]
+    frames: int
+
+    @property
+    def j(self) -> float:
+        """Mean J over the tracks."""
+        return float(np.mean([track.j for track in self.tracks.values()]))
+
+    @property
+    def f(self) -> float:
+        """Mean F over the tracks."""
+        return float(np.mean([track.f for track in self.tracks.values()]))
+
+    @property
+    def jf(self) -> float:
+        """J&F, the mean of J and F."""
+        return (self.j + self.f) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``{"J", "F", "JF", "tracks": {"1": {"J", "F"}}}``."""
+        tracks = {str(i): {"J": track.j, "F": track.f} for i, track in self.tracks.items()}
+        return {"J": self.j, "F": self.f, "JF": self.jf, "tracks": tracks}
+
+    def to_text(self) -> str:
+        """Return a table: a line for each track and one for the mean."""
+        rows: list[tuple[str, TrackScores | Scores]] = [("mean", self)]
+        rows[:0] = [(str(track_id), track) for track_id, track in self.tracks.items()]
+        lines = [f"{'track':>6}  {'J':>6}  {'F':>6}  {'J&F':>6}"]
+        for name, scores in rows:
+            lines.append(f"{name:>6}  {scores.j:6.3f}  {scores.f:6.3f}  {scores.jf:6.3f}")
+        return "\n".join(lines)
+
+
+def evaluate(
+    read_prediction: Callable[[int], InstanceMasks | None],
+    truth: str | os.PathLike[str],
+    frame_names: Sequence[str],
+) -> Scores:
+    """Score predicted masks against a folder of true ones; one frame in memory at a time.
+
+    Only frames with a true mask count (see :func:`match_names`). A predicted id is compared with
+    the truth of the same id; where it was not predicted J and F are 0.
+
+    Parameters
+    ----------
+    read_prediction
+        Frame number to its predicted masks, None where the frame was not predicted (a warning
+        says so).
+    truth
+        Folder of indexed PNGs, named by frame, pixel = track id.
+    frame_names
+        The name of each frame of the video.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_truth` and :func:`match_names`; where truth and prediction differ in size;
+        where the truth holds no object or none of its frames was predicted.
+    """
+    folder = read_truth(truth)
+    matched = match_names(folder, frame_names)
+    scored: dict[int, list[tuple[float, float]]] = {}
+    predicted_ids: set[int] = set()
+    unpredicted = []
+    size: tuple[int, ...] = ()
+    for frame, name in matched.items():
+        ids = folder.ids(name)
+        size = size or ids.shape
+        _check_size(folder.files[name], ids.shape, size, "the masks before it are")
+        prediction = read_prediction(frame)
+        if prediction is None:
+            unpredicted.append(frame_names[frame])
+            masks: dict[int, np.ndarray] = {}
+        else:
+            _check_size(folder.files[name], ids.shape, prediction.masks.shape[1:], "the video is")
+            masks = present(prediction)
+        predicted_ids.update(masks)
+        for track_id, pair in _score_frame(masks, ids).items():
+            scored.setdefault(track_id, []).append(pair)
+    _check_scored(folder, scored, predicted_ids, unpredicted, len(matched))
+    tracks = {i: TrackScores(*np.mean(scored[i], axis=0).tolist()) for i in sorted(scored)}
+    return Scores(tracks, len(matched))
+
+
+def _score_frame(
+    masks: Mapping[int, np.ndarray], ids: np.ndarray
+) -> dict[int, tuple[float, float]]:
+    scores = {}
+    for track_id in np.flatnonzero(np.bincount(ids.ravel())).tolist():
+        if track_id and track_id in masks:
+            mask, true = masks[track_id], ids == track_id
+            scores[track_id] = region_similarity(mask, true), boundary_f(mask, true)
+        elif track_id:
+            scores[track_id] = 0.0, 0.0
+    return scores
+
+
+def _check_size(path: Path, size: tuple[int, ...], wanted: tuple[int, ...], what: str) -> None:
+    if size != wanted:
+        raise InputError(
+            f"{path} is {size[1]}x{size[0]}, {what} {wanted[1]}x{wanted[0]} (width x height). "
+            "Give masks of the video's own size."
+        )
+
+
+def _check_scored(
+    truth: Truth,
+    scored: Mapping[int, object],
+    predicted_ids: set[int],
+    unpredicted: Sequence[str],
+    total: int,
+) -> None:
+    if not scored:
+        raise InputError(
+            f"{truth.folder}: the {total} masks of this video hold no object (all pixels are 0). "
+            "Give masks whose pixels are instance ids."
+        )
+    if len(unpredicted) == total:
+        raise InputError(
+            f"None of the {total} frames that {truth.folder} has masks for was predicted. Run "
+            "`maskfree predict` first."
+        )
+    if unpredicted:
+        warnings.warn(
+            f"{len(unpredicted)} of the {total} scored frames were never predicted and count as "
+            f"0: {list_names(unpredicted)}.",
+            InputWarning,
+            stacklevel=3,
+        )
+    if MAX_ID in scored and MAX_ID not in predicted_ids:
+        warnings.warn(
+            f"{truth.folder}: the value {MAX_ID} is scored as track {MAX_ID}, which was not "
+            "predicted. If it stands for void, set it to 0; if for the one object, to its id.",
+            InputWarning,
+            stacklevel=3,
+        )

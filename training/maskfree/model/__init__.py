@@ -1,0 +1,1 @@
+"""Mask2Former-video, its presets and its files on disk."""

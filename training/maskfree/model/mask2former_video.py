@@ -1,0 +1,215 @@
+"""Mask2Former-video: one query, one object, over all frames of a clip.
+
+transformers' Mask2Former does the work per frame (backbone, deformable pixel decoder); the video
+part runs its transformer decoder on the tokens of all T frames with 3-D sine positions, and takes
+one mask embedding a query against the pixel features of every frame (Mask2Former for video
+instance segmentation, arXiv 2112.10764). Parameter names stay the library's, so its checkpoints
+load as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import Mask2FormerConfig, ResNetConfig
+from transformers.models.mask2former.modeling_mask2former import Mask2FormerModel
+from transformers.utils import logging as transformers_logging
+
+if TYPE_CHECKING:
+    from maskfree.config import ModelConfig
+
+__all__ = ["Mask2FormerVideo", "VideoOutput", "build_model"]
+
+STRIDE = 4
+"""Frame pixels per cell of the mask grid (the pixel decoder's finest level)."""
+SIZE_MULTIPLE = 32
+"""Frame sides are multiples of this (the backbone's coarsest stride)."""
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_TEMPERATURE = 10000.0
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoOutput:
+    """Predictions of every decoder output, the last one last.
+
+    ``class_logits``: L tensors ``(B, Q, C + 1)``, the last class is "no object"; ``mask_logits``: L
+    tensors ``(B, Q, T, H4, W4)``.
+    """
+
+    class_logits: tuple[torch.Tensor, ...]
+    mask_logits: tuple[torch.Tensor, ...]
+
+
+class Mask2FormerVideo(nn.Module):
+    """Mask2Former on clips.
+
+    Parameters
+    ----------
+    config
+        transformers' configuration; ``num_labels`` is the number of classes C.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, config: Mask2FormerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Mask2FormerModel(config)
+        self.class_predictor = nn.Linear(config.hidden_dim, config.num_labels + 1)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, rgb: torch.Tensor, box_masks: torch.Tensor | None = None) -> VideoOutput:
+        """Predict classes and mask logits for every query.
+
+        Parameters
+        ----------
+        rgb
+            float ``(B, T, 3, H, W)`` in [0, 1]; H and W multiples of 32.
+        box_masks
+            bool ``(B, N, T, H4, W4)`` or None: the boxes of the tracks bound to the first N
+            queries. Such a query attends only inside its boxes (an empty tube: everywhere).
+
+        Raises
+        ------
+        ValueError
+            When a shape is not as described.
+        """
+        if rgb.ndim != 5 or rgb.shape[2] != 3:
+            raise ValueError(f"rgb must be (B, T, 3, H, W), got {tuple(rgb.shape)}.")
+        batch, frames, _, height, width = rgb.shape
+        if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+            raise ValueError(
+                f"Frame sides must be multiples of {SIZE_MULTIPLE}, got {height}x{width}. "
+                "Pad or resize the clip."
+            )
+        pixels = self.model.pixel_level_module((rgb.flatten(0, 1) - self.mean) / self.std)
+        mask_features = pixels.decoder_last_hidden_state.unflatten(0, (batch, frames))
+        tokens, positions, sizes = self._tokens(pixels.decoder_hidden_states, batch, frames)
+        return self._decode(mask_features, tokens, positions, sizes, box_masks)
+
+    def _tokens(
+        self, levels: tuple[torch.Tensor, ...], batch: int, frames: int
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
+        """Flatten each level over time and space: tokens ``(T h w, B, C)`` and their positions."""
+        module = self.model.transformer_module
+        tokens, positions, sizes = [], [], []
+        for i, level in enumerate(levels[: module.num_feature_levels]):
+            height, width = level.shape[-2:]
+            projected = module.input_projections[i](level).flatten(2)
+            projected = projected + module.level_embed.weight[i][None, :, None]
+            grid = projected.unflatten(0, (batch, frames)).permute(1, 3, 0, 2).flatten(0, 1)
+            plane = module.position_embedder(
+                torch.Size((1, projected.shape[1], height, width)), level.device, level.dtype, None
+            )
+            time = _time_positions(frames, projected.shape[1]).to(level)
+            place = plane.flatten(2).transpose(1, 2) + time[:, None, :]
+            tokens.append(grid)
+            positions.append(place.flatten(0, 1)[:, None, :].expand(-1, batch, -1))
+            sizes.append((height, width))
+        return tokens, positions, sizes
+
+    def _decode(
+        self,
+        mask_features: torch.Tensor,
+        tokens: list[torch.Tensor],
+        positions: list[torch.Tensor],
+        sizes: list[tuple[int, int]],
+        box_masks: torch.Tensor | None,
+    ) -> VideoOutput:
+        module = self.model.transformer_module
+        decoder = module.decoder
+        batch = mask_features.shape[0]
+        query_positions = module.queries_embedder.weight[:, None].expand(-1, batch, -1)
+        hidden = module.queries_features.weight[:, None].expand(-1, batch, -1)
+        classes, masks = [], []
+        for index in range(len(decoder.layers) + 1):
+            level = index % len(sizes)
+            normed = decoder.layernorm(hidden).transpose(0, 1)
+            embedding = decoder.mask_predictor.mask_embedder(normed)
+            masks.append(torch.einsum("bqc,btchw->bqthw", embedding, mask_features))
+            classes.append(self.class_predictor(normed))
+            if index == len(decoder.layers):
+                break
+            blocked = self._blocked(masks[-1].detach(), box_masks, sizes[level])
+            hidden = decoder.layers[index](
+                hidden,
+                level,
+                None,
+                positions,
+                query_positions,
+                tokens,
+                encoder_attention_mask=blocked,
+                output_attentions=False,
+            )[0]
+        return VideoOutput(tuple(classes), tuple(masks))
+
+    def _blocked(
+        self, mask_logits: torch.Tensor, box_masks: torch.Tensor | None, size: tuple[int, int]
+    ) -> torch.Tensor:
+        """Tokens that each query must not attend to: bool ``(B heads, Q, T h w)``."""
+        frames = mask_logits.shape[2]
+        resized = functional.interpolate(
+            mask_logits.flatten(0, 1), size=size, mode="bilinear", align_corners=False
+        )
+        allowed = (resized >= 0).view(*mask_logits.shape[:3], *size)
+        if box_masks is not None and box_masks.shape[1]:
+            bound = box_masks.shape[1]
+            boxes = functional.adaptive_max_pool2d(box_masks.flatten(0, 1).float(), size) > 0
+            boxes = boxes.view(*box_masks.shape[:3], *size)
+            boxes = boxes | ~boxes.flatten(2).any(2)[:, :, None, None, None]
+            inside = allowed[:, :bound] & boxes
+            empty = ~inside.flatten(2).any(2)[:, :, None, None, None]
+            allowed = torch.cat([torch.where(empty, boxes, inside), allowed[:, bound:]], 1)
+        flat = allowed.reshape(*allowed.shape[:2], frames * size[0] * size[1])
+        flat = flat | ~flat.any(2, keepdim=True)
+        heads: int = self.config.num_attention_heads
+        return (~flat)[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
+
+
+def _time_positions(frames: int, channels: int) -> torch.Tensor:
+    """Sine positions of T frames: ``(T, channels)``, t normalised to (0, 2 pi]."""
+    time = torch.arange(1, frames + 1, dtype=torch.float32) / frames * 2 * math.pi
+    exponent = torch.arange(channels).div(2, rounding_mode="floor") * 2 / channels
+    angle = time[:, None] / _TEMPERATURE**exponent
+    return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], 2).flatten(1)
+
+
+def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> Mask2FormerVideo:
+    """Make a model with fresh weights.
+
+    ``num_queries`` overrides the config's when it is larger (a video with more tracks than slots).
+    """
+    backbone = ResNetConfig(
+        embedding_size=config.backbone_sizes[0],
+        hidden_sizes=list(config.backbone_sizes),
+        depths=list(config.backbone_depths),
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # it warns of any backbone other than Swin
+    try:
+        full = Mask2FormerConfig(
+            backbone_config=backbone,
+            feature_size=config.hidden_size,
+            mask_feature_size=config.hidden_size,
+            hidden_dim=config.hidden_size,
+            encoder_feedforward_dim=config.feedforward_size,
+            dim_feedforward=config.feedforward_size,
+            num_attention_heads=config.num_heads,
+            encoder_layers=config.encoder_layers,
+            decoder_layers=config.decoder_layers,
+            num_queries=max(num_queries, config.num_queries),
+            num_labels=num_classes,
+        )
+        return Mask2FormerVideo(full)
+    finally:
+        transformers_logging.set_verbosity(verbosity)

@@ -1,0 +1,189 @@
+"""The total objective of one clip, over every decoder output.
+
+    L = w_mask (L_proj + l_pair L_pair + l_temp L_temp + l_out L_out + l_ev L_ev + l_prior L_prior)
+        + w_class L_class
+
+The first three are the paper's. *Outside* says that beyond its box a pixel is not this instance;
+*evidence* says inside the boxes what other frames showed (`evidence.py`); the *prior* says for the
+first part of a run that the middle of a box is object and its corners are not, where the evidence
+is silent. Decoder outputs are stacked along the instance axis, so that each loss is called once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from maskfree.correspondence import match_clip
+from maskfree.evidence import Evidence
+from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
+from maskfree.matching import assign_queries
+
+if TYPE_CHECKING:
+    from maskfree.config import Config
+    from maskfree.model.mask2former_video import VideoOutput
+    from maskfree.sampling import TrainingClip
+    from maskfree.targets import BoxTargets
+
+__all__ = ["Objective"]
+
+_NEVER = -15.0
+"""Logit of a cell beyond an instance's reach: probability 3e-7, still finite in the losses."""
+
+
+class Objective:
+    """Computes the losses of a clip.
+
+    Parameters
+    ----------
+    config
+        All weights.
+    labels
+        Class of each annotated track, in the tracks' order.
+    seed
+        Seeds the points drawn for the matching.
+    """
+
+    def __init__(self, config: Config, labels: list[int], *, seed: int) -> None:
+        self.config = config
+        self.labels = torch.tensor(labels, dtype=torch.long)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def rng_state(self) -> torch.Tensor:
+        """State of the points' generator, for resuming."""
+        return self._generator.get_state()
+
+    @rng_state.setter
+    def rng_state(self, state: torch.Tensor) -> None:
+        self._generator.set_state(state)
+
+    def __call__(
+        self, output: VideoOutput, sample: TrainingClip, *, step: int, steps: int
+    ) -> dict[str, torch.Tensor]:
+        """Return the weighted losses by name; their sum is what is minimised."""
+        config = self.config
+        present = (sample.targets.box_masks.flatten(1).any(1)).nonzero()[:, 0]
+        targets = sample.targets.select(present)
+        layers = list(zip(output.class_logits, output.mask_logits, strict=True))
+        if not config.objective.deep_supervision:
+            layers = layers[-1:]
+        class_loss = output.class_logits[0].sum() * 0
+        chosen = []
+        for class_logits, mask_logits in layers:
+            queries = assign_queries(
+                class_logits[0],
+                mask_logits[0],
+                targets.box_masks,
+                self.labels[present.cpu()],
+                present,
+                config=config.matching,
+                generator=self._generator,
+            )
+            class_loss = class_loss + self._class_loss(class_logits[0], queries, present)
+            chosen.append(mask_logits[0][queries])
+        losses = {"class": config.objective.class_weight * class_loss}
+        if len(present):
+            terms = self._mask_terms(torch.cat(chosen), targets, sample, step, steps, len(layers))
+            scale = config.objective.mask_weight * len(layers)
+            losses.update({name: scale * value for name, value in terms.items()})
+        return losses
+
+    def _class_loss(
+        self, logits: torch.Tensor, queries: torch.Tensor, present: torch.Tensor
+    ) -> torch.Tensor:
+        nothing = logits.shape[-1] - 1
+        target = torch.full((len(logits),), nothing, dtype=torch.long, device=logits.device)
+        target[queries] = self.labels.to(logits.device)[present]
+        weight = torch.ones(nothing + 1, device=logits.device)
+        weight[nothing] = self.config.objective.no_object_weight
+        return functional.cross_entropy(logits.float(), target, weight)
+
+    def _mask_terms(
+        self,
+        logits: torch.Tensor,
+        targets: BoxTargets,
+        sample: TrainingClip,
+        step: int,
+        steps: int,
+        layers: int,
+    ) -> dict[str, torch.Tensor]:
+        """Mean over decoder outputs of each mask term; ``logits (L N, T, H4, W4)``."""
+        config = self.config
+        logits = logits.float()
+        rows = torch.arange(len(targets.trust), device=logits.device).repeat(layers)
+        alone = targets.reach.sum(0) <= 1
+        repeated = targets.select(rows)
+        bound = config.matching.mode == "bound"
+        gated = logits.masked_fill(~repeated.reach, _NEVER) if bound else logits
+        lab = sample.clip.lab
+        terms = {
+            "projection": config.objective.projection_weight
+            * projection_loss(gated, repeated.box_masks, repeated.trust if bound else None),
+            "pairwise": config.pairwise.weight
+            * pairwise_loss(gated, repeated.box_masks, lab, config=config.pairwise),
+            "temporal": self._temporal(gated, repeated, lab, step),
+        }
+        if config.objective.outside_weight:
+            terms["outside"] = config.objective.outside_weight * self._outside(logits, repeated)
+        if config.evidence.weight:
+            terms["evidence"] = config.evidence.weight * self._evidence(
+                logits, repeated, sample.evidence, alone
+            )
+        fading = 1 - step / max(1.0, steps * config.prior.until)
+        if config.prior.weight and fading > 0:
+            terms["prior"] = (
+                config.prior.weight * fading * self._prior(logits, repeated, sample.evidence)
+            )
+        return terms
+
+    def _temporal(
+        self, logits: torch.Tensor, targets: BoxTargets, lab: torch.Tensor, step: int
+    ) -> torch.Tensor:
+        config = self.config.temporal
+        if not config.weight:
+            return logits.sum() * 0
+        matches = match_clip(lab, config=config)
+        boxes = targets.box_masks if config.inside_boxes else None
+        loss = temporal_knn_loss(logits, lab, boxes, config=config, matches=matches)
+        if config.normaliser == "grid":
+            loss = loss / len(logits)
+        return loss * min(1.0, (step + 1) / max(1, config.warmup_steps))
+
+    def _outside(self, logits: torch.Tensor, targets: BoxTargets) -> torch.Tensor:
+        """Not this instance: beyond every box for sure; in others' boxes, with less weight."""
+        others = ~targets.reach & ~targets.certain_background
+        weight = targets.certain_background + self.config.objective.other_box_weight * others
+        cost = functional.softplus(logits) * weight
+        return cost.sum() / weight.sum().clamp_min(1)
+
+    def _evidence(
+        self,
+        logits: torch.Tensor,
+        targets: BoxTargets,
+        evidence: torch.Tensor,
+        alone: torch.Tensor,
+    ) -> torch.Tensor:
+        """What other frames showed; an object in two instances' reach could be either."""
+        inside = targets.reach
+        background = inside & (evidence == Evidence.BACKGROUND)
+        foreground = alone & (evidence == Evidence.OBJECT) & (targets.box_masks > 0)
+        return _balanced(logits, foreground, background, inside)
+
+    def _prior(
+        self, logits: torch.Tensor, targets: BoxTargets, evidence: torch.Tensor
+    ) -> torch.Tensor:
+        silent = evidence == Evidence.UNKNOWN
+        centre = silent & (targets.radius < self.config.prior.centre)
+        corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
+        return _balanced(logits, centre, corner, targets.reach)
+
+
+def _balanced(
+    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor, inside: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy over the cells that are known, as a part of all cells inside."""
+    cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
+    return cost.sum() / inside.sum().clamp_min(1)

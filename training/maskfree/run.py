@@ -1,0 +1,160 @@
+"""A run: one fine-tuning job of a session, a folder that the trainer writes and others follow."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.config import Config
+from maskfree.json_checks import as_object, as_whole
+from maskfree.json_log import JsonLog
+from maskfree.settings import from_dict, to_dict
+from maskfree.storage import atomic_write, make_folder, read_json, writing
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+__all__ = ["Run", "list_runs", "new_run"]
+
+_NAME = re.compile(r"\d{4,}")
+_CONFIG = "config.json"
+
+
+class Run:
+    """A run's folder: ``config.json``, ``metrics.jsonl``, the checkpoint, and ``stop`` if asked.
+
+    ``path`` is the folder, ``name`` its number in the session (``0001``, …).
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self.log = JsonLog(self.path / "metrics.jsonl")
+
+    @functools.cached_property
+    def _settings(self) -> dict[str, Any]:
+        path = self.path / _CONFIG
+        return as_object(read_json(path, "run's config"), str(path), "a run's config", "config")
+
+    @property
+    def config(self) -> Config:
+        """The config that the run was made with.
+
+        Raises
+        ------
+        InputError
+            Where ``config.json`` is missing, broken, or has a setting that this version lacks.
+        """
+        where = str(self.path / _CONFIG)
+        return from_dict(Config, as_object(self._settings.get("config"), where, "config", "preset"))
+
+    @property
+    def seed(self) -> int:
+        """The seed that the run was made with."""
+        return as_whole(self._settings.get("seed"), str(self.path / _CONFIG), "seed")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one line to ``metrics.jsonl`` and flush it.
+
+        Raises
+        ------
+        InputError
+            Where the disk is full or the file may not be written.
+        """
+        self.log.append(record)
+
+    def records(self, start: int = 0) -> list[dict[str, Any]]:
+        """Return the records of ``metrics.jsonl`` from number ``start`` on."""
+        return self.log.records(start)
+
+    @property
+    def status(self) -> str:
+        """The last status in the log: running, done, stopped or failed; else unknown.
+
+        A trainer that was killed could not say so: its run still says running.
+        """
+        return self.log.status
+
+    @property
+    def steps_done(self) -> int:
+        """The last step in the log, 0 before the first."""
+        steps = (r["step"] for r in reversed(self.records()) if isinstance(r.get("step"), int))
+        return next(steps, 0)
+
+    @property
+    def weights_path(self) -> Path:
+        """Where the run's weights are, or will be."""
+        return self.path / "model.safetensors"
+
+    @property
+    def state_path(self) -> Path:
+        """Where the trainer's state is kept, from which the run can be resumed."""
+        return self.path / "state.pt"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether weights were saved."""
+        return self.weights_path.is_file()
+
+    @property
+    def _stop_path(self) -> Path:
+        return self.path / "stop"
+
+    def request_stop(self) -> None:
+        """Ask the process that trains this run to stop after its step."""
+        with writing(self._stop_path):
+            self._stop_path.touch()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return self._stop_path.exists()
+
+    def clear_stop(self) -> None:
+        """Take the request to stop back, as before a run is resumed."""
+        with writing(self._stop_path):
+            self._stop_path.unlink(missing_ok=True)
+
+
+def new_run(folder: Path, config: Config, *, seed: int) -> Run:
+    """Make the next run under ``folder``; two processes that do so at once get two runs.
+
+    Raises
+    ------
+    InputError
+        Where the folder may not be written or the disk is full; no run is left behind.
+    """
+    make_folder(folder)
+    number = max((int(path.name) for path in _numbered(folder)), default=0) + 1
+    while True:
+        path = folder / f"{number:04d}"
+        with writing(path), contextlib.suppress(FileExistsError):
+            path.mkdir()
+            break
+        number += 1
+    try:
+        content = {"version": 1, "seed": seed, "config": to_dict(config)}
+        atomic_write(path / _CONFIG, json.dumps(content, indent=1) + "\n")
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    return Run(path)
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """Return the runs under ``folder``, oldest first; half-made ones are left out."""
+    return [Run(path) for path in _numbered(folder) if (path / _CONFIG).is_file()]
+
+
+def _numbered(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    with writing(folder):
+        paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    return sorted(paths, key=lambda path: int(path.name))

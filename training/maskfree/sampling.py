@@ -1,0 +1,191 @@
+"""Training clips: which frames, which window of them, and the changes made to them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from maskfree.lab import GRID_STRIDE, to_lab
+from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.types import Clip
+
+if TYPE_CHECKING:
+    from maskfree.config import AugmentConfig, SamplingConfig
+    from maskfree.types import BoxTracks
+    from maskfree.working import WorkingFrames
+
+__all__ = ["ClipSampler", "TrainingClip", "padded_size"]
+
+_MULTIPLE = 32
+
+
+def padded_size(height: float, width: float) -> tuple[int, int]:
+    """Return the next multiples of 32, at least one each."""
+    return (
+        max(1, math.ceil(height / _MULTIPLE - 0.25)) * _MULTIPLE,
+        max(1, math.ceil(width / _MULTIPLE - 0.25)) * _MULTIPLE,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingClip:
+    """A clip with everything that the objective needs.
+
+    ``targets`` covers all N annotated tracks in their order; ``evidence``: uint8 ``(T, H4, W4)`` of
+    :class:`~maskfree.evidence.Evidence`.
+    """
+
+    clip: Clip
+    targets: BoxTargets
+    evidence: torch.Tensor
+
+
+class ClipSampler:
+    """Draws training clips from one annotated video.
+
+    Parameters
+    ----------
+    frames, tracks
+        The video at its working scale, and its boxes (in the video's own pixels).
+    evidence
+        uint8 ``(T, h4, w4)`` for whole frames, or None.
+    rng
+        Source of all randomness: the same seed draws the same clips.
+    """
+
+    def __init__(
+        self,
+        frames: WorkingFrames,
+        tracks: BoxTracks,
+        evidence: np.ndarray | None,
+        *,
+        sampling: SamplingConfig,
+        augment: AugmentConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self.frames, self.tracks, self.evidence = frames, tracks, evidence
+        self.sampling, self.augment, self.rng = sampling, augment, rng
+        area = frames.height * frames.width
+        shrink = min(1.0, math.sqrt(sampling.frame_area / area))
+        self.size = padded_size(frames.height * shrink, frames.width * shrink)
+        keyframes = {k.frame for t in tracks.tracks for k in t.keyframes if not k.outside}
+        boxes, _ = loose_tube(tracks, range(len(frames)), config=sampling)
+        present = np.isfinite(boxes).all(-1).any(0)
+        self._keyframes = np.array(sorted(k for k in keyframes if present[k]))
+        self._present = np.flatnonzero(present)
+
+    def draw(self) -> TrainingClip:
+        """Return the next clip."""
+        indices = self._draw_frames()
+        boxes, slack = loose_tube(self.tracks, indices, config=self.sampling)
+        boxes = self.frames.to_working(boxes)
+        matrix = self._draw_window(boxes)
+        height, width = self.size
+        images = [
+            cv2.warpAffine(
+                self.frames[t],
+                matrix,
+                (width, height),
+                flags=cv2.INTER_AREA,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for t in indices
+        ]
+        rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+        clean = rgb
+        rgb = self._jitter_colour(rgb)
+        grid = (height // GRID_STRIDE, width // GRID_STRIDE)
+        cells = _map_boxes(boxes, matrix) / GRID_STRIDE
+        targets = box_targets(cells, slack, *grid, config=self.sampling)
+        clip = Clip(rgb, to_lab(clean), tuple(indices))
+        return TrainingClip(clip, targets, self._window_evidence(indices, matrix, grid))
+
+    def _draw_frames(self) -> list[int]:
+        """T frames around a frame with boxes; a keyframe half of the time."""
+        pool = self._present if self.rng.random() < 0.5 else self._keyframes
+        anchor = int(self.rng.choice(pool))
+        length, total = self.sampling.clip_length, len(self.frames)
+        gaps = self.rng.integers(1, self.sampling.max_gap + 1, length - 1)
+        offsets = np.concatenate([[0], np.cumsum(gaps)])
+        start = anchor - offsets[self.rng.integers(length)]
+        start = int(np.clip(start, 0, max(0, total - 1 - offsets[-1])))
+        return [int(min(start + o, total - 1)) for o in offsets]
+
+    def _draw_window(self, boxes: np.ndarray) -> np.ndarray:
+        """Affine ``(2, 3)`` map from working pixels to the clip's pixels: zoom, crop, mirror."""
+        height, width = self.size
+        fit = max(height / self.frames.height, width / self.frames.width)
+        jitter = self.augment.scale_jitter
+        zoom = max(1.0, fit) * (1 + self.rng.uniform(0, jitter) * 2)
+        if zoom * self.frames.height < height or zoom * self.frames.width < width:
+            zoom = fit
+        room_x = zoom * self.frames.width - width
+        room_y = zoom * self.frames.height - height
+        shift_x, shift_y = self._draw_shift(boxes, zoom, room_x, room_y)
+        matrix = np.array([[zoom, 0, -shift_x], [0, zoom, -shift_y]])
+        if self.augment.flip and self.rng.random() < 0.5:
+            matrix = np.array([[-1.0, 0, width - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
+        return matrix
+
+    def _draw_shift(
+        self, boxes: np.ndarray, zoom: float, room_x: float, room_y: float
+    ) -> tuple[float, float]:
+        """Place the window so that it holds the centre of a box that is drawn at random."""
+        height, width = self.size
+        present = boxes[np.isfinite(boxes).all(-1)]
+        if not len(present):
+            return self.rng.uniform(0, max(room_x, 0)), self.rng.uniform(0, max(room_y, 0))
+        x0, y0, x1, y1 = present[self.rng.integers(len(present))] * zoom
+        x = self._interval(x0, x1, width, room_x)
+        y = self._interval(y0, y1, height, room_y)
+        return x, y
+
+    def _interval(self, low: float, high: float, size: int, room: float) -> float:
+        """Draw a window start in [0, room], with [low, high) inside it where it fits."""
+        first, last = min(high - size, low), max(high - size, low)
+        if high - low >= size:
+            first, last = low, high - size
+        first, last = np.clip([first, last], 0, max(room, 0))
+        return float(self.rng.uniform(first, max(first, last)))
+
+    def _jitter_colour(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Change brightness, contrast and saturation, the same way in every frame."""
+        amount = self.augment.colour_jitter
+        brightness, contrast, saturation = 1 + self.rng.uniform(-amount, amount, 3)
+        grey = rgb.mean(1, keepdim=True)
+        rgb = grey + (rgb - grey) * saturation
+        rgb = (rgb - rgb.mean()) * contrast + rgb.mean()
+        return torch.clamp(rgb * brightness, 0, 1)
+
+    def _window_evidence(
+        self, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]
+    ) -> torch.Tensor:
+        if self.evidence is None:
+            return torch.zeros((len(indices), *grid), dtype=torch.uint8)
+        cell_y = self.frames.height / self.evidence.shape[1]
+        cell_x = self.frames.width / self.evidence.shape[2]
+        to_frame = np.array(
+            [[cell_x, 0, cell_x / 2 - 0.5], [0, cell_y, cell_y / 2 - 0.5], [0, 0, 1]]
+        )
+        half = (GRID_STRIDE - 1) / 2
+        to_clip = np.array([[GRID_STRIDE, 0, half], [0, GRID_STRIDE, half], [0, 0, 1.0]])
+        full = np.linalg.inv(to_clip) @ np.vstack([matrix, [0, 0, 1]]) @ to_frame
+        warped = [
+            cv2.warpAffine(self.evidence[t], full[:2], (grid[1], grid[0]), flags=cv2.INTER_NEAREST)
+            for t in indices
+        ]
+        return torch.from_numpy(np.stack(warped))
+
+
+def _map_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Map ``(..., 4)`` half-open xyxy through an axis-aligned affine of pixel centres."""
+    scale = np.array([matrix[0, 0], matrix[1, 1]])
+    shift = matrix[:, 2] + 0.5 - 0.5 * scale
+    first = boxes[..., :2] * scale + shift
+    second = boxes[..., 2:] * scale + shift
+    return np.concatenate([np.minimum(first, second), np.maximum(first, second)], -1)

@@ -1,0 +1,377 @@
+"""A session: the project folder of one video on disk, with its boxes, runs and masks.
+
+::
+
+    session.json            the video (absolute and relative path, how it is opened)
+    boxes.json              the boxes file
+    boxes.previous.json     what the boxes were before another boxes file was brought in
+    runs/0001/              config.json, metrics.jsonl, model.safetensors, …
+    masks/00000.json …      the masks of the session's video
+    other/NAME/masks/…      the masks of other videos
+    predict.jsonl           the log of the last predictions
+
+Every file is written whole or not at all, so that a reader in another process, a full disk or a
+killed program never leaves a half-written one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.boxes_file import read_boxes, write_boxes
+from maskfree.config import VideoConfig
+from maskfree.errors import InputError
+from maskfree.json_checks import as_object, as_whole
+from maskfree.json_log import JsonLog
+from maskfree.mask_store import MaskStore
+from maskfree.run import Run, list_runs, new_run
+from maskfree.storage import atomic_write, make_folder, read_json, writing
+from maskfree.video_link import VideoLink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maskfree.config import Config
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
+
+__all__ = ["MaskStore", "Run", "Session"]
+
+VERSION = 1
+"""The version of the folder that we write, and the newest that we read."""
+_FILE = "session.json"
+_BOXES = "boxes.json"
+_PREVIOUS = "boxes.previous.json"
+_IGNORED_ENTRIES = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_HOW = "Make one with: maskfree finetune VIDEO --boxes boxes.json --session DIR"
+
+
+class Session:
+    """An opened session; make one with `create`, `open` or `create_or_open`."""
+
+    def __init__(self, path: Path, link: VideoLink, extra: Mapping[str, Any]) -> None:
+        self.path = path
+        self._link = link
+        self._extra = extra
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        video_source: str | os.PathLike[str] | None,
+        boxes: BoxTracks,
+        video_options: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Make a session in a new or empty folder.
+
+        Parameters
+        ----------
+        path
+            The folder; parents are made.
+        video_source
+            The video's file or folder; None for frames that exist in memory only.
+        boxes
+            The boxes; there may be none yet.
+        video_options
+            How the video is opened: ``axes``, ``depth``, ``channels``, ``fps`` of
+            `maskfree.video.open_video`.
+
+        Raises
+        ------
+        InputError
+            Where the folder holds something already, or may not be written, or the disk is full;
+            nothing is left behind.
+        """
+        folder = Path(os.path.abspath(path))
+        _check_free(folder)
+        session = cls(folder, VideoLink.make(folder, video_source, video_options), {})
+        made = [p for p in (folder, *folder.parents) if not os.path.exists(p)]
+        make_folder(folder)
+        try:
+            write_boxes(folder / _BOXES, boxes)
+            session._save()
+        except BaseException:
+            _remove(folder, made)
+            raise
+        return session
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Session:
+        """Open the session in the folder ``path``.
+
+        Raises
+        ------
+        InputError
+            Where there is none, or it was made by a newer version.
+        """
+        folder = Path(os.path.abspath(path))
+        if not os.path.exists(folder):
+            raise InputError(f"There is no session folder {folder}. {_HOW}")
+        if not os.path.isdir(folder):
+            raise InputError(f"A session is a folder, but {folder} is a file. {_HOW}")
+        if not _is_session(folder):
+            raise InputError(f"{folder} is not a session: there is no {_FILE} in it. {_HOW}")
+        data = _read(folder / _FILE)
+        link = VideoLink.from_json(data.pop("video", None), str(folder / _FILE))
+        return cls(folder, link, data)
+
+    @classmethod
+    def create_or_open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        video_source: str | os.PathLike[str] | None = None,
+        boxes: BoxTracks | None = None,
+        video_options: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Open the session in ``path`` and bring in what is given, or make it.
+
+        Other boxes replace those of the session, which are kept as ``boxes.previous.json``.
+
+        Raises
+        ------
+        InputError
+            As `create` and `open`; where a new session has no boxes; where the session belongs to
+            another video that still exists (its masks would not fit).
+        """
+        folder = Path(os.path.abspath(path))
+        if not _is_session(folder):
+            if boxes is None:
+                _check_free(folder)
+                raise InputError(f"{folder} is not a session yet and no boxes were given. {_HOW}")
+            return cls.create(
+                folder, video_source=video_source, boxes=boxes, video_options=video_options
+            )
+        session = cls.open(folder)
+        if video_source is not None:
+            session._adopt_video(video_source, video_options)
+        if boxes is not None:
+            session._adopt_boxes(boxes)
+        return session
+
+    def _adopt_video(
+        self, source: str | os.PathLike[str], options: Mapping[str, Any] | None
+    ) -> None:
+        current = self.video_source
+        same = self._link.leads_to(source, self.path)
+        if current is not None and os.path.exists(current) and not same:
+            raise InputError(
+                f"The session {self.path} belongs to the video {current}, got "
+                f"{os.fspath(source)}. Choose another session folder for another video."
+            )
+        chosen = self._link.options if options is None else options
+        if not same or VideoLink.make(self.path, source, chosen).options != self._link.options:
+            self.set_video_source(source, chosen)
+
+    def _adopt_boxes(self, boxes: BoxTracks) -> None:
+        path = self.path / _BOXES
+        try:
+            if boxes == self.boxes:
+                return
+        except InputError:  # a broken file is no reason to refuse a good one, but is kept as well
+            pass
+        if path.is_file():
+            with writing(self.path / _PREVIOUS):
+                atomic_write(self.path / _PREVIOUS, path.read_bytes())
+        self.save_boxes(boxes)
+
+    def set_video_source(
+        self, source: str | os.PathLike[str], options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say where the video is now; ``options`` as in `create`, None to keep them.
+
+        Raises
+        ------
+        InputError
+            Where the folder may not be written or the disk is full.
+        """
+        chosen = self._link.options if options is None else options
+        previous, self._link = self._link, VideoLink.make(self.path, source, chosen)
+        try:
+            self._save()
+        except BaseException:
+            self._link = previous
+            raise
+
+    def _save(self) -> None:
+        data = {**self._extra, "version": VERSION, "video": self._link.to_json()}
+        atomic_write(self.path / _FILE, json.dumps(data, indent=1) + "\n")
+
+    @property
+    def video_source(self) -> str | None:
+        """The video's absolute path; None where its frames existed in memory only.
+
+        A session that was moved together with its video finds it by the relative path. Where
+        neither is there any more, this is where the video was.
+        """
+        return self._link.find(self.path)
+
+    def open_video(self, config: VideoConfig | None = None) -> Video:
+        """Open the session's video as it was opened when the session was made.
+
+        Raises
+        ------
+        InputError
+            Where it is not there any more, existed in memory only, or cannot be read.
+        """
+        from maskfree.video import open_video
+
+        source = self.video_source
+        if source is None:
+            raise InputError(
+                f"The session {self.path} was made from frames in memory. Save them as a TIFF "
+                "stack or a folder of images and make a session from that."
+            )
+        if not os.path.exists(source):
+            raise InputError(
+                f"The video {source} of the session {self.path} is not there any more. Put it "
+                f"back, or say where it is now: maskfree finetune VIDEO --session {self.path}"
+            )
+        return open_video(source, config=config or VideoConfig(), **self._link.options)
+
+    @property
+    def boxes(self) -> BoxTracks:
+        """The boxes, read anew each time: the plugin and a trainer share the file."""
+        return read_boxes(self.path / _BOXES, allow_empty=True)
+
+    def save_boxes(self, tracks: BoxTracks) -> None:
+        """Save the boxes; where that fails the previous ones stay.
+
+        Raises
+        ------
+        InputError
+            As `maskfree.tracks.write_boxes`.
+        """
+        write_boxes(self.path / _BOXES, tracks)
+
+    def new_run(self, config: Config, *, seed: int) -> Run:
+        """Make the next run; safe where two processes do so at once.
+
+        Raises
+        ------
+        InputError
+            Where the folder may not be written or the disk is full.
+        """
+        return new_run(self.path / "runs", config, seed=seed)
+
+    def runs(self) -> list[Run]:
+        """Return the runs, oldest first."""
+        return list_runs(self.path / "runs")
+
+    def latest_run(self) -> Run | None:
+        """Return the newest run that has a checkpoint, None where no run has one."""
+        return next((run for run in reversed(self.runs()) if run.has_checkpoint), None)
+
+    def resumable_run(self) -> Run | None:
+        """Return the newest run if it stopped before its last step and can go on, else None."""
+        run = next((run for run in reversed(self.runs()) if run.state_path.is_file()), None)
+        if run is None or run.steps_done >= run.config.optimiser.steps:
+            return None
+        return run
+
+    def mask_store(self, name: str | None = None) -> MaskStore:
+        """Return the masks of the session's video, or of another video by ``name``.
+
+        Characters that a file name cannot hold on every system become ``_``.
+
+        Raises
+        ------
+        InputError
+            For a name without a letter or digit.
+        """
+        if name is None:
+            return MaskStore(self.path / "masks")
+        safe = _UNSAFE.sub("_", name).strip(". ")
+        if not any(character.isalnum() for character in safe):
+            raise InputError(
+                f'The name of a video\'s masks must have a letter or digit, got "{name}". '
+                "Rename the video."
+            )
+        return MaskStore(self.path / "other" / safe / "masks")
+
+    @property
+    def predict_log(self) -> JsonLog:
+        """The log of predictions, ``predict.jsonl``."""
+        return JsonLog(self.path / "predict.jsonl")
+
+    def info(self) -> dict[str, Any]:
+        """Return what the session holds, as plain values for ``maskfree info``.
+
+        ``path``, ``video``, ``frames``, ``size`` ([height, width]), ``fps``, ``tracks`` (``id``,
+        ``label``, ``keyframes``), ``runs`` (``name``, ``status``, ``steps``, ``preset``,
+        ``checkpoint``), ``masks`` (``frames``).
+        """
+        boxes = self.boxes
+        return {
+            "path": str(self.path),
+            "video": self.video_source,
+            "frames": boxes.num_frames,
+            "size": [boxes.height, boxes.width],
+            "fps": boxes.fps,
+            "tracks": [
+                {"id": track.id, "label": track.label, "keyframes": len(track.keyframes)}
+                for track in boxes.tracks
+            ],
+            "runs": [_run_info(run) for run in self.runs()],
+            "masks": {"frames": len(self.mask_store().frames())},
+        }
+
+
+def _run_info(run: Run) -> dict[str, Any]:
+    try:
+        preset = run.config.preset
+    except InputError:  # made by another version: still worth listing
+        preset = "unknown"
+    return {
+        "name": run.name,
+        "status": run.status,
+        "steps": run.steps_done,
+        "preset": preset,
+        "checkpoint": run.has_checkpoint,
+    }
+
+
+def _is_session(folder: Path) -> bool:
+    return os.path.isfile(folder / _FILE)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data = as_object(read_json(path, "session file"), str(path), "a session", "version")
+    version = as_whole(data.get("version"), str(path), "version", low=1)
+    if version > VERSION:
+        raise InputError(
+            f"{path}: expected a session of version {VERSION}, got {version}: it was made by a "
+            "newer napari-maskfree. Update with: pip install --upgrade napari-maskfree"
+        )
+    return data
+
+
+def _check_free(folder: Path) -> None:
+    if _is_session(folder):
+        raise InputError(f"{folder} is a session already. Open it, or choose another folder.")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise InputError(f"A session is a folder, but {folder} is a file. Choose another path.")
+    if not os.path.isdir(folder):
+        return
+    with writing(folder):
+        foreign = sorted(set(os.listdir(folder)) - _IGNORED_ENTRIES)
+    if foreign:
+        raise InputError(
+            f"A new session needs a new or empty folder, but {folder} holds {foreign[0]} and is "
+            f"not a session (no {_FILE}). Choose another folder; this one was left as it is."
+        )
+
+
+def _remove(folder: Path, made: list[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for path in (folder / _BOXES, folder / _FILE):
+            path.unlink(missing_ok=True)
+        for path in made:
+            path.rmdir()

@@ -1,0 +1,131 @@
+"""What boxes say about the cells of the mask grid."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from maskfree.tracks import box_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.config import SamplingConfig
+    from maskfree.types import BoxTracks
+
+__all__ = ["BoxTargets", "box_targets", "loose_tube"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxTargets:
+    """Boxes of N instances over a clip, on its mask grid.
+
+    ``box_masks``: float ``(N, T, H4, W4)``, 1 where a cell's centre is in the box; ``reach``: bool,
+    same shape, every cell that the box grown by its slack touches: beyond it the instance cannot
+    be; ``certain_background``: bool ``(T, H4, W4)``, beyond every instance's reach; ``radius``:
+    float ``(N, T, H4, W4)``, distance from the box's centre in units of its half sides (1 on the
+    inscribed ellipse, 1.41 in the corners, infinite where absent); ``trust``: float ``(N, T)``, 1
+    for a keyframe, less between keyframes, 0 where absent or cut by the crop.
+    """
+
+    box_masks: torch.Tensor
+    reach: torch.Tensor
+    certain_background: torch.Tensor
+    radius: torch.Tensor
+    trust: torch.Tensor
+
+    def select(self, rows: torch.Tensor) -> BoxTargets:
+        """Keep the instances ``rows`` (their certain background stays that of all)."""
+        return BoxTargets(
+            self.box_masks[rows],
+            self.reach[rows],
+            self.certain_background,
+            self.radius[rows],
+            self.trust[rows],
+        )
+
+    def to(self, device: torch.device) -> BoxTargets:
+        """Move every tensor to ``device``."""
+        return BoxTargets(*(getattr(self, f.name).to(device) for f in dataclasses.fields(self)))
+
+
+def loose_tube(
+    tracks: BoxTracks, frames: Sequence[int], *, config: SamplingConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes and how far each may be wrong.
+
+    A box on a keyframe is exact; one that was interpolated may be wrong by ``slack_per_frame`` of
+    its size for each frame to the nearest keyframe, at most ``max_slack``.
+
+    Returns
+    -------
+    tuple
+        ``boxes`` float ``(N, T, 4)`` in pixels of the video, NaN where absent, and ``slack`` float
+        ``(N, T)``, as a part of the box's size.
+    """
+    boxes = np.full((len(tracks.tracks), len(frames), 4), np.nan)
+    slack = np.zeros(boxes.shape[:2])
+    for n, track in enumerate(tracks.tracks):
+        for i, frame in enumerate(frames):
+            state = box_at(track, frame)
+            if state is not None:
+                boxes[n, i] = state.xyxy
+                slack[n, i] = min(config.max_slack, config.slack_per_frame * state.gap)
+    return boxes, slack
+
+
+def box_targets(
+    boxes: np.ndarray, slack: np.ndarray, height: int, width: int, *, config: SamplingConfig
+) -> BoxTargets:
+    """Rasterise boxes onto a grid of ``(height, width)`` cells.
+
+    Parameters
+    ----------
+    boxes
+        float ``(N, T, 4)``, xyxy in grid cells, NaN where absent; may reach beyond the grid.
+    slack
+        float ``(N, T)``, part of the box's size by which it may be wrong.
+    """
+    count, length = boxes.shape[:2]
+    box_masks = np.zeros((count, length, height, width), np.float32)
+    reach = np.zeros((count, length, height, width), bool)
+    radius = np.full((count, length, height, width), np.inf, np.float32)
+    trust = np.zeros((count, length), np.float32)
+    cell_y, cell_x = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
+    for n, t in np.argwhere(np.isfinite(boxes).all(-1)):
+        x0, y0, x1, y1 = boxes[n, t]
+        if min(x1, width) - max(x0, 0) < 1 or min(y1, height) - max(y0, 0) < 1:
+            continue
+        rows = _centres(y0, y1, height)
+        columns = _centres(x0, x1, width)
+        box_masks[n, t, rows, columns] = 1
+        dx, dy = slack[n, t] * (x1 - x0), slack[n, t] * (y1 - y0)
+        reach[n, t, _touched(y0 - dy, y1 + dy, height), _touched(x0 - dx, x1 + dx, width)] = True
+        across = (2 * cell_x - x0 - x1) / (x1 - x0)
+        radius[n, t] = np.hypot((2 * cell_y - y0 - y1) / (y1 - y0), across)
+        cut = max(-x0, -y0, x1 - width, y1 - height)
+        if cut < config.max_cut * min(x1 - x0, y1 - y0):
+            trust[n, t] = 1 - (1 - config.least_trust) * slack[n, t] / max(config.max_slack, 1e-9)
+    background = ~reach.any(0) if count else np.ones((length, height, width), bool)
+    return BoxTargets(
+        torch.from_numpy(box_masks),
+        torch.from_numpy(reach),
+        torch.from_numpy(background),
+        torch.from_numpy(radius),
+        torch.from_numpy(trust),
+    )
+
+
+def _centres(low: float, high: float, size: int) -> slice:
+    """Cells whose centres lie in [low, high); at least one."""
+    first = int(np.clip(np.ceil(low - 0.5), 0, size - 1))
+    last = int(np.clip(np.ceil(high - 0.5), 0, size))
+    return slice(first, max(last, first + 1))
+
+
+def _touched(low: float, high: float, size: int) -> slice:
+    """Cells that [low, high) overlaps."""
+    return slice(int(np.clip(np.floor(low), 0, size)), int(np.clip(np.ceil(high), 0, size)))

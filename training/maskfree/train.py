@@ -1,0 +1,285 @@
+"""Fine-tuning on one annotated video: a generator of progress that can be stopped at any step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from maskfree.device import resolve_device
+from maskfree.errors import InputError
+from maskfree.evidence import collect_evidence
+from maskfree.model.checkpoint import save_model
+from maskfree.model.mask2former_video import build_model
+from maskfree.objective import Objective
+from maskfree.sampling import ClipSampler, TrainingClip
+from maskfree.targets import loose_tube
+from maskfree.tracks import check_against_video
+from maskfree.types import Clip
+from maskfree.working import WorkingFrames, working_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from maskfree.config import Config, OptimiserConfig
+    from maskfree.session import Run, Session
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
+
+__all__ = ["Progress", "Trainer", "finetune", "learning_rate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """One finished optimiser step: losses by name (weighted; they sum to ``total``), seconds."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    seconds_left: float
+
+    @property
+    def total(self) -> float:
+        """The sum of the losses."""
+        return sum(self.losses.values())
+
+
+def learning_rate(step: int, config: OptimiserConfig) -> float:
+    """Return the learning rate of a step: one-cycle (linear up, cosine down) or constant."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warm = max(1.0, config.warmup * config.steps)
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1.0, config.steps - warm)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Trainer:
+    """Model, optimiser and clips of one run; :meth:`step` takes one optimiser step.
+
+    Parameters
+    ----------
+    video, tracks
+        What to learn from. At least one box.
+    config
+        All hyper-parameters.
+    device, seed
+        Where, and which of the possible runs: the same seed gives the same result on one machine.
+    """
+
+    def __init__(
+        self, video: Video, tracks: BoxTracks, config: Config, *, device: torch.device, seed: int
+    ) -> None:
+        boxes, _ = loose_tube(tracks, range(len(video)), config=config.sampling)
+        if not np.isfinite(boxes).any():
+            raise InputError("There is no box to learn from. Draw a box on at least one frame.")
+        torch.manual_seed(seed)
+        self.config, self.device = config, device
+        self.classes = sorted({t.label for t in tracks.tracks})
+        self.track_ids = [t.id for t in tracks.tracks]
+        self._rng = np.random.default_rng(seed)
+        scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+        frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+        evidence = None
+        if config.evidence.weight:
+            evidence = _evidence(video, boxes, frames, config)
+        self._sampler = ClipSampler(
+            frames,
+            tracks,
+            evidence,
+            sampling=config.sampling,
+            augment=config.augment,
+            rng=self._rng,
+        )
+        self.model = build_model(
+            config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
+        ).to(device)
+        labels = [self.classes.index(t.label) for t in tracks.tracks]
+        self._objective = Objective(config, labels, seed=seed)
+        self._optimiser = self._make_optimiser()
+        half = torch.float16 if not _has_bfloat16(device) else torch.bfloat16
+        self._half = half if config.optimiser.amp and device.type == "cuda" else None
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._half == torch.float16)
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        config = self.config.optimiser
+        backbone = list(self.model.model.pixel_level_module.encoder.parameters())
+        known = {id(p) for p in backbone}
+        rest = [p for p in self.model.parameters() if id(p) not in known]
+        groups = [
+            {"params": rest, "multiplier": 1.0},
+            {"params": backbone, "multiplier": config.backbone_multiplier},
+        ]
+        return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+    def step(self, index: int) -> dict[str, float]:
+        """Take optimiser step ``index`` (from 0); return the losses by name.
+
+        Raises
+        ------
+        RuntimeError
+            When a loss is not finite.
+        """
+        steps = self.config.optimiser.steps
+        rate = learning_rate(index, self.config.optimiser)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate * group["multiplier"]
+        sample = _to_device(self._sampler.draw(), self.device)
+        self.model.train()
+        bound = self.config.matching.mode == "bound"
+        prompted = bound and self._rng.random() >= self.config.matching.unprompted
+        prompts = sample.targets.reach[None] if prompted else None
+        enabled = self._half is not None
+        with torch.autocast(self.device.type, dtype=self._half, enabled=enabled):
+            output = self.model(sample.clip.rgb[None], prompts)
+        losses = self._objective(output, sample, step=index, steps=steps)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise RuntimeError(
+                f"The loss is {total.item()} at step {index + 1}. Lower optimiser.learning_rate "
+                f"(now {self.config.optimiser.learning_rate}) or try another --seed."
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(total))
+        self._scaler.unscale_(self._optimiser)
+        if self.config.optimiser.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def save(self, run: Run, step: int) -> None:
+        """Write weights, and the state that resuming after ``step`` finished steps needs."""
+        bound = self.track_ids if self.config.matching.mode == "bound" else []
+        save_model(run.weights_path, self.model, self.config, classes=self.classes, track_ids=bound)
+        state = {
+            "step": step,
+            "model": self.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "objective_rng": self._objective.rng_state,
+            "numpy_rng": _plain_rng(self._rng),
+        }
+        partial = run.state_path.with_suffix(".part")
+        torch.save(state, partial)
+        os.replace(partial, run.state_path)
+
+    def restore(self, path: Path) -> int:
+        """Take up the state written by :meth:`save`; return the number of finished steps."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._scaler.load_state_dict(state["scaler"])
+            torch.set_rng_state(state["torch_rng"].cpu())
+            self._objective.rng_state = state["objective_rng"].cpu()
+            self._rng.bit_generator.state = _wide_rng(state["numpy_rng"])
+            return int(state["step"])
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path} does not fit this run and cannot be resumed ({error}). "
+                "Fine-tune without --resume."
+            ) from error
+
+
+def finetune(
+    session: Session,
+    config: Config,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+) -> Iterator[Progress]:
+    """Fine-tune on a session's video and boxes; every step is written to the run's metrics.
+
+    Stops within one step when the run's stop file appears or the generator is closed, and keeps
+    what was learnt either way. With ``resume`` the newest run goes on where it stopped.
+
+    Yields
+    ------
+    Progress
+        After each optimiser step.
+
+    Raises
+    ------
+    InputError
+        For a missing device, video or box, or a video that the boxes do not fit.
+    """
+    where = resolve_device(device)
+    video, tracks = session.open_video(), session.boxes
+    with video:
+        _, height, width, _ = video.shape
+        check_against_video(tracks, num_frames=len(video), height=height, width=width)
+        run = session.resumable_run() if resume else None
+        if run is not None:
+            config, seed = run.config, run.seed
+        trainer = Trainer(video, tracks, config, device=where, seed=seed)
+        first = trainer.restore(run.state_path) if run is not None else 0
+        run = run or session.new_run(config, seed=seed)
+        run.clear_stop()
+        run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
+        yield from _steps(trainer, run, first)
+
+
+def _steps(trainer: Trainer, run: Run, first: int) -> Iterator[Progress]:
+    steps = trainer.config.optimiser.steps
+    done, status, message = first, "stopped", ""
+    started = time.monotonic()
+    try:
+        for index in range(first, steps):
+            if run.stop_requested:
+                break
+            losses = trainer.step(index)
+            done = index + 1
+            left = (time.monotonic() - started) / (done - first) * (steps - done)
+            run.append(
+                {"step": done, "steps": steps, "losses": losses, "seconds_left": round(left, 1)}
+            )
+            yield Progress(done, steps, losses, left)
+            if done % trainer.config.optimiser.checkpoint_every == 0 and done < steps:
+                trainer.save(run, done)
+        status = "done" if done == steps else "stopped"
+    except Exception as error:
+        status, message = "failed", str(error)
+        raise
+    finally:
+        if done > first and status != "failed":
+            trainer.save(run, done)
+        run.append({"status": status, "step": done, "message": message})
+
+
+def _evidence(video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config) -> np.ndarray:
+    """Collect evidence at the scale at which a whole frame fits the area budget."""
+    area = frames.height * frames.width
+    if area > config.sampling.frame_area:
+        scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
+        frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    return collect_evidence(frames, frames.to_working(boxes), config=config.evidence)
+
+
+def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:
+    clip = Clip(sample.clip.rgb.to(device), sample.clip.lab.to(device), sample.clip.frames)
+    return TrainingClip(clip, sample.targets.to(device), sample.evidence.to(device))
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def _plain_rng(rng: np.random.Generator) -> dict[str, Any]:
+    """The generator's state with its 128-bit numbers as text (torch stores 64 bits)."""
+    state = rng.bit_generator.state
+    words = {k: str(v) for k, v in state["state"].items()}
+    return {**state, "state": words}
+
+
+def _wide_rng(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "state": {k: int(v) for k, v in state["state"].items()}}

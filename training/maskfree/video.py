@@ -1,0 +1,282 @@
+"""Frames on demand: one interface to video files, image folders, TIFF and zarr stacks, arrays."""
+
+from __future__ import annotations
+
+import math
+import operator
+import threading
+import uuid
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from maskfree.config import VideoConfig
+from maskfree.errors import InputError, nearest
+from maskfree.video_source import check_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maskfree.video_source import FrameSource
+
+__all__ = ["FrameCache", "Video", "as_dask", "open_video"]
+
+CHANNELS = 3
+
+
+class FrameCache:
+    """Decoded frames, least recently used first out, never more than ``limit`` bytes.
+
+    ``nbytes`` counts the bytes held, ``hits`` and ``misses`` the lookups.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.nbytes = 0
+        self.hits = 0
+        self.misses = 0
+        self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._frames
+
+    def get(self, index: int) -> np.ndarray | None:
+        """Return the frame and mark it as just used, or None."""
+        frame = self._frames.get(index)
+        if frame is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._frames.move_to_end(index)
+        return frame
+
+    def put(self, index: int, frame: np.ndarray) -> None:
+        """Keep a frame; the oldest ones go. One larger than the limit is not kept."""
+        if frame.nbytes > self.limit or index in self._frames:
+            return
+        self._frames[index] = frame
+        self.nbytes += frame.nbytes
+        while self.nbytes > self.limit:
+            self.nbytes -= self._frames.popitem(last=False)[1].nbytes
+
+    def clear(self) -> None:
+        """Forget every frame."""
+        self._frames.clear()
+        self.nbytes = 0
+
+
+class Video:
+    """The frames of a video, decoded when asked for.
+
+    ``video[i]`` is frame ``i`` as a read-only uint8 RGB array ``(H, W, 3)``; negative indices count
+    from the end. Made by :func:`open_video`. Safe to use from several threads.
+    """
+
+    def __init__(self, frames: FrameSource, config: VideoConfig, fps: float | None = None) -> None:
+        self._frames = frames
+        self._fps = frames.fps if fps is None else fps
+        self._lock = threading.RLock()
+        self._closed = False
+        self.cache = FrameCache(0 if frames.cheap else config.cache_bytes)
+
+    def __len__(self) -> int:
+        return self._frames.size[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, H, W, 3): frames, pixels, RGB."""
+        return (*self._frames.size, CHANNELS)
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second, None where nobody says."""
+        return self._fps
+
+    @property
+    def names(self) -> Sequence[str]:
+        """A name for each frame: the stem of its file, or its number as five digits."""
+        return self._frames.names
+
+    @property
+    def source(self) -> str | None:
+        """Absolute path of the file or folder, None for an array."""
+        return None if self._frames.path is None else str(self._frames.path)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        number = operator.index(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"frame {number} of a video of {len(self)} frames")
+        number %= len(self)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("This video was closed; open it again with open_video().")
+            frame = self.cache.get(number)
+            if frame is None:
+                frame = _frozen(self._frames.read(number, self._keep))
+                self.cache.put(number, frame)
+            return frame
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def _keep(self, index: int, frame: np.ndarray) -> None:
+        self.cache.put(index, _frozen(frame))
+
+    def close(self) -> None:
+        """Close the file and forget the cached frames."""
+        with self._lock:
+            self._closed = True
+            self._frames.close()
+            self.cache.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        length, height, width = self._frames.size
+        return f"<Video {self.source or 'array'}: {length} frames of {width} x {height}>"
+
+
+def _frozen(frame: np.ndarray) -> np.ndarray:
+    view = frame.view()
+    view.flags.writeable = False
+    return view
+
+
+def open_video(
+    source: Any,
+    *,
+    axes: str | None = None,
+    depth: int = 0,
+    channels: tuple[int, ...] | None = None,
+    fps: float | None = None,
+    config: VideoConfig | None = None,
+) -> Video:
+    """Open a video without reading its frames.
+
+    Parameters
+    ----------
+    source : str, Path or array
+        A video file, a folder of images (natural order), a TIFF stack, a zarr array or group, or
+        anything with ``shape``, ``dtype`` and indexing (numpy, dask, zarr).
+    axes : str, optional
+        Letters of "tzcyx" in the order of the array's axes (TIFF, zarr and arrays only). None:
+        taken from the file, else guessed as in :func:`maskfree.video_axes.guess_axes`.
+    depth : int
+        Which z is read.
+    channels : tuple of int, optional
+        One to three channels, shown as grey, red and green, or RGB. None: the first three.
+    fps : float, optional
+        Frames per second, where the source does not say or says it wrongly.
+    config : VideoConfig, optional
+        Size of the cache and how 16-bit data become 8-bit.
+
+    Raises
+    ------
+    InputError
+        With one line that says what is wrong with the source and what to do.
+    """
+    config = VideoConfig() if config is None else config
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise InputError(f"fps must be a number above 0, got {fps}. Leave it out if unknown.")
+    if isinstance(source, str | Path):
+        frames = _open_path(source, axes, depth, channels, config)
+    elif hasattr(source, "shape") and hasattr(source, "dtype"):
+        from maskfree.video_stack import ArraySource
+
+        frames = ArraySource(
+            source, axes=axes, depth=depth, channels=channels, config=config, name="the array"
+        )
+    else:
+        raise InputError(
+            f"A video is a path or an array, got {type(source).__name__}. Stack a list of frames "
+            "with numpy.stack()."
+        )
+    return Video(frames, config, fps)
+
+
+def _open_path(
+    source: str | Path,
+    axes: str | None,
+    depth: int,
+    channels: tuple[int, ...] | None,
+    config: VideoConfig,
+) -> FrameSource:
+    from maskfree import video_file, video_folder, video_stack
+
+    path = _existing(source)
+    suffix = path.suffix.lower()
+    if video_stack.is_zarr(path):
+        return video_stack.open_zarr(path, axes, depth, channels, config)
+    if not path.is_dir():
+        check_readable(path)
+    if suffix in video_stack.TIFF_SUFFIXES and not path.is_dir():
+        return video_stack.TiffStack(path, axes, depth, channels, config)
+    if axes is not None or depth != 0 or channels is not None:
+        raise InputError(
+            f"{path} has no axes to choose from: axes, depth and channels are for TIFF stacks, "
+            "zarr and arrays. Leave them out."
+        )
+    if path.is_dir():
+        return video_folder.ImageFolder(path, config)
+    if suffix in video_file.SUFFIXES:
+        return video_file.VideoFile(path, config)
+    if suffix in video_folder.SUFFIXES:
+        raise InputError(
+            f"{path} is one picture. Pass the folder that holds the frames ({path.parent})."
+        )
+    raise InputError(
+        f"{path} is of a kind that is not read. Pass a video file "
+        f"({' '.join(sorted(video_file.SUFFIXES))}), a folder of images, a TIFF stack or a zarr."
+    )
+
+
+def _existing(source: str | Path) -> Path:
+    if "://" in str(source):
+        raise InputError(f"{source} is a web address. Download it and pass the file.")
+    path = Path(source).expanduser().absolute()
+    try:
+        if path.exists():
+            return path
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    except PermissionError:
+        raise InputError(
+            f"{path} may not be read (permission denied). Ask its owner, or copy it to a place "
+            "that you may read."
+        ) from None
+    hint = nearest(path.name, siblings) or " Check the path."
+    raise InputError(f"There is no file or folder {path}.{hint}")
+
+
+def as_dask(video: Video) -> Any:
+    """Return the video as a dask array uint8 ``(T, H, W, 3)``, one lazy chunk a frame.
+
+    Raises
+    ------
+    InputError
+        Where dask is not installed (napari brings it).
+    """
+    try:
+        import dask.array as da
+    except ImportError:
+        raise InputError("Lazy layers need dask. Install it: pip install dask") from None
+
+    def read(block_id: tuple[int, ...]) -> np.ndarray:
+        return video[block_id[0]][None]
+
+    length, *frame = video.shape
+    return da.map_blocks(
+        read,
+        chunks=((1,) * length, *((side,) for side in frame)),
+        dtype=np.uint8,
+        meta=np.empty((0,) * len(video.shape), dtype=np.uint8),
+        name=f"video-{uuid.uuid4().hex}",
+    )

@@ -1,0 +1,120 @@
+"""Where a session's video is and how it is opened; found again when both are moved together."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.errors import InputError, nearest
+from maskfree.json_checks import as_object, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["VideoLink"]
+
+_OPTIONS = ("axes", "depth", "channels", "fps")
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoLink:
+    """A link from a session's folder to its video.
+
+    ``path`` is absolute, ``relative`` counts from the session's folder (with ``/`` on every
+    system; None across the drives of Windows). Both are None for frames that exist in memory only.
+    ``options`` are those of `maskfree.video.open_video`: ``axes``, ``depth``, ``channels``,
+    ``fps``.
+    """
+
+    path: str | None
+    relative: str | None
+    options: Mapping[str, Any]
+
+    @classmethod
+    def make(
+        cls,
+        folder: Path,
+        source: str | os.PathLike[str] | None,
+        options: Mapping[str, Any] | None = None,
+    ) -> VideoLink:
+        """Link the session in ``folder`` to ``source``.
+
+        Raises
+        ------
+        InputError
+            For an unknown option.
+        """
+        chosen = _checked_options(options or {}, "")
+        if source is None:
+            return cls(None, None, chosen)
+        absolute = os.path.abspath(source)
+        try:
+            relative = Path(os.path.relpath(absolute, folder)).as_posix()
+        except ValueError:  # another drive of Windows
+            relative = None
+        return cls(absolute, relative, chosen)
+
+    @classmethod
+    def from_json(cls, data: object, where: str) -> VideoLink:
+        """Check and return what a session file says about its video.
+
+        Raises
+        ------
+        InputError
+            For a wrong type or an unknown option; ``where`` begins the message.
+        """
+        fields = as_object(data, f"{where}: video", "the video", "path")
+        options = as_object(
+            fields.get("options") or {}, f"{where}: video: options", "options", "axes"
+        )
+        return cls(
+            _text(fields.get("path"), where, "path"),
+            _text(fields.get("relative"), where, "relative"),
+            _checked_options(options, f"{where}: video: "),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the link as plain values."""
+        return {"path": self.path, "relative": self.relative, "options": dict(self.options)}
+
+    def find(self, folder: Path) -> str | None:
+        """Return where the video is: the absolute path, else the relative one from ``folder``.
+
+        Where it is at neither, this is the absolute path, where it was.
+        """
+        if self.path is None or os.path.exists(self.path) or self.relative is None:
+            return self.path
+        beside = os.path.abspath(folder / self.relative)
+        return beside if os.path.exists(beside) else self.path
+
+    def leads_to(self, source: str | os.PathLike[str], folder: Path) -> bool:
+        """Return whether the link, seen from ``folder``, leads to ``source``."""
+        found = self.find(folder)
+        if found is None:
+            return False
+        if os.path.exists(found) and os.path.exists(source):
+            return os.path.samefile(found, source)
+        return os.path.normcase(found) == os.path.normcase(os.path.abspath(source))
+
+
+def _checked_options(options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    for name in options:
+        if name not in _OPTIONS:
+            raise InputError(
+                f'{where}a video option must be one of {", ".join(_OPTIONS)}, got "{name}".'
+                f"{nearest(name, _OPTIONS)}"
+            )
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if "channels" in chosen:
+        chosen["channels"] = tuple(chosen["channels"])
+    return chosen
+
+
+def _text(value: object, where: str, field: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise InputError(
+        f"{where}: video: {field} must be a path or null, got {show(value)}. Correct it."
+    )

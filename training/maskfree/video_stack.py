@@ -1,0 +1,225 @@
+"""Frames from TIFF stacks, zarr arrays and groups, and arrays (numpy, dask) in memory or lazy."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.errors import InputError, InputWarning
+from maskfree.video_axes import AXES, plan_layout
+from maskfree.video_source import PictureSource, numbered, reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from maskfree.config import VideoConfig
+
+__all__ = ["TIFF_SUFFIXES", "ArraySource", "TiffStack", "is_zarr", "open_zarr", "silence_tifffile"]
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+NUMBER_KINDS = "buif"
+DAMAGED = "The file is damaged or cut off: copy it again."
+
+
+class ArraySource(PictureSource):
+    """Frames of anything with ``shape``, ``dtype`` and indexing; only the frame asked for is read.
+
+    See :func:`maskfree.video_axes.plan_layout` for ``axes``, ``depth`` and ``channels``.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        axes: str | None,
+        depth: int,
+        channels: tuple[int, ...] | None,
+        config: VideoConfig,
+        name: str,
+        remedy: str = "Check the array.",
+        path: Path | None = None,
+    ) -> None:
+        super().__init__(config)
+        shape = tuple(int(side) for side in array.shape)
+        if np.dtype(array.dtype).kind not in NUMBER_KINDS:
+            raise InputError(
+                f"{name} holds {array.dtype}, expected whole numbers, floats or bool. Convert it "
+                "with astype()."
+            )
+        self._array = array
+        self._layout = plan_layout(shape, axes, depth, channels, name)
+        self._name = name
+        self._remedy = remedy
+        self.joint = self._layout.joint
+        self.size = self._layout.size(shape)
+        self.names = numbered(self.size[0])
+        self.path = path
+        self.cheap = isinstance(array, np.ndarray)
+
+    def raw(self, index: int) -> np.ndarray:
+        """Return frame ``index`` as stored; see :class:`PictureSource`."""
+        with reading(f"Frame {index} of {self._name}", self._remedy):
+            picks = self._layout.picks
+            if isinstance(picks, tuple):
+                return np.stack([self._plane(index, c) for c in picks], axis=-1)
+            key = self._layout.key(index, picks)
+            letters = "yx" if picks is None else "yxc"
+            return np.asarray(self._array[key]).transpose(self._layout.order(letters))
+
+    def _plane(self, index: int, channel: int) -> np.ndarray:
+        plane = np.asarray(self._array[self._layout.key(index, channel)])
+        return plane.transpose(self._layout.order("yx"))
+
+
+class TiffStack(ArraySource):
+    """Frames of a TIFF file of many pages: plain, ImageJ, OME; read page by page."""
+
+    def __init__(
+        self,
+        path: Path,
+        axes: str | None,
+        depth: int,
+        channels: tuple[int, ...] | None,
+        config: VideoConfig,
+    ) -> None:
+        import tifffile
+        import zarr
+
+        silence_tifffile()
+        with reading(str(path), DAMAGED):
+            self._file = tifffile.TiffFile(path)
+        try:
+            with reading(str(path), DAMAGED):
+                series = self._file.series[0]
+                array = zarr.open_array(series.aszarr(level=0), mode="r")
+            if axes is None:
+                axes = _tiff_axes(series.axes, series.shape)
+            super().__init__(
+                array,
+                axes=axes,
+                depth=depth,
+                channels=channels,
+                config=config,
+                name=str(path),
+                remedy=DAMAGED,
+                path=path,
+            )
+            self._check(len(self._file.series))
+        except InputError:
+            self._file.close()
+            raise
+
+    def _check(self, num_series: int) -> None:
+        """Read the last frame, which a file that was cut off lacks."""
+        self.raw(self.size[0] - 1)
+        if num_series > 1:
+            warnings.warn(
+                f"{self.path} holds {num_series} series of pictures; only the first, of "
+                f"{self.size[0]} frames, is read.",
+                InputWarning,
+                stacklevel=2,
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _tiff_axes(axes: str, shape: tuple[int, ...]) -> str | None:
+    """Return tifffile's axes in our letters, None where they must be guessed.
+
+    "S" are the samples of a colour. Where no axis is called time, the first that is neither of the
+    picture nor its samples is: most stacks that are videos do not say so.
+    """
+    letters = list(axes.lower())
+    if "s" in letters and "c" in letters and shape[letters.index("s")] > 1:
+        return None
+    letters = ["c" if letter == "s" and "c" not in letters else letter for letter in letters]
+    if "t" not in letters:
+        samples = axes.lower().find("s")
+        others = [i for i, a in enumerate(letters) if a not in "yx" and i != samples]
+        if not others:
+            return None
+        letters[others[0]] = "t"
+    known = set(letters) <= set(AXES) and len(set(letters)) == len(letters)
+    return "".join(letters) if known else None
+
+
+def silence_tifffile() -> None:
+    """Keep tifffile's log from stderr unless somebody asked for it; what is at fault is raised."""
+    logger = logging.getLogger("tifffile")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether ``path`` is the folder of a zarr array or group (versions 2 and 3)."""
+    return path.is_dir() and any((path / name).is_file() for name in ZARR_FILES)
+
+
+def open_zarr(
+    path: Path,
+    axes: str | None,
+    depth: int,
+    channels: tuple[int, ...] | None,
+    config: VideoConfig,
+) -> ArraySource:
+    """Open a zarr array, or the obvious array of a group.
+
+    That is the full resolution of an OME-Zarr image, else the array "0", else the only one.
+    """
+    import zarr
+
+    with reading(str(path), "Copy the whole folder again."), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        node = zarr.open(str(path), mode="r")
+        array, named = _obvious_array(node, path)
+    return ArraySource(
+        array,
+        axes=named if axes is None else axes,
+        depth=depth,
+        channels=channels,
+        config=config,
+        name=str(path),
+        remedy="Copy the whole folder again.",
+        path=path,
+    )
+
+
+def _obvious_array(node: Any, path: Path) -> tuple[Any, str | None]:
+    """Return the array and the axes that its metadata name (None where they name none)."""
+    import zarr
+
+    if isinstance(node, zarr.Array):
+        return node, _known_axes(_dimension_names(node))
+    ome = dict(node.attrs).get("ome", dict(node.attrs))
+    images = ome.get("multiscales")
+    if images:
+        array = node[images[0]["datasets"][0]["path"]]
+        names = [a["name"] if isinstance(a, dict) else a for a in images[0].get("axes", AXES)]
+        return array, _known_axes(names) if len(names) == array.ndim else None
+    members = sorted(node.keys())
+    if not members:
+        raise InputError(f"{path} is a zarr group without arrays. Pass the array itself.")
+    if "0" in members or len(members) == 1:
+        return _obvious_array(node["0" if "0" in members else members[0]], path)
+    raise InputError(
+        f"{path} is a zarr group of {', '.join(members)}. Pass one of them: {path / members[0]}"
+    )
+
+
+def _dimension_names(array: Any) -> list[str]:
+    names = getattr(array.metadata, "dimension_names", None)
+    return [str(n) for n in names or array.attrs.get("_ARRAY_DIMENSIONS", [])]
+
+
+def _known_axes(names: list[str]) -> str | None:
+    """Return our letters for names like "t" or "time", None where one is unknown."""
+    words = {"time": "t", "frame": "t", "depth": "z", "channel": "c", "height": "y", "width": "x"}
+    letters = [words.get(name.lower(), name.lower()) for name in names]
+    known = all(len(letter) == 1 and letter in AXES for letter in letters)
+    return "".join(letters) if known and {"y", "x"} <= set(letters) else None
