@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from maskfree.category import CATEGORY_COLOURS, Category, categorise
 from maskfree.errors import nearest
+from maskfree.lab import to_lab
 from maskfree.types import Matches
 
 if TYPE_CHECKING:
     from maskfree.config import TemporalKNNConfig
 
-__all__ = ["candidate_offsets", "frame_pairs", "match_clip", "match_patches"]
+__all__ = [
+    "CATEGORY_COLOURS",
+    "Category",
+    "candidate_offsets",
+    "categorise",
+    "frame_pairs",
+    "match_clip",
+    "match_patches",
+    "to_lab",
+]
 
 _TUBES = ("cyclic", "neighbour", "dense")
 
@@ -107,7 +118,7 @@ def match_patches(
 def match_clip(
     lab: torch.Tensor, *, config: TemporalKNNConfig
 ) -> list[tuple[tuple[int, int], Matches]]:
-    """Match the frame pairs of a clip: what :func:`match_patches` does, once for all decoder layers.
+    """Match the frame pairs of a clip at once, to be shared by all decoder layers.
 
     Parameters
     ----------
@@ -216,14 +227,10 @@ class _PatchSearch:
         return slice(0, size) if self.outside else slice(max(0, -step), min(size, size - step))
 
     def _squared_distance(self, dy: int, dx: int, rows: slice, columns: slice) -> torch.Tensor:
-        margin = self.patch_size - 1
         y, x = self.reach + dy, self.reach + dx
-        here = self.source[..., rows.start : rows.stop + margin, columns.start : columns.stop + margin]
-        there = self.target[
-            ...,
-            y + rows.start : y + rows.stop + margin,
-            x + columns.start : x + columns.stop + margin,
-        ]
+        down, across = rows.stop + self.patch_size - 1, columns.stop + self.patch_size - 1
+        here = self.source[..., rows.start : down, columns.start : across]
+        there = self.target[..., y + rows.start : y + down, x + columns.start : x + across]
         squared = (here - there).square_().sum(1)
         return _window_sum(_window_sum(squared, 1, self.patch_size), 2, self.patch_size)
 

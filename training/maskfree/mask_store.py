@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pycocotools import mask as rle
 
+from maskfree import rle
 from maskfree.errors import InputError
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.storage import atomic_write, make_folder, read_json, writing
@@ -17,7 +17,6 @@ from maskfree.types import InstanceMasks
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
 __all__ = ["MaskStore"]
 
@@ -48,7 +47,7 @@ class MaskStore:
         if frame < 0:
             raise ValueError(f"frame must be 0 or more, got {frame}. Count from the first frame.")
         _check(masks)
-        counts = _encode(masks.masks)
+        counts = rle.encode(masks.masks)
         instances = [
             {"id": int(track_id), "score": float(score), "counts": text}
             for track_id, score, text in zip(masks.track_ids, masks.scores, counts, strict=True)
@@ -113,14 +112,6 @@ def _check(masks: InstanceMasks) -> None:
         )
 
 
-def _encode(masks: np.ndarray) -> list[str]:
-    """Return the compressed counts of bool ``(N, H, W)`` masks."""
-    if not len(masks):
-        return []
-    columns_first = np.asfortranarray(masks.astype(bool).transpose(1, 2, 0), dtype=np.uint8)
-    return [encoded["counts"].decode("ascii") for encoded in rle.encode(columns_first)]
-
-
 def _decode(data: object, where: str) -> InstanceMasks:
     fields = as_object(data, where, "a frame's masks", "size")
     height, width = _size(fields.get("size"), where)
@@ -130,8 +121,10 @@ def _decode(data: object, where: str) -> InstanceMasks:
     ]
     ids = tuple(as_whole(item.get("id"), where, "id", low=1) for item in items)
     scores = tuple(_score(item.get("score"), where) for item in items)
-    counts = [_counts(item.get("counts"), where) for item in items]
-    return InstanceMasks(ids, _masks(counts, height, width, where), scores)
+    masks = np.zeros((len(items), height, width), dtype=bool)
+    for n, item in enumerate(items):
+        masks[n] = _mask(item.get("counts"), height, width, where)
+    return InstanceMasks(ids, masks, scores)
 
 
 def _size(value: Any, where: str) -> tuple[int, int]:
@@ -149,24 +142,12 @@ def _score(value: Any, where: str) -> float:
     return score
 
 
-def _counts(value: Any, where: str) -> bytes:
-    if not isinstance(value, str) or not value.isascii():
+def _mask(value: Any, height: int, width: int, where: str) -> np.ndarray:
+    if not isinstance(value, str):
         raise InputError(
             f"{where}: counts must be a COCO run-length string, got {show(value)}. {_REMEDY}"
         )
-    return value.encode("ascii")
-
-
-def _masks(counts: Sequence[bytes], height: int, width: int, where: str) -> np.ndarray:
-    if not counts:
-        return np.zeros((0, height, width), dtype=bool)
-    encoded = [{"size": [height, width], "counts": text} for text in counts]
-    broken = InputError(f"{where}: the run lengths do not fill {height} x {width}. {_REMEDY}")
     try:
-        decoded = rle.decode(encoded)
-    except ValueError:
-        raise broken from None
-    # pycocotools leaves memory unset where the runs end early; encoding again shows that.
-    if [again["counts"] for again in rle.encode(decoded)] != list(counts):
-        raise broken
-    return np.ascontiguousarray(decoded.transpose(2, 0, 1)).view(bool)
+        return rle.decode(value, height, width)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}. {_REMEDY}") from None

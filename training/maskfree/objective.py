@@ -167,10 +167,9 @@ class Objective:
         alone: torch.Tensor,
     ) -> torch.Tensor:
         """What other frames showed; an object in two instances' reach could be either."""
-        inside = targets.reach
-        background = inside & (evidence == Evidence.BACKGROUND)
+        background = targets.reach & (evidence == Evidence.BACKGROUND)
         foreground = alone & (evidence == Evidence.OBJECT) & (targets.box_masks > 0)
-        return _balanced(logits, foreground, background, inside)
+        return _balanced(logits, foreground, background)
 
     def _prior(
         self, logits: torch.Tensor, targets: BoxTargets, evidence: torch.Tensor
@@ -178,12 +177,13 @@ class Objective:
         silent = evidence == Evidence.UNKNOWN
         centre = silent & (targets.radius < self.config.prior.centre)
         corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
-        return _balanced(logits, centre, corner, targets.reach)
+        return _balanced(logits, centre, corner)
 
 
 def _balanced(
-    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor, inside: torch.Tensor
+    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor
 ) -> torch.Tensor:
-    """Cross-entropy over the cells that are known, as a part of all cells inside."""
-    cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
-    return cost.sum() / inside.sum().clamp_min(1)
+    """Cross-entropy, averaged over each side on its own: the smaller side counts as much."""
+    missed = (functional.softplus(-logits) * foreground).sum() / foreground.sum().clamp_min(1)
+    spilled = (functional.softplus(logits) * background).sum() / background.sum().clamp_min(1)
+    return (missed + spilled) / 2

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["MaskStore", "Run", "Session"]
+__all__ = ["MaskStore", "Run", "Session", "is_session"]
 
 VERSION = 1
 """The version of the folder that we write, and the newest that we read."""
@@ -116,7 +116,7 @@ class Session:
             raise InputError(f"There is no session folder {folder}. {_HOW}")
         if not os.path.isdir(folder):
             raise InputError(f"A session is a folder, but {folder} is a file. {_HOW}")
-        if not _is_session(folder):
+        if not is_session(folder):
             raise InputError(f"{folder} is not a session: there is no {_FILE} in it. {_HOW}")
         data = _read(folder / _FILE)
         link = VideoLink.from_json(data.pop("video", None), str(folder / _FILE))
@@ -142,7 +142,7 @@ class Session:
             another video that still exists (its masks would not fit).
         """
         folder = Path(os.path.abspath(path))
-        if not _is_session(folder):
+        if not is_session(folder):
             if boxes is None:
                 _check_free(folder)
                 raise InputError(f"{folder} is not a session yet and no boxes were given. {_HOW}")
@@ -338,8 +338,9 @@ def _run_info(run: Run) -> dict[str, Any]:
     }
 
 
-def _is_session(folder: Path) -> bool:
-    return os.path.isfile(folder / _FILE)
+def is_session(folder: str | os.PathLike[str]) -> bool:
+    """Return whether `Session.open` would find a session in ``folder``."""
+    return os.path.isfile(os.path.join(folder, _FILE))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -354,7 +355,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_free(folder: Path) -> None:
-    if _is_session(folder):
+    if is_session(folder):
         raise InputError(f"{folder} is a session already. Open it, or choose another folder.")
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise InputError(f"A session is a folder, but {folder} is a file. Choose another path.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import os
 import time
@@ -18,6 +19,7 @@ from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
 from maskfree.objective import Objective
 from maskfree.sampling import ClipSampler, TrainingClip
+from maskfree.storage import atomic_write
 from maskfree.targets import loose_tube
 from maskfree.tracks import check_against_video
 from maskfree.types import Clip
@@ -168,9 +170,9 @@ class Trainer:
             "objective_rng": self._objective.rng_state,
             "numpy_rng": _plain_rng(self._rng),
         }
-        partial = run.state_path.with_suffix(".part")
-        torch.save(state, partial)
-        os.replace(partial, run.state_path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        atomic_write(run.state_path, content.getvalue())
 
     def restore(self, path: Path) -> int:
         """Take up the state written by :meth:`save`; return the number of finished steps."""

@@ -117,7 +117,7 @@ class Video:
                 raise RuntimeError("This video was closed; open it again with open_video().")
             frame = self.cache.get(number)
             if frame is None:
-                frame = _frozen(self._frames.read(number, self._keep))
+                frame = self._frozen(self._frames.read(number, self._keep))
                 self.cache.put(number, frame)
             return frame
 
@@ -125,7 +125,16 @@ class Video:
         return (self[i] for i in range(len(self)))
 
     def _keep(self, index: int, frame: np.ndarray) -> None:
-        self.cache.put(index, _frozen(frame))
+        self.cache.put(index, self._frozen(frame))
+
+    def _frozen(self, frame: np.ndarray) -> np.ndarray:
+        """Return the frame read-only; one that is cached must not hold a larger array alive."""
+        if self._frames.cheap:
+            frame = frame.view()
+        elif frame.base is not None:
+            frame = frame.copy()
+        frame.flags.writeable = False
+        return frame
 
     def close(self) -> None:
         """Close the file and forget the cached frames."""
@@ -143,12 +152,6 @@ class Video:
     def __repr__(self) -> str:
         length, height, width = self._frames.size
         return f"<Video {self.source or 'array'}: {length} frames of {width} x {height}>"
-
-
-def _frozen(frame: np.ndarray) -> np.ndarray:
-    view = frame.view()
-    view.flags.writeable = False
-    return view
 
 
 def open_video(

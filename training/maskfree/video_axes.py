@@ -7,9 +7,10 @@ import warnings
 
 from maskfree.errors import InputError, InputWarning
 
-__all__ = ["AXES", "Layout", "guess_axes", "plan_layout"]
+__all__ = ["AXES", "OME_AXES", "Layout", "guess_axes", "plan_layout", "with_time"]
 
 AXES = "tzcyx"
+OME_AXES = "tczyx"
 GREY_ALPHA, RGB, RGBA = 2, 3, 4
 MOST_CHANNELS = RGBA
 """An axis of at most this length is taken for channels where nothing says what it is."""
@@ -79,11 +80,20 @@ def guess_axes(shape: tuple[int, ...], name: str) -> str:
         if colour:
             return "tzyxc"
         third_only = shape[2] <= MOST_CHANNELS < shape[1]
-        return "tzcyx" if third_only else "tczyx"
+        return AXES if third_only else OME_AXES
     raise InputError(
         f"{name} has {len(shape)} axes (shape {shape}), expected 3 to 5 such as (T, H, W) or "
         f"(T, H, W, 3). {REMEDY}"
     )
+
+
+def with_time(axes: str, candidates: str) -> str:
+    """Return ``axes`` with the first of ``candidates`` in it called time, where none is.
+
+    Most stacks that are videos do not say so: their frames are called depth, or nothing at all.
+    """
+    found = [letter for letter in candidates if letter in axes]
+    return axes if "t" in axes or not found else axes.replace(found[0], "t")
 
 
 def plan_layout(

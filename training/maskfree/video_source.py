@@ -82,7 +82,8 @@ class PictureSource(FrameSource):
         low, high = self._range
         scaled = (picture - low) * (WHITE / (high - low))
         scaled = np.nan_to_num(scaled, nan=0.0, posinf=WHITE, neginf=0.0)
-        return np.rint(scaled.clip(0, WHITE)).astype(np.uint8)
+        picture = np.rint(scaled.clip(0, WHITE)).astype(np.uint8)
+        return picture
 
     def _intensity_range(self) -> tuple[np.ndarray, np.ndarray]:
         """Return black and white levels, float32, one for all channels or ``(C,)``."""

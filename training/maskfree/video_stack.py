@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.video_axes import AXES, plan_layout
+from maskfree.video_axes import AXES, OME_AXES, plan_layout, with_time
 from maskfree.video_source import PictureSource, numbered, reading
 
 if TYPE_CHECKING:
@@ -132,21 +132,16 @@ class TiffStack(ArraySource):
 def _tiff_axes(axes: str, shape: tuple[int, ...]) -> str | None:
     """Return tifffile's axes in our letters, None where they must be guessed.
 
-    "S" are the samples of a colour. Where no axis is called time, the first that is neither of the
-    picture nor its samples is: most stacks that are videos do not say so.
+    "S" are the samples of a colour. Without a time axis, the frames are the axis that has no
+    meaning to tifffile, else the depth, else the channels (ImageJ's stacks).
     """
-    letters = list(axes.lower())
-    if "s" in letters and "c" in letters and shape[letters.index("s")] > 1:
-        return None
-    letters = ["c" if letter == "s" and "c" not in letters else letter for letter in letters]
-    if "t" not in letters:
-        samples = axes.lower().find("s")
-        others = [i for i, a in enumerate(letters) if a not in "yx" and i != samples]
-        if not others:
-            return None
-        letters[others[0]] = "t"
-    known = set(letters) <= set(AXES) and len(set(letters)) == len(letters)
-    return "".join(letters) if known else None
+    letters = axes.lower()
+    unknown = "".join(letter for letter in letters if letter not in f"{AXES}s")
+    letters = with_time(letters, f"{unknown}zc")
+    if "c" not in letters:
+        letters = letters.replace("s", "c")
+    known = set(letters) <= set(AXES) and len(set(letters)) == len(letters) == len(shape)
+    return letters if known else None
 
 
 def silence_tifffile() -> None:
@@ -200,7 +195,7 @@ def _obvious_array(node: Any, path: Path) -> tuple[Any, str | None]:
     images = ome.get("multiscales")
     if images:
         array = node[images[0]["datasets"][0]["path"]]
-        names = [a["name"] if isinstance(a, dict) else a for a in images[0].get("axes", AXES)]
+        names = [a["name"] if isinstance(a, dict) else a for a in images[0].get("axes", OME_AXES)]
         return array, _known_axes(names) if len(names) == array.ndim else None
     members = sorted(node.keys())
     if not members:
@@ -222,4 +217,4 @@ def _known_axes(names: list[str]) -> str | None:
     words = {"time": "t", "frame": "t", "depth": "z", "channel": "c", "height": "y", "width": "x"}
     letters = [words.get(name.lower(), name.lower()) for name in names]
     known = all(len(letter) == 1 and letter in AXES for letter in letters)
-    return "".join(letters) if known and {"y", "x"} <= set(letters) else None
+    return with_time("".join(letters), "z") if known and {"y", "x"} <= set(letters) else None

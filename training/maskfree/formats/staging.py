@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["atomic_folder", "check_replaceable"]
 
 _TOKEN_BYTES = 6
+_PINNED = frozenset((errno.EBUSY, errno.EXDEV))
 _LITTER = frozenset((".ds_store", "thumbs.db", "desktop.ini"))
 
 
@@ -73,7 +75,15 @@ def _swap(staged: Path, target: Path) -> None:
         os.replace(staged, target)
         return
     aside = staged.with_name(f"{staged.name}-old")
-    os.replace(target, aside)
+    try:
+        os.replace(target, aside)
+    except OSError as error:
+        if error.errno in _PINNED:
+            raise InputError(
+                f"{target} is a mounted disk or in use and cannot be replaced as a whole. Name a "
+                f"folder inside it, for instance {target / 'masks'}."
+            ) from None
+        raise
     try:
         os.replace(staged, target)
     except BaseException:

@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
+from maskfree.losses.checks import full_precision
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["Pairs", "agreement", "true_places"]
 
-_BLOCK = 2**16
+_BLOCK = 2**18
 """Pairs worked on at once: few enough for the intermediate results to stay in the cache."""
 
 
@@ -63,14 +65,14 @@ def agreement(mask_logits: torch.Tensor, lists: Sequence[Pairs]) -> torch.Tensor
 
     Notes
     -----
-    With x and y the logits, ``f = relu(±) + log1p(e^-|x|) + log1p(e^-|y|) - log1p(e^-|x+y|)``,
-    where the first part is ``min(|x|, |y|)`` when the signs differ and zero otherwise: no term
-    overflows or cancels, whatever the logits. ``df/dx = sigmoid(x) - sigmoid(x + y)``, so the
-    gradient is summed in the same pass as the value. It has no second derivative.
+    With x and y the logits, the term is ``c + s(x) + s(y) - s(x + y)`` where
+    ``s(z) = log(1 + e^-|z|)`` and c is ``min(|x|, |y|)`` if their signs differ, else zero: nothing
+    overflows or cancels, whatever the logits. Its derivative by x is
+    ``sigmoid(x) - sigmoid(x + y)``, so the gradient is summed in the same pass as the value. There
+    is no second derivative.
     """
-    if mask_logits.dtype in (torch.float16, torch.bfloat16):
-        mask_logits = mask_logits.float()
-    total: torch.Tensor = _Agreement.apply(mask_logits, lists)  # type: ignore[no-untyped-call]
+    logits = full_precision(mask_logits)
+    total: torch.Tensor = _Agreement.apply(logits, lists)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -97,7 +99,7 @@ class _Agreement(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * upstream, None

@@ -1,13 +1,10 @@
-"""Checks of what goes into a loss: what was expected, what came, what to do next."""
+"""Checks of what goes into a loss: what was expected, what came, what to do next; its dtype."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["check_box_masks", "check_lab", "check_mask_logits"]
+__all__ = ["check_box_masks", "check_lab", "check_mask_logits", "full_precision"]
 
 
 def check_mask_logits(mask_logits: torch.Tensor) -> None:
@@ -38,3 +35,8 @@ def check_lab(lab: torch.Tensor, mask_logits: torch.Tensor) -> None:
             f"lab must be (T, 3, H, W) = {expected} to go with mask_logits, "
             f"got {tuple(lab.shape)}. Make it from the clip's frames with maskfree.lab.to_lab."
         )
+
+
+def full_precision(tensor: torch.Tensor) -> torch.Tensor:
+    """Return half precision as float32, anything else as it is; sums over a clip need it."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

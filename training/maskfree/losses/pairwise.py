@@ -126,7 +126,7 @@ def _list_pairs(inside: torch.Tensor, similarity: torch.Tensor, config: Pairwise
     return Pairs(
         first=place.expand_as(neighbour).flatten()[entry],
         second=neighbour.flatten()[entry],
-        weight=(1.0 + both.flatten()[entry]) / size,
+        weight=(1 + both.flatten()[entry].to(similarity.dtype)) / size,
     )
 
 
@@ -166,6 +166,4 @@ class PairwiseLoss(nn.Module):
         similarity: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
-        return pairwise_loss(
-            mask_logits, box_masks, lab, config=self.config, similarity=similarity
-        )
+        return pairwise_loss(mask_logits, box_masks, lab, config=self.config, similarity=similarity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from maskfree.losses.checks import check_box_masks, check_mask_logits
+from maskfree.losses.checks import check_box_masks, check_mask_logits, full_precision
 
 __all__ = ["ProjectionLoss", "projection_loss"]
 
@@ -24,9 +24,9 @@ def projection_loss(
     Parameters
     ----------
     mask_logits
-        Real ``(N, T, H4, W4)``.
+        Real ``(N, T, H4, W4)``; half precision is summed in float32.
     box_masks
-        ``(N, T, H4, W4)``, 1 inside the box.
+        ``(N, T, H4, W4)``, 1 inside the box; any dtype.
     weights
         ``(N, T)``, at least 0: how much each instance and frame counts in the mean. None: all the
         same.
@@ -50,13 +50,16 @@ def projection_loss(
     """
     check_mask_logits(mask_logits)
     check_box_masks(box_masks, mask_logits)
+    mask_logits = full_precision(mask_logits)
     if weights is None:
         weights = torch.ones_like(mask_logits[:, :, 0, 0])
     _check_weights(weights, mask_logits)
     total = torch.zeros_like(weights, dtype=mask_logits.dtype)
     for axis in (-1, -2):
         # the sigmoid is monotone: the maximum of the logits is that of the probabilities
-        total = total + _dice_loss(mask_logits.amax(axis).sigmoid(), box_masks.amax(axis))
+        total = total + _dice_loss(
+            mask_logits.amax(axis).sigmoid(), box_masks.amax(axis).to(total.dtype)
+        )
     mass = weights.sum()
     return (total * weights).sum() / torch.where(mass > 0, mass, torch.ones_like(mass))
 
@@ -78,7 +81,10 @@ class ProjectionLoss(nn.Module):
     """:func:`projection_loss` as a module."""
 
     def forward(
-        self, mask_logits: torch.Tensor, box_masks: torch.Tensor, weights: torch.Tensor | None = None
+        self,
+        mask_logits: torch.Tensor,
+        box_masks: torch.Tensor,
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
         return projection_loss(mask_logits, box_masks, weights)

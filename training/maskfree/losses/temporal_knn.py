@@ -70,53 +70,48 @@ def temporal_knn_loss(
         check_box_masks(box_masks, mask_logits)
     if matches is None:
         matches = match_clip(lab, config=config)
-    inside = None if box_masks is None else (box_masks > 0).any(1).flatten(1)
+    inside = None if box_masks is None else (box_masks > 0).any(1)
     lists = []
-    for (centre, other), match in matches:
-        _check_match(match, (centre, other), mask_logits)
-        lists.append(_list_pairs(match, centre, other, mask_logits.shape, inside, config))
+    for frames, match in matches:
+        _check_match(match, frames, mask_logits)
+        lists.append(_list_pairs(match, frames, mask_logits, inside, config))
     return agreement(mask_logits, lists)
 
 
 def _list_pairs(
     match: Matches,
-    centre: int,
-    other: int,
-    shape: torch.Size,
+    frames: tuple[int, int],
+    mask_logits: torch.Tensor,
     inside: torch.Tensor | None,
     config: TemporalKNNConfig,
 ) -> Pairs:
-    """List the matches of one frame pair, with ``config.weight / Z`` as the pairs' weight."""
-    num_instances, num_frames, height, width = shape
+    """List the matches of one frame pair that count, each with the weight ``config.weight / Z``.
+
+    ``inside``: bool ``(N, H4, W4)``, the cells that count for each instance, or None for all.
+    """
+    num_instances, num_frames, height, width = mask_logits.shape
     cells = height * width
-    valid = match.valid.flatten(1)
-    counted = valid
-    if config.outside_counts:  # also candidates outside the image, whose term is zero
+    valid = counted = match.valid.flatten(1)
+    if config.outside_counts:  # beside the valid ones those outside, whose term is zero
         counted = (match.distance <= config.max_distance).flatten(1)
-    y, x = match.target_yx.unbind(-1)
-    target = (y * width + x).flatten()
     if inside is None:
         entry = true_places(valid)
-        first = entry % cells
-        offset = torch.zeros((), dtype=torch.long, device=valid.device)
+        clip = torch.zeros_like(entry)
         size = counted.sum() * num_instances
     else:
         place = true_places(inside)
         cell = place % cells
         hit = true_places(valid[:, cell])
-        place = place[hit % len(cell)] if len(cell) else place
-        first = place % cells
-        entry = torch.div(hit, max(1, len(cell)), rounding_mode="floor") * cells + first
-        offset = torch.div(place, cells, rounding_mode="floor") * (num_frames * cells)
+        neighbour, which = hit // max(1, len(place)), hit % max(1, len(place))
+        entry = neighbour * cells + cell[which]
+        clip = place[which] // cells * (num_frames * cells)
         size = counted.sum(0)[cell].sum()
-    if config.normaliser == "grid":
-        weight = torch.full((), config.weight / cells, device=valid.device)
-    else:
-        weight = config.weight / size.clamp_min(1)
+    target = (match.target_yx[..., 0] * width + match.target_yx[..., 1]).flatten()
+    normaliser = torch.full_like(size, cells) if config.normaliser == "grid" else size.clamp_min(1)
     return Pairs(
-        first=offset + centre * cells + first,
-        second=offset + other * cells + target[entry],
-        weight=weight,
+        first=clip + frames[0] * cells + entry % cells,
+        second=clip + frames[1] * cells + target[entry],
+        weight=config.weight / normaliser.to(mask_logits.dtype),
         shared=inside is None,
     )
 

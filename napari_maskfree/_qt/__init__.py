@@ -1,0 +1,1 @@
+"""Qt widgets of the plugin: one panel a file, no engine and no layers logic in them."""

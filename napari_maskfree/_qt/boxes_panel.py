@@ -1,0 +1,209 @@
+"""Section 2: the boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QSizePolicy, QWidget
+
+from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
+from napari_maskfree._qt.timeline import Timeline
+from napari_maskfree._qt.track_list import TrackList, status_of
+
+if TYPE_CHECKING:
+    from maskfree.types import Track
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
+    from napari_maskfree.state import State
+
+__all__ = ["BoxesPanel"]
+
+_FILTER = "Boxes (*.json);;All files (*)"
+_HOW = (
+    "Drag a rectangle around the object (R draws, S selects). Go to another frame and draw again: "
+    "the frames between are filled in, thin and pale. Move one of those and it becomes a keyframe."
+)
+_ARROW_WIDTH = 34
+_LEARNT = 3
+"""Keyframes after which the explanation of drawing goes."""
+
+
+class BoxesPanel(Panel):
+    """Tracks, keyframes, and the boxes file."""
+
+    def __init__(self, main: MaskFreeWidget) -> None:
+        super().__init__()
+        self.main, self.state, self.project = main, main.state, main.project
+        self.new = button(
+            "New boxes layer", self._new, "A layer to draw boxes on, bound to this video"
+        )
+        self.sample = button(
+            "Load the boxes that come with this video", self._load_sample, primary=True
+        )
+        self.load = button("Load…", self._ask_load, "Read a boxes file (boxes.json)")
+        self.save = button("Save…", self._ask_save, "Write the boxes to a file (boxes.json)")
+        self.add(row(self.new, self.load, self.save), self.sample)
+        self.how = hint(_HOW)
+        self.tracks = TrackList(self.state)
+        self.timeline = Timeline(self.state, main.palette_)
+        self.timeline.frame_picked.connect(self.project.go_to)
+        self.add_track = button("New track", self._new_track, "Another object (its own colour)")
+        self.remove_track = button("Delete track", self._remove_track, "With all its boxes")
+        self.previous = _arrow("◀", lambda: self._jump(-1), "To the keyframe before")
+        self.next = _arrow("▶", lambda: self._jump(1), "To the keyframe after")
+        self.here = QLabel()
+        self.here.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.outside = QCheckBox("Outside")
+        self.outside.setProperty("tip", "From this frame on the object is not in the picture")
+        self.outside.clicked.connect(self._set_outside)
+        self.occluded = QCheckBox("Occluded")
+        self.occluded.setProperty("tip", "From this frame on something hides the object")
+        self.occluded.clicked.connect(self._set_occluded)
+        self.keep = button("Keep box", self._keep, "Make the interpolated box a keyframe")
+        self.delete = button("Delete keyframe", self._delete, "The box becomes interpolated again")
+        self.body = QWidget()
+        self.body.setObjectName("mfBody")
+        inner = Panel()
+        place = row(self.previous, self.here, self.next)
+        place.layout().setStretch(1, 1)  # type: ignore[union-attr]
+        for index in (0, 2):
+            place.layout().setStretch(index, 0)  # type: ignore[union-attr]
+        inner.add(self.tracks, self.timeline, row(self.add_track, self.remove_track), place)
+        inner.add(row(self.outside, self.occluded, 1), row(self.keep, self.delete), self.how)
+        self.inner = inner
+        self.add(inner)
+        for signal in (
+            self.state.video_changed,
+            self.state.tracks_changed,
+            self.state.selection_changed,
+            self.state.frame_changed,
+        ):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    # ---- what is shown
+
+    def refresh(self) -> None:
+        """Show the state."""
+        state = self.state
+        why = state.why_no_boxes()
+        explain(self.new, why)
+        explain(self.load, why)
+        explain(self.save, why or ("" if state.tracks else "There are no boxes yet."))
+        sample = state.video.boxes_file if state.video else None
+        self.sample.setVisible(bool(sample) and state.boxed() is None)
+        self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
+        set_primary(self.new, state.tracks is None and not sample and not why)
+        self.inner.setVisible(state.tracks is not None)
+        self.how.setVisible(sum(len(t.keyframes) for t in _tracks(state)) < _LEARNT)
+        self.tracks.refresh()
+        self.timeline.refresh()
+        self._refresh_here()
+        self._summarise()
+
+    def _refresh_here(self) -> None:
+        state, track = self.state, self.state.track()
+        if track is None:
+            self.here.setText("Select a track")
+        else:
+            self.here.setText(f"Frame {state.frame} · track {track.id}: {status_of(state, track)}")
+        self.here.setToolTip(self.here.text())
+        chosen = state.selected or 0
+        keyframe, now = state.keyframe(chosen), state.box_state(chosen)
+        nothing = "Select a track first." if track is None else ""
+        explain(self.remove_track, nothing)
+        explain(self.previous, _unless(state.next_keyframe(chosen, -1), "No keyframe before."))
+        explain(self.next, _unless(state.next_keyframe(chosen, 1), "No keyframe after."))
+        is_outside = keyframe is not None and keyframe.outside
+        none_here = nothing or ("" if now or is_outside else "The track has no box here.")
+        explain(self.outside, none_here)
+        self.outside.setChecked(is_outside)
+        explain(self.occluded, nothing or _unless(now, "The track has no box here."))
+        self.occluded.setChecked(bool(now and now.occluded))
+        between = now is not None and not now.keyframe
+        explain(self.keep, nothing or ("" if between else "There is no interpolated box here."))
+        explain(self.delete, nothing or _unless(keyframe, "There is no keyframe here."))
+
+    def _summarise(self) -> None:
+        boxed = self.state.boxed()
+        if boxed is None:
+            self.main.set_summary("boxes", "")
+            return
+        count = sum(len(t.keyframes) for t in boxed.tracks)
+        tracks = len(boxed.tracks)
+        self.main.set_summary(
+            "boxes", f"{tracks} track{'s' * (tracks > 1)} · {count} keyframe{'s' * (count > 1)}"
+        )
+
+    # ---- what a person does
+
+    def _new(self) -> None:
+        reported(self.project.show_boxes)
+        self.refresh()
+
+    def _load_sample(self) -> None:
+        if self.state.video and self.state.video.boxes_file:
+            reported(self.project.load_boxes, self.state.video.boxes_file)
+            self.state.dirty = False
+            self.refresh()
+
+    def _ask_load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load boxes", self._start(), _FILTER)
+        if path and self.main.may_leave():
+            reported(self.project.load_boxes, path)
+            self.refresh()
+
+    def _ask_save(self) -> None:
+        start = str(Path(self._start()) / "boxes.json")
+        path, _ = QFileDialog.getSaveFileName(self, "Save boxes", start, _FILTER)
+        if path:
+            reported(self.project.save_boxes, path)
+
+    def _start(self) -> str:
+        source = self.state.video.source if self.state.video else None
+        return str(Path(source).parent) if source else str(Path.home())
+
+    def _new_track(self) -> None:
+        self.state.new_track()
+        reported(self.project.show_boxes)
+
+    def _remove_track(self) -> None:
+        if self.state.selected is not None:
+            self.state.remove_track(self.state.selected)
+
+    def _jump(self, step: int) -> None:
+        frame = self.state.next_keyframe(self.state.selected or 0, step)
+        if frame is not None:
+            self.project.go_to(frame)
+
+    def _set_outside(self, checked: bool) -> None:
+        if self.state.selected is not None:
+            self.state.set_outside(self.state.selected, checked)
+
+    def _set_occluded(self, checked: bool) -> None:
+        if self.state.selected is not None:
+            self.state.set_occluded(self.state.selected, checked)
+
+    def _keep(self) -> None:
+        now = self.state.box_state(self.state.selected or 0)
+        if now is not None and self.state.selected is not None:
+            self.state.set_box(self.state.selected, now.xyxy)
+
+    def _delete(self) -> None:
+        if self.state.selected is not None:
+            self.state.delete_keyframe(self.state.selected)
+
+
+def _tracks(state: State) -> tuple[Track, ...]:
+    return state.tracks.tracks if state.tracks is not None else ()
+
+
+def _unless(value: object, why: str) -> str:
+    return why if value is None else ""
+
+
+def _arrow(text: str, slot: object, tip: str) -> QWidget:
+    made = button(text, slot, tip)  # type: ignore[arg-type]
+    made.setFixedWidth(_ARROW_WIDTH)
+    return made

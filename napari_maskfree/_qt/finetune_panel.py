@@ -1,0 +1,252 @@
+"""Section 3: the fine-tuning run, in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
+from superqt import QCollapsible
+
+from maskfree.presets import PRESETS
+from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.loss_curve import LossCurve
+from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
+from napari_maskfree.constants import DEFAULT_STEPS, MAX_STEPS, SPACING
+from napari_maskfree.worker import Job, finetune_stage, predict_stage
+
+if TYPE_CHECKING:
+    from maskfree.session import Session
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
+    from napari_maskfree.worker import JobView
+
+__all__ = ["FinetunePanel", "duration"]
+
+DEVICES = {
+    "auto": "auto (GPU if there is one)",
+    "cpu": "cpu",
+    "cuda": "cuda (NVIDIA)",
+    "mps": "mps (Apple)",
+}
+_STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
+_MAX_SEED = 2**31 - 1
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class FinetunePanel(Panel):
+    """Preset, steps, device; start, progress, cancel."""
+
+    def __init__(self, main: MaskFreeWidget) -> None:
+        super().__init__()
+        self.main, self.state, self.project = main, main.state, main.project
+        self.preparing = False
+        self._told = 0.0
+        self._build_form()
+        self.start = button(
+            "Fine-tune", self._start, "Train on this video, then predict the masks of every frame"
+        )
+        self.cancel = button("Cancel", self._cancel, "Ask the run to stop after its step")
+        self.predict = button(
+            "Predict again", self._predict, "Masks of every frame from the last run's weights"
+        )
+        self.why = hint()
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(True)
+        self.status = hint()
+        self.curve = LossCurve(main.palette_)
+        self.losses = hint()
+        self.add(row(self.start, self.cancel), self.why)
+        self.add(self.progress, self.status, self.curve, self.losses, self.predict)
+        main.jobs.updated.connect(self._show_job)
+        main.jobs.finished.connect(self._finished)
+        for signal in (
+            self.state.video_changed,
+            self.state.tracks_changed,
+            self.state.session_changed,
+        ):
+            signal.connect(self.refresh)
+        self._show_job()
+
+    def _build_form(self) -> None:
+        self.preset = QComboBox()
+        for name, words in PRESETS.items():
+            self.preset.addItem(name, name)
+            self.preset.setItemData(self.preset.count() - 1, words, 3)  # Qt.ToolTipRole
+        self.preset.setToolTip("The starting point: network, losses and their weights")
+        self.preset.currentIndexChanged.connect(self._explain_preset)
+        self.about = hint()
+        self.steps = QSpinBox()
+        self.steps.setRange(1, MAX_STEPS)
+        self.steps.setSingleStep(50)
+        self.steps.setValue(DEFAULT_STEPS)
+        self.steps.setToolTip("Optimiser steps: more is slower and usually better")
+        self.device = QComboBox()
+        for name, words in DEVICES.items():
+            self.device.addItem(words, name)
+        self.device.setToolTip("What computes: auto takes a GPU where there is one")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, _MAX_SEED)
+        self.seed.setToolTip("The same seed gives the same result on the same machine")
+        self.advanced = QCollapsible("Advanced")
+        inner = QWidget()
+        inner.setObjectName("mfBody")
+        more = QFormLayout(inner)
+        more.setContentsMargins(0, 0, 0, 0)
+        more.addRow("Seed", self.seed)
+        self.advanced.addWidget(inner)
+        self.form = QWidget()
+        self.form.setObjectName("mfBody")
+        form = QFormLayout(self.form)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(SPACING)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Preset", self.preset)
+        form.addRow("Steps", self.steps)
+        form.addRow("Device", self.device)
+        self.add(self.form, self.about, self.advanced)
+        self._explain_preset()
+
+    # ---- what is shown
+
+    def _explain_preset(self) -> None:
+        self.about.setText(PRESETS[self.preset.currentData()].split(": ")[0].rstrip(".") + ".")
+        self.about.setToolTip(PRESETS[self.preset.currentData()])
+
+    def refresh(self) -> None:
+        """Show what can be done now."""
+        busy = self.main.busy
+        why = "A run is at work." if busy else self.state.why_no_run()
+        explain(self.start, why)
+        self.why.setText("" if busy else why)
+        self.why.setVisible(bool(why) and not busy)
+        set_primary(self.start, not why)
+        self.cancel.setVisible(busy)
+        view = self.main.jobs.view
+        stopping = view is not None and view.state == "stopping"
+        explain(self.cancel, "The run is stopping." if stopping else "")
+        explain(self.form, "A run is at work." if busy else "")
+        self.advanced.setEnabled(not busy)
+        ready = not busy and self._has_weights()
+        self.predict.setVisible(ready)
+
+    def _has_weights(self) -> bool:
+        session = self.state.session
+        return session is not None and session.latest_run() is not None
+
+    def _show_job(self) -> None:
+        view = self.main.jobs.view
+        seen = view is not None and (view.active or bool(view.steps_seen))
+        for widget in (self.curve, self.losses):
+            widget.setVisible(seen and bool(view and view.steps_seen))
+        self.progress.setVisible(self.preparing or bool(view and view.active))
+        self.status.setVisible(self.preparing or view is not None)
+        self.status.setText("Saving the session…" if self.preparing else "")
+        if view is not None:
+            self._show_view(view)
+        self.refresh()
+
+    def _show_view(self, view: JobView) -> None:
+        self.progress.setRange(0, view.total)
+        self.progress.setValue(view.done)
+        self.progress.setFormat("%v / %m" if view.total else "starting…")
+        where = f" on {view.device}" if view.device else ""
+        if view.state == "stopping":
+            text = "Stopping after this step…"
+        elif view.active:
+            left = "" if view.seconds_left is None else f" · {duration(view.seconds_left)} left"
+            text = f"{_STAGES.get(view.stage, view.stage)}{where}{left}"
+            if not view.total:
+                text = f"{_STAGES.get(view.stage, view.stage)}: loading…"
+        else:
+            text = view.message
+        self.status.setText(text)
+        self.status.setObjectName({"failed": "mfBad", "done": "mfGood"}.get(view.state, "mfHint"))
+        self.status.setStyleSheet(self.status.styleSheet())
+        if view.steps_seen:
+            total = view.total if view.stage == "finetune" else view.steps_seen[-1]
+            self.curve.show_losses(view.steps_seen, view.losses, total)
+            self.losses.setText(
+                "   ".join(f"{name} {values[-1]:.3g}" for name, values in view.losses.items())
+            )
+        self.main.set_summary("finetune", _short(view))
+
+    # ---- what a person does
+
+    def _start(self) -> None:
+        ok, prepare = reported(self.project.session_job)
+        if ok:
+            self._prepare(prepare, self._run)
+
+    def _prepare(self, prepare: Any, then: Any) -> None:
+        self.preparing = True
+        self.main.refresh_all()
+        self._show_job()
+
+        def ready(session: Session) -> None:
+            self.preparing = False
+            self.state.dirty = False
+            self.state.set_session(session)
+            then(session)
+
+        self.main.background.run(prepare, ready, self._not_ready)
+
+    def _not_ready(self, _text: str) -> None:
+        self.preparing = False
+        self._show_job()
+        self.main.refresh_all()
+
+    def _run(self, session: Session) -> None:
+        device = self.device.currentData()
+        self._launch(
+            session,
+            finetune_stage(
+                session.path,
+                preset=self.preset.currentData(),
+                steps=self.steps.value(),
+                device=device,
+                seed=self.seed.value(),
+            ),
+            predict_stage(session.path, device=device),
+        )
+
+    def _predict(self) -> None:
+        ok, prepare = reported(self.project.session_job)
+        if ok:
+            device = self.device.currentData()
+            self._prepare(prepare, lambda s: self._launch(s, predict_stage(s.path, device=device)))
+
+    def _launch(self, session: Session, *stages: Any) -> None:
+        reported(self.main.jobs.start, Job(stages, session.path))
+        self.main.refresh_all()
+
+    def _cancel(self) -> None:
+        reported(self.main.jobs.stop)
+
+    def _finished(self) -> None:
+        view = self.main.jobs.view
+        assert view is not None
+        if view.state == "failed":
+            show_error(view.message)
+        elif view.state == "done":
+            frames = self.project.show_masks()
+            view.message = f"Done: masks of {frames} frames."
+            show_info(view.message)
+        elif view.state == "stopped" and view.stage == "finetune" and self._has_weights():
+            view.message = "Stopped. Press Predict again to see what the last saved weights give."
+        self._show_job()
+        self.main.refresh_all()
+
+
+def _short(view: JobView) -> str:
+    if view.active and view.total:
+        return f"{view.stage} {view.done}/{view.total}"
+    return {"failed": "failed", "stopped": "stopped", "done": "done"}.get(view.state, "starting…")

@@ -1,0 +1,236 @@
+"""The dock widget: six numbered sections, top to bottom the way the work goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_maskfree._qt.background import Background, reported
+from napari_maskfree._qt.boxes_panel import BoxesPanel
+from napari_maskfree._qt.close_guard import CloseGuard, ask_run, ask_save
+from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
+from napari_maskfree._qt.export_panel import ExportPanel
+from napari_maskfree._qt.finetune_panel import FinetunePanel
+from napari_maskfree._qt.job_follower import JobFollower
+from napari_maskfree._qt.masks_panel import MasksPanel
+from napari_maskfree._qt.section import Section
+from napari_maskfree._qt.style import palette_of, style_sheet
+from napari_maskfree._qt.video_panel import VideoPanel
+from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
+from napari_maskfree.project import Project
+from napari_maskfree.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.viewer import Viewer
+
+__all__ = ["MaskFreeWidget"]
+
+
+class MaskFreeWidget(QWidget):
+    """From boxes to masks: the whole loop in one dock widget."""
+
+    def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("MaskFree")
+        self.viewer = napari_viewer
+        self.state = State()
+        self.palette_ = palette_of(napari_viewer.theme)
+        self.background = Background(self)
+        self.jobs = JobFollower(self)
+        self.ask_run, self.ask_save = ask_run, ask_save
+        self.project = Project(
+            napari_viewer,
+            self.state,
+            defer=lambda call: QTimer.singleShot(0, call),
+            notify=show_info,
+        )
+        self._summaries: dict[str, str] = {}
+        self.sections: dict[str, Section] = {}
+        self._closed = self._docked = False
+        self._build()
+        self._guard = CloseGuard(self.may_close, self)
+        self._saver = QTimer(self)
+        self._saver.setSingleShot(True)
+        self._saver.setInterval(SAVE_DELAY)
+        self._saver.timeout.connect(lambda: reported(self.project.save_session_boxes))
+        self.state.tracks_changed.connect(self._save_soon)
+        self.state.tracks_changed.connect(self._mark)
+        self.state.video_changed.connect(self._mark)
+        self.state.session_changed.connect(self._mark)
+        self.jobs.finished.connect(self._mark)
+        napari_viewer.events.theme.connect(self._restyle)
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shut_down)
+        self._restyle()
+        self._mark()
+
+    def _build(self) -> None:
+        self.video = VideoPanel(self)
+        self.boxes = BoxesPanel(self)
+        self.finetune = FinetunePanel(self)
+        self.masks = MasksPanel(self)
+        self.correspondence = CorrespondencePanel(self)
+        self.export = ExportPanel(self)
+        column = QWidget()
+        column.setObjectName("mfColumn")
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(SPACING, SPACING, SPACING, SPACING)
+        layout.setSpacing(SPACING)
+        for number, (key, title, panel) in enumerate(
+            (
+                ("video", "Video", self.video),
+                ("boxes", "Boxes", self.boxes),
+                ("finetune", "Fine-tune", self.finetune),
+                ("masks", "Masks", self.masks),
+                ("correspondence", "Correspondences", self.correspondence),
+                ("export", "Export", self.export),
+            ),
+            start=1,
+        ):
+            section = Section(number, title, panel)
+            section.set_summary(self._summaries.get(key, ""))
+            self.sections[key] = section
+            layout.addWidget(section)
+        layout.addStretch(1)
+        for key in ("correspondence", "export"):
+            self.sections[key].set_open(False)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setWidget(column)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.scroll)
+        self.setMinimumWidth(MIN_WIDTH)
+
+    # ---- what the panels ask for
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is being prepared or at work."""
+        finetune = getattr(self, "finetune", None)
+        return self.jobs.active or bool(finetune is not None and finetune.preparing)
+
+    def set_summary(self, section: str, text: str) -> None:
+        """Say in a section's header where it stands."""
+        self._summaries[section] = text
+        if section in self.sections:
+            self.sections[section].set_summary(text)
+
+    def refresh_all(self) -> None:
+        """Show what can be done now, everywhere."""
+        for panel in (self.video, self.boxes, self.finetune, self.masks, self.export):
+            panel.refresh()
+        self._mark()
+
+    def open_session(self, folder: str | Path) -> None:
+        """Open a saved session; what is wrong with it becomes a notification."""
+        reported(self.project.open_session, folder)
+        self.refresh_all()
+
+    def may_leave(self) -> bool:
+        """Ask about boxes that are saved nowhere; False to stay with them."""
+        if not self.state.dirty or self.state.boxed() is None:
+            return True
+        if self.state.session is not None:
+            return reported(self.project.save_session_boxes)[0]
+        answer = self.ask_save(self)
+        if answer == "save":
+            ok, prepare = reported(self.project.session_job)
+            saved, session = reported(prepare) if ok else (False, None)
+            if saved:
+                self.state.dirty = False
+                self.state.set_session(session)
+                show_info(f"Saved in {session.path}")
+            return saved
+        return answer == "discard"
+
+    def _save_soon(self) -> None:
+        self._saver.start()
+
+    # ---- life and end
+
+    def may_close(self) -> bool:
+        """Ask about a run at work and unsaved boxes; False keeps the window open."""
+        if self._closed:
+            return True
+        if self.jobs.active:
+            answer = self.ask_run(self)
+            if answer == "cancel":
+                return False
+            if self.state.session is not None:
+                reported(self.project.save_session_boxes)
+            if answer == "keep":
+                self.jobs.detach()
+            else:
+                self.jobs.kill()
+        if not self.may_leave():
+            return False
+        QTimer.singleShot(0, self._after_close)
+        return True
+
+    def _after_close(self) -> None:
+        if not self.isVisible():
+            self.shut_down()
+
+    def shut_down(self) -> None:
+        """Stop timers, thread and process, and let go of the viewer."""
+        if self._closed:
+            return
+        self._closed = True
+        self._saver.stop()
+        self._guard.release()
+        self.jobs.kill()
+        self.correspondence.close_panel()
+        self.background.close()
+        self.video.close_panel()
+        self.project.close()
+        self.viewer.events.theme.disconnect(self._restyle)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the window that we are docked in; end when our dock is removed."""
+        kind = event.type() if event is not None else None
+        if kind in (QEvent.Type.ParentChange, QEvent.Type.Show) and not self._closed:
+            if self.parent() is not None and self.window() is not self:
+                self._docked = True
+                self._guard.watch(_main_window(self))
+            elif self._docked:
+                self.shut_down()
+        return super().event(event)
+
+    # ---- looks
+
+    def _restyle(self, _event: Any = None) -> None:
+        self.palette_ = palette_of(self.viewer.theme)
+        for widget in (self.boxes.timeline, self.finetune.curve):
+            widget.colours = self.palette_
+            widget.update()
+        self.setStyleSheet(style_sheet(self.palette_))
+
+    def _mark(self) -> None:
+        """Tick the sections that are done and colour the next one."""
+        state = self.state
+        masks = state.session.mask_store().frames() if state.session is not None else []
+        done = {
+            "video": state.video is not None,
+            "boxes": state.boxed() is not None,
+            "finetune": bool(masks),
+            "masks": bool(masks),
+        }
+        current = next((key for key, is_done in done.items() if not is_done), "export")
+        for key, section in self.sections.items():
+            section.set_mark(done=done.get(key, False), current=key == current)
+
+
+def _main_window(widget: QWidget) -> QWidget:
+    """Return the window whose close ends napari, also while our dock floats."""
+    window = widget.window()
+    parent = window.parentWidget() if window is not None else None
+    return parent.window() if parent is not None else window  # type: ignore[return-value]

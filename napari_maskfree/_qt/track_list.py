@@ -1,0 +1,112 @@
+"""The list of tracks: colour, label, and what each is in the current frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+
+from maskfree.colours import track_colour
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from maskfree.types import Track
+    from napari_maskfree.state import State
+
+__all__ = ["TrackList", "swatch"]
+
+_ROW, _SWATCH, _MOST_ROWS, _ID_WIDTH = 26, 14, 6, 48
+
+
+def swatch(rgb: tuple[int, int, int], size: int = _SWATCH) -> QIcon:
+    """Return a rounded square of a colour."""
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(*rgb))
+    painter.drawRoundedRect(0, 0, size, size, 3, 3)
+    painter.end()
+    return QIcon(pixmap)
+
+
+def status_of(state: State, track: Track) -> str:
+    """Say what a track is in the current frame."""
+    keyframe = state.keyframe(track.id)
+    now = state.box_state(track.id)
+    if not track.keyframes:
+        return "no box yet"
+    if keyframe is not None and keyframe.outside:
+        return "outside (keyframe)"
+    if now is None:
+        return "absent"
+    word = "keyframe" if now.keyframe else "interpolated"
+    return f"{word}, occluded" if now.occluded else word
+
+
+class TrackList(QTreeWidget):
+    """One row a track; the selected row is the track that the next box belongs to."""
+
+    def __init__(self, state: State, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.state = state
+        self._filling = False
+        self.setObjectName("mfTracks")
+        self.setColumnCount(3)
+        self.setHeaderHidden(True)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setIconSize(QSize(_SWATCH, _SWATCH))
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setToolTip("Select the track to draw; double-click its label to change it")
+        header = self.header()
+        assert header is not None
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        header.resizeSection(0, _ID_WIDTH)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        self.itemSelectionChanged.connect(self._on_select)
+        self.itemDoubleClicked.connect(lambda item, _: self.editItem(item, 1))
+        self.itemChanged.connect(self._on_edit)
+
+    def refresh(self) -> None:
+        """Show the state's tracks."""
+        tracks = self.state.tracks.tracks if self.state.tracks else ()
+        self._filling = True
+        while self.topLevelItemCount() > len(tracks):
+            self.takeTopLevelItem(self.topLevelItemCount() - 1)
+        while self.topLevelItemCount() < len(tracks):
+            item = QTreeWidgetItem()
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            item.setSizeHint(0, QSize(0, _ROW))
+            self.addTopLevelItem(item)
+        for index, track in enumerate(tracks):
+            item = self.topLevelItem(index)
+            assert item is not None
+            if item.data(0, Qt.ItemDataRole.UserRole) != track.id:
+                item.setData(0, Qt.ItemDataRole.UserRole, track.id)
+                item.setIcon(0, swatch(track_colour(track.id)))
+                item.setText(0, str(track.id))
+            item.setText(1, track.label)
+            item.setText(2, status_of(self.state, track))
+            if track.id == self.state.selected:
+                self.setCurrentItem(item)
+        self._filling = False
+        rows = min(max(len(tracks), 1), _MOST_ROWS)
+        self.setFixedHeight(rows * _ROW + 2 * self.frameWidth() + 2)
+
+    def _on_select(self) -> None:
+        chosen = self.selectedItems()
+        if not self._filling and chosen:
+            self.state.select(chosen[0].data(0, Qt.ItemDataRole.UserRole))
+
+    def _on_edit(self, item: QTreeWidgetItem, column: int) -> None:
+        if not self._filling and column == 1:
+            self.state.rename_track(item.data(0, Qt.ItemDataRole.UserRole), item.text(1))
+            self.refresh()

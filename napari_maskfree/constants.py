@@ -1,0 +1,58 @@
+"""Every number of the window, once: times, sizes and shares, with their units."""
+
+from __future__ import annotations
+
+POLL_INTERVAL = 250
+"""Milliseconds between two looks at a run's files."""
+STOP_GRACE = 20.0
+"""Seconds that a run has to end by itself after it was asked to stop."""
+TERMINATE_GRACE = 5.0
+"""Seconds between the polite and the forced end of a process."""
+CLOSE_GRACE = 2.0
+"""Seconds that a run has to end by itself when the window closes."""
+RESULT_INTERVAL = 1000
+"""Milliseconds between two refreshes of the masks while they are being predicted."""
+HISTORY = 100
+"""Steps of undo."""
+MIN_BOX = 2.0
+"""Pixels: a smaller box is a click that slipped."""
+SAME_BOX = 1e-3
+"""Pixels: boxes that differ by less are the same."""
+
+EDGE_SHARE = 1 / 200
+"""Width of a keyframe's outline, of the video's height."""
+INTERPOLATED_EDGE = 0.5
+"""Width of an interpolated outline, of a keyframe's."""
+INTERPOLATED_ALPHA = 0.65
+"""Opacity of an interpolated outline."""
+FACE_ALPHA = 0.10
+"""Opacity of a keyframe's face."""
+INTERPOLATED_FACE = 0.03
+"""Opacity of an interpolated face: enough to grab it."""
+TEXT_SIZE = 11
+"""Points: the label above a box."""
+
+MASK_OPACITY = 0.55
+"""Opacity of the masks layer."""
+MASK_CACHE = 16
+"""Frames of masks kept in memory."""
+
+GRID = 4
+"""Pixels of the video in a cell of the method's grid (stride 4)."""
+POINT_SHARE = 1 / 60
+"""Diameter of a correspondence's point, of the video's height."""
+CATEGORY_OPACITY = 0.6
+"""Opacity of the category layer."""
+
+DEFAULT_STEPS = 300
+"""Steps of a fine-tuning run."""
+MAX_STEPS = 100_000
+"""Largest number of steps that the window offers."""
+SPACING = 6
+"""Pixels between rows."""
+MARGIN = 10
+"""Pixels inside a section."""
+SAVE_DELAY = 1000
+"""Milliseconds after the last change until the session's boxes are saved."""
+MIN_WIDTH = 320
+"""Pixels: the widget's smallest width."""

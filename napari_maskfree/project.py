@@ -1,0 +1,294 @@
+"""What the window does with layers, files and the session: the state's hands. No Qt here.
+
+Every method touches napari's layers and so runs in the main thread, except the function that
+:meth:`Project.session_job` returns, which touches none and may run in the background.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.errors import InputError
+from maskfree.session import Session
+from maskfree.tracks import read_boxes, write_boxes
+from maskfree.video import open_video
+from napari_maskfree import boxes_layer, masks_layer, video_layer
+from napari_maskfree.boxes_layer import BoxesLayer
+from napari_maskfree.correspondence_layers import MatchLayers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer
+
+    from maskfree.formats import ExportReport
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
+    from napari_maskfree.state import State
+    from napari_maskfree.video_layer import AxisChoice
+
+__all__ = ["Project"]
+
+
+class Project:
+    """Binds the state to the layers of one viewer."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        state: State,
+        *,
+        defer: Callable[[Callable[[], None]], None],
+        notify: Callable[[str], None],
+    ) -> None:
+        self.viewer, self.state = viewer, state
+        self._defer, self._notify = defer, notify
+        self.image: Image | None = None
+        self.choice: AxisChoice | None = None
+        self.boxes: BoxesLayer | None = None
+        self.masks: Labels | None = None
+        self._kept: tuple[str, str | None, int] | None = None
+        self.matches = MatchLayers(viewer)
+        viewer.dims.events.point.connect(self._on_dims)
+        viewer.layers.events.removed.connect(self._on_removed)
+        state.tracks_changed.connect(self._on_tracks)
+
+    def close(self) -> None:
+        """Let go of the viewer; its layers stay."""
+        self.viewer.dims.events.point.disconnect(self._on_dims)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
+        if self.boxes is not None:
+            self.boxes.close()
+            self.boxes = None
+
+    # ---- video
+
+    def open_path(self, path: str | Path) -> Image:
+        """Open a video file or folder as a lazy layer and work on it.
+
+        Raises
+        ------
+        InputError
+            When it is missing or no video.
+        """
+        return self._add_video(open_video(path), str(Path(path).absolute()))
+
+    def _add_video(self, video: Video, source: str) -> Image:
+        data, options, _ = video_layer.layer_from_video(video, source)
+        layer = self.viewer.add_image(data, **options)
+        self.bind(layer, video_layer.guess_axes(layer))
+        return layer
+
+    def bind(self, layer: Image, choice: AxisChoice) -> None:
+        """Work on an open Image layer; boxes that fit the same video are kept.
+
+        Raises
+        ------
+        InputError
+            When the axes do not add up.
+        """
+        info = video_layer.video_info(layer, choice)
+        old = self.state.video
+        self.image, self.choice = layer, choice
+        same = self._kept is not None and self._kept == (info.name, info.source, info.num_frames)
+        if old is None or not same:
+            self.state.set_video(info, keep=same)
+        elif old != info:
+            self.state.set_video(info, keep=(old.height, old.width) == (info.height, info.width))
+        self._kept = (info.name, info.source, info.num_frames)
+        self._on_dims()
+
+    def video(self) -> Video:
+        """Return the engine's view of the bound layer."""
+        if self.image is None or self.state.video is None:
+            raise InputError("There is no video yet. Choose one in section 1.")
+        return video_layer.layer_video(self.image, self.state.video)
+
+    def go_to(self, frame: int) -> None:
+        """Move the viewer's time slider to a frame."""
+        if self.image is None or self.state.video is None:
+            return
+        place = video_layer.point_of(self.image, self.state.video, self.viewer.dims, frame)
+        if place is not None:
+            self.viewer.dims.set_point(*place)
+
+    # ---- boxes
+
+    def show_boxes(self) -> None:
+        """Make the boxes layer, or bring it to the front, ready to draw."""
+        if self.image is None:
+            raise InputError("There is no video yet. Choose one in section 1.")
+        if self.state.tracks is None:
+            self.state.start_boxes()
+        if self.boxes is None:
+            layer = boxes_layer.make_layer(self.image)
+            self.viewer.add_layer(layer)
+            self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
+        self.viewer.layers.selection.active = self.boxes.layer
+        self.boxes.layer.mode = "add_rectangle"
+
+    def load_boxes(self, path: str | Path) -> None:
+        """Read a boxes file and show it.
+
+        Raises
+        ------
+        InputError
+            When it is no boxes file or is for another video.
+        """
+        self.state.load_tracks(read_boxes(path), dirty=True)
+        self.show_boxes()
+        if self.boxes is not None:
+            self.boxes.layer.mode = "select"
+
+    def save_boxes(self, path: str | Path) -> None:
+        """Write the boxes to a file of the person's choice."""
+        if self.state.tracks is None:
+            raise InputError("There are no boxes yet. Press New boxes layer.")
+        write_boxes(path, self.state.tracks)
+        self.state.dirty = False
+
+    # ---- session
+
+    def open_session(self, folder: str | Path) -> None:
+        """Open a saved session: its video, boxes and masks.
+
+        Raises
+        ------
+        InputError
+            When the folder is no session or its video is not found.
+        """
+        session = Session.open(folder)
+        source = str(session.video_source)
+        if self.state.video is None or self.state.video.source != source or self.image is None:
+            known = [x for x in self.viewer.layers if _source_of(x) == source]
+            if known:
+                self.bind(known[0], video_layer.guess_axes(known[0]))
+            else:
+                self._add_video(session.open_video(), source)
+        self.state.load_tracks(session.boxes)
+        self.state.set_session(session)
+        self.show_boxes()
+        if session.mask_store().frames():
+            self.show_masks()
+
+    def session_folder(self) -> Path:
+        """Return the folder of the session, or the one that it will have."""
+        if self.state.folder is not None:
+            return self.state.folder
+        assert self.state.video is not None
+        return video_layer.free_folder(video_layer.default_folder(self.state.video))
+
+    def session_job(self) -> Callable[[], Session]:
+        """Return a function that makes the session ready for a run; call it in any thread."""
+        boxes, info = self.state.boxed(), self.state.video
+        why = self.state.why_no_run()
+        if why or boxes is None or info is None:
+            raise InputError(why)
+        folder, video, existing = self.session_folder(), self.video(), self.state.session
+
+        def prepare() -> Session:
+            copy = folder / video_layer.VIDEO_COPY
+            session = existing
+            if session is None:
+                session = Session.create_or_open(
+                    folder, video_source=info.source or str(copy), boxes=boxes
+                )
+            session.save_boxes(boxes)
+            if info.source is None and not copy.exists():
+                video_layer.write_zarr(video, folder)
+            return session
+
+        return prepare
+
+    # ---- masks and export
+
+    def show_masks(self) -> int:
+        """Show the session's masks, or read them again; return how many frames have some."""
+        session, info = self.state.session, self.state.video
+        if session is None or info is None or self.image is None:
+            return 0
+        store = session.mask_store()
+        frames = len(store.frames())
+        if self.masks is None:
+            if frames:
+                self.masks = masks_layer.make_layer(store, self.image, info, self.state.tracks)
+                self._add_under_boxes(self.masks)
+            return frames
+        self.masks.data.store = store
+        self.masks.data.forget()
+        self.masks.colormap = masks_layer.track_colormap(self.state.tracks)
+        self.masks.refresh()
+        return frames
+
+    def _add_under_boxes(self, layer: Layer) -> None:
+        active = self.viewer.layers.selection.active
+        self.viewer.add_layer(layer)
+        if self.boxes is not None and self.boxes.layer in self.viewer.layers:
+            self.viewer.layers.move(
+                self.viewer.layers.index(layer), self.viewer.layers.index(self.boxes.layer)
+            )
+        if active is not None:
+            self.viewer.layers.selection.active = active
+
+    def export_job(self, path: Path, format_name: str) -> Callable[[], ExportReport]:
+        """Return a function that exports boxes and masks; call it in any thread."""
+        tracks, session = self.state.boxed(), self.state.session
+        if tracks is None:
+            raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
+        if format_name != "boxes" and (session is None or not session.mask_store().frames()):
+            raise InputError("There are no masks yet. Fine-tune first (section 3).")
+        names, read = self.video().names, _no_masks
+        if session is not None:
+            read = session.mask_store().read
+
+        def write() -> ExportReport:
+            from maskfree.formats import Annotations, export
+
+            return export(Annotations(tracks, names, read), path, format_name)
+
+        return write
+
+    # ---- what happens in the viewer
+
+    def _on_dims(self, _event: Any = None) -> None:
+        if self.image is not None and self.state.video is not None:
+            point = tuple(self.viewer.dims.point)
+            self.state.set_frame(video_layer.frame_of(self.image, self.state.video, point))
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        if self.boxes is not None and layer is self.boxes.layer:
+            self.boxes.close()
+            self.boxes = None
+            self.state.tracks_changed.emit()
+        elif layer is self.masks:
+            self.masks = None
+            self.state.session_changed.emit()
+        elif layer is self.image:
+            self.image = None
+            self.state.set_video(None, keep=True)
+
+    def _on_tracks(self) -> None:
+        if self.masks is not None and self.masks in self.viewer.layers:
+            ids = {t.id for t in self.state.tracks.tracks} if self.state.tracks else set()
+            if not ids <= set(self.masks.colormap.color_dict):
+                self.masks.colormap = masks_layer.track_colormap(self.state.tracks)
+
+    def save_session_boxes(self) -> None:
+        """Write the boxes into the session, where there is one."""
+        boxes: BoxTracks | None = self.state.boxed()
+        if self.state.session is not None and boxes is not None and self.state.dirty:
+            self.state.session.save_boxes(boxes)
+            self.state.dirty = False
+
+
+def _no_masks(_frame: int) -> None:
+    return None
+
+
+def _source_of(layer: Layer) -> str | None:
+    known = layer.metadata.get(video_layer.METADATA) or {}
+    return str(known["source"]) if known.get("source") else None

@@ -1,0 +1,312 @@
+"""What the window is about: the video, its boxes, the selected track, the session. No Qt here.
+
+Every change goes through :class:`State`, which tells those who listen by psygnal signals. Panels
+and layers read it and call its methods; none of them keeps a second copy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from maskfree import tracks as bt
+from maskfree.errors import InputError
+from maskfree.types import BoxTracks, Keyframe, Track
+from napari_maskfree.constants import HISTORY, MIN_BOX
+
+if TYPE_CHECKING:
+    from maskfree.session import Session
+    from maskfree.tracks import BoxState
+    from maskfree.types import Box
+
+__all__ = ["State", "VideoInfo", "clip_box"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """The video that the boxes belong to.
+
+    ``source`` is the file or folder that the engine can read by itself, None for an image that
+    lives in memory only. ``axes`` are the engine's letters for the layer's data (``"tyxc"``),
+    ``time_axis`` the index of "t" among the layer's own axes (None for a single image).
+    """
+
+    name: str
+    source: str | None
+    num_frames: int
+    height: int
+    width: int
+    fps: float | None = None
+    axes: str = "tyxc"
+    time_axis: int | None = 0
+    depth: int = 0
+    channels: tuple[int, ...] | None = None
+    boxes_file: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line: size, length and rate."""
+        rate = f" · {self.fps:g} fps" if self.fps else ""
+        return f"{self.num_frames} frames · {self.width}×{self.height}{rate}"
+
+
+class State:
+    """The one input state of the plugin. Signals fire after the change."""
+
+    video_changed = Signal()
+    tracks_changed = Signal()
+    selection_changed = Signal()
+    frame_changed = Signal()
+    session_changed = Signal()
+
+    def __init__(self) -> None:
+        self.video: VideoInfo | None = None
+        self.tracks: BoxTracks | None = None
+        self.selected: int | None = None
+        self.frame = 0
+        self.session: Session | None = None
+        self.folder: Path | None = None
+        self.dirty = False
+        self._undo: list[BoxTracks] = []
+        self._redo: list[BoxTracks] = []
+
+    # ---- video and session
+
+    def set_video(self, video: VideoInfo | None, *, keep: bool = False) -> None:
+        """Work on ``video``. With ``keep`` boxes and session stay, else both start anew."""
+        self.video = video
+        if not keep:
+            self.session, self.folder = None, None
+            self.frame = 0
+            self._replace_tracks(None)
+        self.video_changed.emit()
+        self.session_changed.emit()
+
+    def set_session(self, session: Session | None) -> None:
+        """Remember the session folder that runs and masks go to."""
+        self.session = session
+        if session is not None:
+            self.folder = Path(session.path)
+        self.session_changed.emit()
+
+    def set_folder(self, folder: Path) -> None:
+        """Choose where the session will be saved; it is made with the first run or save."""
+        self.folder = folder
+        if self.session is not None and Path(self.session.path) != folder:
+            self.session = None
+        self.session_changed.emit()
+
+    def set_frame(self, frame: int) -> None:
+        """Follow the viewer's time slider."""
+        if frame != self.frame:
+            self.frame = frame
+            self.frame_changed.emit()
+
+    # ---- tracks
+
+    def load_tracks(self, tracks: BoxTracks, *, dirty: bool = False) -> None:
+        """Replace all boxes by ``tracks``, which must fit the video.
+
+        Raises
+        ------
+        InputError
+            When there is no video or the boxes are for another one.
+        """
+        video = self._require_video()
+        bt.check_against_video(
+            tracks, num_frames=video.num_frames, height=video.height, width=video.width
+        )
+        self._replace_tracks(tracks)
+        self.dirty = dirty
+
+    def start_boxes(self) -> None:
+        """Begin with no box and one track to draw."""
+        video = self._require_video()
+        empty = bt.empty_tracks(video.num_frames, video.height, video.width, video.fps)
+        tracks, track_id = bt.add_track(empty)
+        self._replace_tracks(tracks, selected=track_id)
+
+    def select(self, track_id: int | None) -> None:
+        """Choose the track that the next drawn box belongs to."""
+        if track_id != self.selected:
+            self.selected = track_id
+            self.selection_changed.emit()
+
+    def track(self, track_id: int | None = None) -> Track | None:
+        """Return the track of that id, by default the selected one."""
+        wanted = self.selected if track_id is None else track_id
+        found = [t for t in (self.tracks.tracks if self.tracks else ()) if t.id == wanted]
+        return found[0] if found else None
+
+    def new_track(self, label: str | None = None) -> int:
+        """Add a track, select it and return its id; the label is by default the last one's."""
+        tracks = self._require_tracks()
+        label = label or (tracks.tracks[-1].label if tracks.tracks else "object")
+        changed, track_id = bt.add_track(tracks, label)
+        self._apply(changed)
+        self.select(track_id)
+        return track_id
+
+    def remove_track(self, track_id: int) -> None:
+        """Remove a track with all its boxes; the nearest other one becomes the selected."""
+        tracks = self._require_tracks()
+        ids = [t.id for t in tracks.tracks]
+        self._apply(bt.remove_track(tracks, track_id))
+        if self.selected == track_id:
+            place = ids.index(track_id)
+            rest = ids[:place] + ids[place + 1 :]
+            self.select(rest[min(place, len(rest) - 1)] if rest else None)
+
+    def rename_track(self, track_id: int, label: str) -> None:
+        """Give a track another label; blank text changes nothing."""
+        track = self.track(track_id)
+        if track is not None and label.strip() and label.strip() != track.label:
+            self._apply(bt.rename_track(self._require_tracks(), track_id, label.strip()))
+
+    # ---- keyframes
+
+    def set_box(self, track_id: int, xyxy: Box, frame: int | None = None) -> bool:
+        """Make a keyframe of ``xyxy``, cut to the frame; False when nothing of it is left."""
+        video = self._require_video()
+        frame = self.frame if frame is None else frame
+        box = clip_box(xyxy, video.width, video.height)
+        if box is None:
+            return False
+        now = self.box_state(track_id, frame)
+        keyframe = Keyframe(frame, box, occluded=bool(now and now.occluded))
+        self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+        return True
+
+    def box_state(self, track_id: int, frame: int | None = None) -> BoxState | None:
+        """Return where the track is in a frame (by default the shown one)."""
+        track = self.track(track_id)
+        return bt.box_at(track, self.frame if frame is None else frame) if track else None
+
+    def keyframe(self, track_id: int, frame: int | None = None) -> Keyframe | None:
+        """Return the track's keyframe in a frame, None where there is none."""
+        frame = self.frame if frame is None else frame
+        track = self.track(track_id)
+        found = [k for k in (track.keyframes if track else ()) if k.frame == frame]
+        return found[0] if found else None
+
+    def delete_keyframe(self, track_id: int, frame: int | None = None) -> None:
+        """Remove the track's keyframe in a frame, if it has one."""
+        frame = self.frame if frame is None else frame
+        if self.keyframe(track_id, frame) is not None:
+            self._apply(bt.remove_keyframe(self._require_tracks(), track_id, frame))
+
+    def set_outside(self, track_id: int, outside: bool) -> None:
+        """Say that the object is not in the picture from this frame on, or take that back."""
+        if outside:
+            keyframe = Keyframe(self.frame, None, outside=True)
+            self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+        else:
+            now = self.keyframe(track_id)
+            if now is not None and now.outside:
+                self.delete_keyframe(track_id)
+
+    def set_occluded(self, track_id: int, occluded: bool) -> None:
+        """Say whether something hides the object from this frame on: makes a keyframe."""
+        now = self.box_state(track_id)
+        if now is not None and now.occluded != occluded:
+            keyframe = Keyframe(self.frame, now.xyxy, occluded=occluded)
+            self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+
+    def next_keyframe(self, track_id: int, step: int) -> int | None:
+        """Return the frame of the following (``step`` 1) or previous (-1) keyframe, or None."""
+        track = self.track(track_id)
+        frames = [k.frame for k in track.keyframes] if track else []
+        ahead = [f for f in frames if (f - self.frame) * step > 0]
+        return min(ahead, key=lambda f: abs(f - self.frame)) if ahead else None
+
+    # ---- undo
+
+    def undo(self) -> None:
+        """Take back the last change of the boxes."""
+        self._travel(self._undo, self._redo)
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._travel(self._redo, self._undo)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a change was taken back."""
+        return bool(self._redo)
+
+    # ---- what may be done now, and why not
+
+    def boxed(self) -> BoxTracks | None:
+        """Return the tracks that have a box, None when there is none."""
+        if self.tracks is None:
+            return None
+        kept = tuple(t for t in self.tracks.tracks if any(k.xyxy for k in t.keyframes))
+        return dataclasses.replace(self.tracks, tracks=kept) if kept else None
+
+    def why_no_boxes(self) -> str:
+        """Say what is missing before boxes can be drawn; empty text when nothing is."""
+        return "" if self.video else "Choose a video first (section 1)."
+
+    def why_no_run(self) -> str:
+        """Say what is missing before a fine-tuning can start; empty text when nothing is."""
+        if self.video is None:
+            return "Choose a video first (section 1)."
+        if self.boxed() is None:
+            return "Draw a box around each object first (section 2)."
+        return ""
+
+    # ---- inside
+
+    def _require_video(self) -> VideoInfo:
+        if self.video is None:
+            raise InputError("There is no video yet. Choose one in section 1.")
+        return self.video
+
+    def _require_tracks(self) -> BoxTracks:
+        if self.tracks is None:
+            self.start_boxes()
+        assert self.tracks is not None
+        return self.tracks
+
+    def _apply(self, tracks: BoxTracks) -> None:
+        assert self.tracks is not None
+        self._undo = [*self._undo[-(HISTORY - 1) :], self.tracks]
+        self._redo = []
+        self.tracks, self.dirty = tracks, True
+        self.tracks_changed.emit()
+
+    def _travel(self, source: list[BoxTracks], target: list[BoxTracks]) -> None:
+        if source and self.tracks is not None:
+            target.append(self.tracks)
+            self.tracks, self.dirty = source.pop(), True
+            if self.track() is None:
+                self.selected = self.tracks.tracks[0].id if self.tracks.tracks else None
+                self.selection_changed.emit()
+            self.tracks_changed.emit()
+
+    def _replace_tracks(self, tracks: BoxTracks | None, selected: int | None = None) -> None:
+        self.tracks, self.dirty = tracks, False
+        self._undo, self._redo = [], []
+        if selected is None and tracks is not None and tracks.tracks:
+            selected = tracks.tracks[0].id
+        self.selected = selected
+        self.tracks_changed.emit()
+        self.selection_changed.emit()
+
+
+def clip_box(xyxy: Box, width: int, height: int) -> Box | None:
+    """Cut a box to the frame; None when it is smaller than a slipped click."""
+    x0, y0, x1, y1 = xyxy
+    x0, x1 = max(0.0, min(x0, x1)), min(float(width), max(x0, x1))
+    y0, y1 = max(0.0, min(y0, y1)), min(float(height), max(y0, y1))
+    if x1 - x0 < MIN_BOX or y1 - y0 < MIN_BOX:
+        return None
+    return (x0, y0, x1, y1)

@@ -1,0 +1,302 @@
+"""The one place that starts processes: a fine-tuning run and the prediction after it.
+
+A :class:`Job` starts ``python -m maskfree …`` and follows the files that it writes. Qt-free: the
+window calls :meth:`Job.poll` from a timer. The process writes its messages into a file of the
+session, not into a pipe, so it goes on undisturbed when the window is closed and left running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from napari_maskfree import constants as c
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["Job", "JobView", "Stage", "Tail", "finetune_stage", "predict_stage"]
+
+LOG_NAME = "process.log"
+_MESSAGE = "The run ended with exit code {code} and said nothing. Look into {log}."
+
+
+class Tail:
+    """Reads the new whole lines of a JSON-lines file each time; the file may not exist yet."""
+
+    def __init__(self, path: Path, *, from_end: bool = False) -> None:
+        self.path = path
+        self._offset = path.stat().st_size if from_end and path.exists() else 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the records that were written since the last call."""
+        try:
+            if self.path.stat().st_size < self._offset:
+                self._offset = 0
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                chunk = file.read()
+        except OSError:
+            return []
+        whole = chunk[: chunk.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        records = []
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):
+                records.append(json.loads(line))
+        return [r for r in records if isinstance(r, dict)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One process of a job: its name, its command and the file that tells how far it is.
+
+    ``log`` is looked up at every poll, because a run's folder is made by the process itself.
+    ``stop`` asks the process to end by itself, None where it cannot be asked.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    log: Callable[[], Path | None]
+    stop: Callable[[], None] | None = None
+
+
+@dataclasses.dataclass
+class JobView:
+    """What a window shows of a job: updated by :meth:`Job.poll`.
+
+    ``state`` is "running", "stopping", "done", "stopped" or "failed"; ``losses`` holds one list of
+    values a loss, ``steps_seen`` the step of each.
+    """
+
+    state: str = "running"
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    message: str = ""
+    device: str = ""
+    steps_seen: list[int] = dataclasses.field(default_factory=list)
+    losses: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether a process is at work."""
+        return self.state in ("running", "stopping")
+
+
+class Job:
+    """A chain of processes, each started when the one before ended well."""
+
+    def __init__(self, stages: Sequence[Stage], folder: Path) -> None:
+        self.stages = list(stages)
+        self.folder = folder
+        self.view = JobView()
+        self._index = -1
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tail: Tail | None = None
+        self._log_start = 0
+        self._stop_deadline: float | None = None
+        self._terminated = False
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process at work, None when there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Start the first process."""
+        self._next_stage()
+
+    def poll(self) -> JobView:
+        """Read what was written since the last call; go on to the next process or end."""
+        if not self.view.active:
+            return self.view
+        code = self._process.poll() if self._process is not None else 0
+        self._read()
+        if code is None:
+            self._hasten()
+        elif self.view.state == "stopping":
+            self._end("stopped", "Stopped.")
+        elif code != 0:
+            self._end("failed", self._last_words(code))
+        elif self.view.state == "running":
+            self._next_stage()
+        return self.view
+
+    def stop(self, grace: float = c.STOP_GRACE) -> None:
+        """Ask the process to end by itself; it is ended after ``grace`` seconds."""
+        if not self.view.active:
+            return
+        self.view.state = "stopping"
+        self._stop_deadline = time.monotonic() + grace
+        stage = self.stages[self._index]
+        if stage.stop is None:
+            self._signal(force=False)
+        else:
+            stage.stop()
+
+    def kill(self, grace: float = 0.0) -> None:
+        """End the process now, after at most ``grace`` seconds of asking, and wait for it."""
+        if self._process is None or self._process.poll() is not None:
+            self.poll()
+            return
+        if grace > 0:
+            self.stop(grace)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
+        for force in (False, True):
+            if self._process.poll() is None:
+                self._signal(force=force)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(c.TERMINATE_GRACE)
+        self._end("stopped", "Stopped.")
+
+    def detach(self) -> None:
+        """Let the process and those after it go on without the window, and forget them."""
+        if self._process is None:
+            return
+        previous = self._process
+        for stage in self.stages[self._index + 1 :]:
+            waits = (sys.executable, "-m", "napari_maskfree._then", str(previous.pid))
+            previous.returncode = 0  # Popen would complain of a child left running
+            previous = self._spawn((*waits, *stage.command))
+        previous.returncode = 0
+        self._process = None
+        self.view.state = "detached"
+
+    # ---- inside
+
+    def _next_stage(self) -> None:
+        self._index += 1
+        if self._index == len(self.stages):
+            self._end("done", "Done.")
+            return
+        stage = self.stages[self._index]
+        self.view.stage = stage.name
+        self.view.done, self.view.total, self.view.seconds_left = 0, 0, None
+        path = stage.log()
+        self._tail = Tail(path, from_end=True) if path is not None else None
+        self._process = self._spawn(stage.command)
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOG_NAME).open("ab") as messages:
+            self._log_start = messages.tell()
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=messages,
+                stderr=messages,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                **_own_group(),
+            )
+
+    def _read(self) -> None:
+        if self._tail is None:
+            path = self.stages[self._index].log()
+            self._tail = Tail(path) if path is not None else None
+        for record in self._tail.read() if self._tail is not None else ():
+            self._take(record)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        view = self.view
+        view.device = str(record.get("device", view.device))
+        if "step" in record:
+            view.done, view.total = int(record["step"]), int(record["steps"])
+            view.steps_seen.append(view.done)
+            for name, value in record.get("losses", {}).items():
+                view.losses.setdefault(name, []).append(float(value))
+        elif "frame" in record:
+            view.done, view.total = int(record["done"]), int(record["total"])
+        view.seconds_left = record.get("seconds_left", view.seconds_left)
+        if record.get("message"):
+            view.message = str(record["message"])
+
+    def _hasten(self) -> None:
+        if self._stop_deadline is None or time.monotonic() < self._stop_deadline:
+            return
+        self._signal(force=self._terminated)
+        self._terminated = True
+        self._stop_deadline = time.monotonic() + c.TERMINATE_GRACE
+
+    def _signal(self, *, force: bool) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        if sys.platform == "win32":
+            process.kill() if force else process.terminate()
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+    def _end(self, state: str, message: str) -> None:
+        self.view.state = state
+        self.view.message = message
+        self.view.seconds_left = None
+        self._process = None
+
+    def _last_words(self, code: int) -> str:
+        """Return the last line that the process wrote, which names the remedy."""
+        log = self.folder / LOG_NAME
+        with contextlib.suppress(OSError), log.open("rb") as file:
+            file.seek(self._log_start)
+            text = file.read().decode("utf-8", errors="replace").replace("\r", "\n")
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            if lines:
+                return lines[-1].removeprefix("error: ")
+        return _MESSAGE.format(code=code, log=log)
+
+
+def _own_group() -> dict[str, Any]:
+    """Return what keeps the child apart from the window's own signals."""
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+def _engine() -> list[str]:
+    return [sys.executable, "-m", "maskfree"]
+
+
+def finetune_stage(
+    folder: Path, *, preset: str, steps: int, device: str, seed: int, extra: Sequence[str] = ()
+) -> Stage:
+    """Return the process that fine-tunes a new run of the session at ``folder``."""
+    runs = folder / "runs"
+    before = {p.name for p in runs.iterdir()} if runs.is_dir() else set()
+
+    def run_folder() -> Path | None:
+        new = [p for p in runs.iterdir() if p.name not in before] if runs.is_dir() else []
+        return max(new, key=lambda p: p.name) if new else None
+
+    def log() -> Path | None:
+        found = run_folder()
+        return found / "metrics.jsonl" if found else None
+
+    def stop() -> None:
+        from maskfree.session import Session
+
+        found = run_folder()
+        for run in Session.open(folder).runs() if found else ():
+            if run.name == found.name:
+                run.request_stop()
+
+    command = [*_engine(), "finetune", "--session", str(folder), "--preset", preset]
+    command += ["--steps", str(steps), "--device", device, "--seed", str(seed), *extra]
+    return Stage("finetune", tuple(command), log, stop)
+
+
+def predict_stage(folder: Path, *, device: str) -> Stage:
+    """Return the process that predicts the masks of every frame into the session."""
+    command = (*_engine(), "predict", str(folder), "--device", device)
+    return Stage("predict", command, lambda: folder / "predict.jsonl")

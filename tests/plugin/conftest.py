@@ -1,0 +1,200 @@
+"""A real window for the plugin's tests, and the hands of a person in it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari.viewer import Viewer
+
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
+
+FRAMES, HEIGHT, WIDTH = 8, 64, 96
+STEPS_TIMEOUT = 120_000
+
+THIRD_PARTY = ()
+"""Warnings that are other people's: (filter, reason)."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/plugin" in item.path.as_posix():
+            for text, _reason in THIRD_PARTY:
+                item.add_marker(pytest.mark.filterwarnings(text), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written into the person's own folders."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def notices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The notifications that a person has seen so far, as ``severity: text``."""
+    from napari.utils.notifications import notification_manager
+
+    seen: list[str] = []
+
+    def record(event: object) -> None:
+        seen.append(f"{event.severity}: {event.message}")
+
+    notification_manager.notification_ready.connect(record)
+    yield seen
+    notification_manager.notification_ready.disconnect(record)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
+    """A napari viewer that is really on the screen."""
+    assert os.environ.get("QT_QPA_PLATFORM") != "offscreen"
+    made = make_napari_viewer(show=True)
+    made.window.resize(1300, 900)
+    return made
+
+
+@pytest.fixture
+def widget(viewer: Viewer, qtbot: object) -> Iterator[MaskFreeWidget]:
+    """Plugins › MaskFree. Afterwards nothing of it may be left: process, thread, timer."""
+    from napari_maskfree._commands import dock
+
+    made = dock(viewer)
+    made.ask_save = lambda _: "discard"
+    made.ask_run = lambda _: "stop"
+    yield made
+    made.shut_down()
+    assert not [t for t in threading.enumerate() if t.name.startswith("maskfree")]
+    assert not [p for p in psutil.Process().children(recursive=True) if "maskfree" in cmdline(p)]
+
+
+def cmdline(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture
+def clip() -> object:
+    """A tiny generated clip with exact masks."""
+    from napari_maskfree.sample_data import generated_clip
+
+    return generated_clip(num_frames=FRAMES, height=HEIGHT, width=WIDTH, seed=0)
+
+
+@pytest.fixture
+def clip_folder(clip: object, tmp_path: Path) -> Path:
+    """The clip as a folder of images."""
+    import imageio.v3 as iio
+
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for index, frame in enumerate(clip.frames):
+        iio.imwrite(folder / f"{index:05d}.png", frame)
+    return folder
+
+
+@pytest.fixture
+def hands(viewer: Viewer, qtbot: object) -> Hands:
+    """A person's mouse on the canvas."""
+    return Hands(viewer, qtbot)
+
+
+class Hands:
+    """Presses, drags and clicks on the canvas, in the picture's (y, x)."""
+
+    def __init__(self, viewer: Viewer, qtbot: object) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+
+    @property
+    def canvas(self) -> object:
+        from qtpy.QtWidgets import QApplication
+
+        found = [w for w in QApplication.allWidgets() if "CanvasBackend" in type(w).__name__]
+        return max((w for w in found if w.isVisible()), key=lambda w: w.width() * w.height())
+
+    def place(self, yx: tuple[float, float]) -> object:
+        from qtpy.QtCore import QPoint
+
+        camera = self.viewer.scene.camera
+        half = np.array([self.canvas.height(), self.canvas.width()]) / 2
+        y, x = (np.array(yx) - np.array(camera.center[-2:])) * camera.zoom + half
+        return QPoint(round(x), round(y))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        from qtpy.QtCore import Qt
+
+        left, canvas = Qt.MouseButton.LeftButton, self.canvas
+        first, last = self.place(start), self.place(end)
+        self.qtbot.mouseMove(canvas, first)
+        self.qtbot.mousePress(canvas, left, pos=first)
+        for share in (0.3, 0.6, 1.0):
+            move(canvas, first + (last - first) * share)
+            self.qtbot.wait(40)  # napari looks at the mouse some times a second only
+        self.qtbot.mouseRelease(canvas, left, pos=last)
+        self.qtbot.wait(50)
+
+    def click(self, yx: tuple[float, float]) -> None:
+        from qtpy.QtCore import Qt
+
+        self.qtbot.mouseMove(self.canvas, self.place(yx))
+        self.qtbot.mousePress(self.canvas, Qt.MouseButton.LeftButton, pos=self.place(yx))
+        self.qtbot.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, pos=self.place(yx))
+        self.qtbot.wait(50)
+
+    def press(self, button: object) -> None:
+        """Click a button that can be clicked, wherever it is in the scroll area."""
+        from qtpy.QtCore import Qt
+
+        assert button.isEnabled(), button.toolTip()
+        assert button.isVisible(), button.text()
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.qtbot.wait(20)
+
+
+def move(canvas: object, place: object) -> None:
+    """Move the mouse with the left button held: QTest's own move holds none."""
+    from qtpy.QtCore import QEvent, QPointF, Qt
+    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtWidgets import QApplication
+
+    left = Qt.MouseButton.LeftButton
+    event = QMouseEvent(
+        QEvent.Type.MouseMove,
+        QPointF(place),
+        QPointF(canvas.mapToGlobal(place)),
+        Qt.MouseButton.NoButton,
+        left,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(canvas, event)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait without a window."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.fixture
+def patience() -> Callable[[Callable[[], bool], float], bool]:
+    """Wait for a condition in tests that have no window."""
+    return wait_until

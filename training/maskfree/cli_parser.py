@@ -1,0 +1,253 @@
+"""The command line's grammar: commands, options, help with examples."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from maskfree import __version__
+from maskfree.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["build_parser", "parse"]
+
+_VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
+_DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
+_FORMATS = "davis, ytvis or boxes"
+_JSON = "print the result as JSON, for scripts"
+
+_MAIN_EPILOG = """\
+a first run, from boxes to exported masks:
+  maskfree finetune video.mp4 --boxes boxes.json --session work
+  maskfree predict work
+  maskfree export work --format davis --out masks
+
+Exit code: 0 done; 2 something about the input is wrong, one line on stderr says what and what
+to do; 130 stopped with Ctrl-C (what was learnt is kept); 1 a fault of ours.
+`maskfree COMMAND --help` says more about each command.
+"""
+
+_FINETUNE_EPILOG = """\
+examples:
+  maskfree finetune video.mp4 --boxes boxes.json --session work
+  maskfree finetune --session work --steps 600 --seed 1      (the session has video and boxes)
+  maskfree finetune --session work --boxes better.json       (other boxes, the same video)
+  maskfree finetune --session work --resume                  (go on where a run was stopped)
+
+settings that are often changed, with --set key=value:
+  optimiser.steps=600            longer training; the same as --steps 600
+  optimiser.learning_rate=5e-4   lower where the loss jumps about
+  sampling.frame_area=230000     larger training frames, in pixels: finer masks, more time
+  sampling.clip_length=3         frames looked at together
+  temporal.search_radius=7       how far objects move between two frames, in cells of 4 pixels
+  evidence.weight=0              without "background seen elsewhere"
+`maskfree settings` lists every setting with its default, unit and range.
+"""
+
+_PREDICT_EPILOG = """\
+examples:
+  maskfree predict work
+  maskfree predict work --frames 0:25                (frames 0 to 24 only)
+  maskfree predict work --video another.mp4          (kept beside, in work/other)
+"""
+
+_EXPORT_EPILOG = """\
+examples:
+  maskfree export work --format davis --out masks           (one indexed PNG a frame)
+  maskfree export work --format ytvis --out instances.json  (YouTube-VIS, run-length masks)
+What was written is read back and compared before it takes its place.
+"""
+
+_EVALUATE_EPILOG = """\
+MASKS holds indexed PNGs named after the frames, pixel = track id; only frames that have one count.
+J is the overlap of region, F that of the boundary (DAVIS); 1 is perfect.
+
+example:
+  maskfree evaluate work --truth masks --json
+"""
+
+_CORRESPOND_EPILOG = """\
+The frames are taken at full size, cut to a multiple of 4 pixels at the right and lower edge, and
+averaged down to stride 4: one grid cell is 4 x 4 pixels. The file holds `target_yx` (K, H4, W4, 2),
+absolute cells of frame B, nearest first; `distance` (K, H4, W4), L2 over the Lab patch; `valid`
+(K, H4, W4), inside the frame and near enough; `frames`, A and B.
+
+example:
+  maskfree correspond video.mp4 10 11 --set search_radius=7 num_neighbors=3 --out matches.npz
+"""
+
+_CONVERT_EPILOG = """\
+examples:
+  maskfree convert masks instances.json --from davis --to ytvis
+  maskfree convert instances.json masks --from ytvis --to davis
+"""
+
+_WEIGHTS_EPILOG = """\
+IN is a .pth, .pt or .bin file that torch.save wrote, or a .safetensors file. It is read without
+running any code that it may hold: a file that would run code is refused.
+
+example:
+  maskfree convert-weights model_final.pth model.safetensors
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Faults become an InputError, one line; options may not be abbreviated."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+        self.flags: list[str] = []
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        if hasattr(self, "flags"):  # --help is added before there are any
+            self.flags.extend(action.option_strings)
+        return action
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}. See: {self.prog} --help")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line asks for.
+
+    Raises
+    ------
+    InputError
+        For an unknown command or option (with the nearest valid one) or a wrong value.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, commands = build_parser()
+    word = next((each for each in given if not each.startswith("-")), None)
+    if word is not None and word not in commands:
+        raise InputError(
+            f'There is no command "{word}". Choose one of {", ".join(commands)}.'
+            f"{nearest(word, commands)}"
+        )
+    args, unknown = parser.parse_known_args(given)
+    if args.command is None:
+        wrong = f'"{unknown[0]}" is no option of maskfree itself. ' if unknown else ""
+        raise InputError(f"{wrong}Name a command: {', '.join(commands)}. See: maskfree --help")
+    if unknown:
+        flags = commands[args.command].flags
+        hint = nearest(unknown[0].partition("=")[0], flags) if unknown[0].startswith("-") else ""
+        raise InputError(
+            f'maskfree {args.command} does not take "{unknown[0]}".{hint} '
+            f"See: maskfree {args.command} --help"
+        )
+    return args
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
+    """Return the parser, and the parser of each command by its name."""
+    parser = _Parser(
+        prog="maskfree",
+        description="Instance masks for every frame of a video, from boxes on a few of them.",
+        epilog=_MAIN_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"maskfree {__version__}")
+    group = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands: dict[str, _Parser] = {}
+
+    def command(name: str, summary: str, epilog: str = "") -> _Parser:
+        made: _Parser = group.add_parser(name, help=summary, description=summary, epilog=epilog)
+        commands[name] = made
+        return made
+
+    _add_finetune(command("finetune", "learn from a video and its boxes", _FINETUNE_EPILOG))
+    _add_predict(command("predict", "masks for every frame, with what was learnt", _PREDICT_EPILOG))
+    _add_export(command("export", "write the masks in another tool's format", _EXPORT_EPILOG))
+    _add_evaluate(command("evaluate", "score the masks against true ones", _EVALUATE_EPILOG))
+    _add_correspond(command("correspond", "the 1:K matches between two frames", _CORRESPOND_EPILOG))
+    _add_convert(command("convert", "annotations from one format to another", _CONVERT_EPILOG))
+    _add_convert_weights(
+        command("convert-weights", "a foreign checkpoint to safetensors", _WEIGHTS_EPILOG)
+    )
+    info = command("info", "what a session holds")
+    info.add_argument("session", metavar="DIR", help="the session's folder")
+    info.add_argument("--json", action="store_true", help=_JSON)
+    settings = command("settings", "every setting with its default, unit, range and source")
+    settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
+    settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")
+    settings.add_argument("--json", action="store_true", help=_JSON)
+    return parser, commands
+
+
+def _add_set(parser: _Parser, help: str) -> None:
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help=help
+    )
+
+
+def _add_finetune(parser: _Parser) -> None:
+    parser.add_argument(
+        "video", nargs="?", metavar="VIDEO", help=f"{_VIDEO}; left out where the session has it"
+    )
+    parser.add_argument(
+        "--boxes", metavar="FILE", help="the boxes file; left out where the session has it"
+    )
+    parser.add_argument(
+        "--session", required=True, metavar="DIR", help="the project folder; made where absent"
+    )
+    parser.add_argument("--preset", help="tiny, paper or released; default: tiny")
+    parser.add_argument("--steps", metavar="N", help="optimiser steps; default: the preset's")
+    parser.add_argument("--device", default="auto", help=_DEVICE)
+    parser.add_argument(
+        "--seed", type=int, help="the same seed gives the same result on one machine; default: 0"
+    )
+    _add_set(parser, "change a setting; see below")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the newest run where it was stopped"
+    )
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_predict(parser: _Parser) -> None:
+    parser.add_argument("session", metavar="DIR", help="the session's folder")
+    parser.add_argument(
+        "--video", metavar="OTHER", help=f"another video than the session's: {_VIDEO}"
+    )
+    parser.add_argument("--frames", metavar="A:B", help="frames A to B - 1 only; default: all")
+    parser.add_argument("--device", default="auto", help=_DEVICE)
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_export(parser: _Parser) -> None:
+    parser.add_argument("session", metavar="DIR", help="the session's folder")
+    parser.add_argument("--format", required=True, metavar="NAME", help=_FORMATS)
+    parser.add_argument("--out", required=True, metavar="PATH", help="the file or folder to write")
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_evaluate(parser: _Parser) -> None:
+    parser.add_argument("session", metavar="DIR", help="the session's folder")
+    parser.add_argument("--truth", required=True, metavar="MASKS", help="folder of true masks")
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_correspond(parser: _Parser) -> None:
+    parser.add_argument("video", metavar="VIDEO", help=_VIDEO)
+    parser.add_argument("source", metavar="A", type=int, help="the frame that holds the centres")
+    parser.add_argument("target", metavar="B", type=int, help="the frame that is searched")
+    _add_set(parser, 'change a setting of "temporal", as search_radius=7')
+    parser.add_argument("--out", required=True, metavar="FILE", help="the .npz file to write")
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_convert(parser: _Parser) -> None:
+    parser.add_argument("source", metavar="IN", help="the file or folder to read")
+    parser.add_argument("target", metavar="OUT", help="the file or folder to write")
+    parser.add_argument("--from", required=True, dest="source_format", metavar="F", help=_FORMATS)
+    parser.add_argument("--to", required=True, dest="target_format", metavar="G", help=_FORMATS)
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_convert_weights(parser: _Parser) -> None:
+    parser.add_argument("source", metavar="IN", help="the checkpoint to read")
+    parser.add_argument("target", metavar="OUT", help="the .safetensors file to write")
+    parser.add_argument("--json", action="store_true", help=_JSON)

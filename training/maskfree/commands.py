@@ -1,0 +1,325 @@
+"""What the commands of ``maskfree`` do; torch is imported only by those that need it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.errors import InputError
+from maskfree.terminal import clock, table
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    import numpy as np
+    import torch
+
+    from maskfree.formats import Annotations, ExportReport
+    from maskfree.session import Session
+    from maskfree.settings import Setting
+    from maskfree.types import Matches
+
+__all__ = ["annotations_of", "parse_settings", "run"]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command that was parsed and print its result.
+
+    Raises
+    ------
+    InputError
+        Where the input is at fault.
+    Interrupted
+        When it was stopped on request.
+    """
+    _COMMANDS[args.command](args)
+
+
+def _show(args: argparse.Namespace, result: dict[str, Any] | list[Any], text: str) -> None:
+    print(json.dumps(result) if args.json else text)
+
+
+def parse_settings(pairs: Sequence[str], prefix: str = "") -> dict[str, str]:
+    """Return ``key=value`` words as a dictionary; keys get ``prefix`` where they lack it.
+
+    Raises
+    ------
+    InputError
+        For a word without ``=``.
+    """
+    chosen = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(
+                f'--set expects key=value, got "{pair}". For instance --set optimiser.steps=600; '
+                "give other arguments before it."
+            )
+        chosen[key if key.startswith(prefix) else prefix + key] = value
+    return chosen
+
+
+def _finetune(args: argparse.Namespace) -> None:
+    from maskfree.finetune_command import finetune_session
+
+    result = finetune_session(
+        args.session,
+        video=args.video,
+        boxes=args.boxes,
+        preset_name=args.preset,
+        settings=parse_settings(args.set),
+        steps=args.steps,
+        device=args.device,
+        seed=args.seed,
+        resume=args.resume,
+    )
+    text = (
+        f"run {result['run']} {result['status']}: {result['steps']} steps, loss "
+        f"{result['loss']:.3f}, {clock(result['seconds'])}, in {result['weights']}\n"
+        f"next: maskfree predict {args.session}"
+    )
+    _show(args, result, text)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from maskfree.interrupts import Interrupted, follow
+    from maskfree.predict import predict
+    from maskfree.session import Session
+    from maskfree.terminal import ProgressBar
+
+    session = Session.open(args.session)
+    frames = _parse_frames(args.frames)
+    done = 0
+    with ProgressBar("predicting", "frame") as bar:
+
+        def report(progress: Any) -> None:
+            nonlocal done
+            done = progress.done
+            bar.update(progress.done, progress.total, seconds_left=progress.seconds_left)
+
+        try:
+            follow(predict(session, video=args.video, frames=frames, device=args.device), report)
+        except Interrupted as stop:
+            stop.add_note(f"{done} frames were finished and are kept in {session.path}")
+            raise
+    name = None if args.video is None else Path(args.video).absolute().stem
+    where = str(session.mask_store(name).path)
+    text = f"masks of {done} frames in {where}"
+    if name is None:
+        text += f"\nnext: maskfree export {args.session} --format davis --out masks"
+    _show(args, {"frames": done, "masks": where}, text)
+
+
+def _parse_frames(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if not colon or not (first.isdecimal() and last.isdecimal()):
+        raise InputError(
+            f'--frames expects A:B, for instance 0:25 for the frames 0 to 24, got "{text}".'
+        )
+    return int(first), int(last)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from maskfree.formats import export, get_format
+    from maskfree.session import Session
+
+    get_format(args.format)  # an unknown one is said before the video is opened
+    session = Session.open(args.session)
+    with session.open_video() as video:
+        report = export(annotations_of(session, video.names), args.out, args.format)
+    _show_export(args, report)
+
+
+def annotations_of(session: Session, names: Sequence[str]) -> Annotations:
+    """Return what a session knows of its video: boxes, names of the frames, masks."""
+    from maskfree.formats import Annotations
+
+    return Annotations(session.boxes, tuple(names), session.mask_store().read)
+
+
+def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
+    result = {**dataclasses.asdict(report), "path": str(report.path)}
+    counts = f"{report.frames} frames, {report.instances} instances"
+    lines = [f"{report.path}: {report.format}, {counts}"]
+    lines += [f"not kept: {loss}" for loss in report.losses]
+    _show(args, result, "\n".join(lines))
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from maskfree.metrics import evaluate
+    from maskfree.session import Session
+
+    session = Session.open(args.session)
+    with session.open_video() as video:
+        scores = evaluate(session.mask_store().read, args.truth, video.names)
+    _show(args, scores.to_json(), scores.to_text())
+
+
+def _correspond(args: argparse.Namespace) -> None:
+    from maskfree.config import Config
+    from maskfree.correspondence import match_patches
+    from maskfree.settings import override
+    from maskfree.video import open_video
+
+    config = override(Config(), parse_settings(args.set, prefix="temporal.")).temporal
+    with open_video(args.video) as video:
+        for frame in (args.source, args.target):
+            if not 0 <= frame < len(video):
+                raise InputError(
+                    f"{args.video} has the frames 0 to {len(video) - 1}, got frame {frame}. "
+                    "Count from the first frame, which is 0."
+                )
+        source, target = _lab(video[args.source]), _lab(video[args.target])
+    matches = match_patches(source, target, config=config)
+    _write_matches(args.out, matches, (args.source, args.target))
+    kept = float(matches.valid.any(0).float().mean())
+    count, height, width = matches.valid.shape
+    result = {"out": args.out, "shape": [count, height, width], "matched": kept}
+    text = f"{args.out}: {count} x {height} x {width} matches, {kept:.1%} of the cells have one"
+    _show(args, result, text)
+
+
+def _lab(frame: np.ndarray) -> torch.Tensor:
+    """Return uint8 RGB ``(H, W, 3)`` as Lab ``(3, H4, W4)``, cut to whole grid cells."""
+    import torch
+
+    from maskfree.lab import GRID_STRIDE, to_lab
+
+    height, width = (side // GRID_STRIDE * GRID_STRIDE for side in frame.shape[:2])
+    if not height or not width:
+        raise InputError(
+            f"A frame must be at least {GRID_STRIDE} pixels high and wide, got "
+            f"{frame.shape[1]}x{frame.shape[0]} (width x height). Give a larger video."
+        )
+    rgb = torch.tensor(frame[:height, :width]).permute(2, 0, 1).float() / 255
+    return to_lab(rgb[None])[0]
+
+
+def _write_matches(path: str, matches: Matches, frames: tuple[int, int]) -> None:
+    import numpy as np
+
+    from maskfree.storage import atomic_file
+
+    if not path.endswith(".npz"):
+        raise InputError(f"--out must end in .npz, got {path}. Try {path}.npz")
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            target_yx=matches.target_yx.numpy(),
+            distance=matches.distance.numpy(),
+            valid=matches.valid.numpy(),
+            frames=np.array(frames),
+        )
+
+
+def _convert(args: argparse.Namespace) -> None:
+    from maskfree.formats import convert
+
+    report = convert(args.source, args.target, args.source_format, args.target_format)
+    _show_export(args, report)
+
+
+def _convert_weights(args: argparse.Namespace) -> None:
+    from maskfree.model.convert import convert_weights
+
+    tensors = convert_weights(args.source, args.target)
+    parameters = sum(tensor.numel() for tensor in tensors.values())
+    result = {"out": args.target, "tensors": len(tensors), "parameters": parameters}
+    _show(args, result, f"{args.target}: {len(tensors)} tensors, {parameters:,} numbers")
+
+
+def _info(args: argparse.Namespace) -> None:
+    from maskfree.session import Session
+
+    info = Session.open(args.session).info()
+    height, width = info["size"]
+    rate = "" if info["fps"] is None else f", {info['fps']:g} frames a second"
+    lines = [
+        f"session  {info['path']}",
+        f"video    {info['video'] or 'frames in memory'}",
+        f"         {info['frames']} frames, {width}x{height} (width x height){rate}",
+        f"masks    {info['masks']['frames']} of {info['frames']} frames",
+    ]
+    if info["tracks"]:
+        rows = [[t["id"], t["label"], t["keyframes"]] for t in info["tracks"]]
+        lines += ["", table(["track", "label", "keyframes"], rows)]
+    if info["runs"]:
+        rows = [
+            [r["name"], r["preset"], r["status"], r["steps"], "yes" if r["checkpoint"] else "no"]
+            for r in info["runs"]
+        ]
+        lines += ["", table(["run", "preset", "status", "steps", "checkpoint"], rows)]
+    _show(args, info, "\n".join(lines))
+
+
+def _settings(args: argparse.Namespace) -> None:
+    from maskfree.errors import nearest
+    from maskfree.presets import preset
+    from maskfree.settings import iter_settings
+
+    every = list(iter_settings(preset(args.preset)))
+    wanted = args.match or ""
+    found = [each for each in every if wanted in each.key]
+    if not found:
+        hint = nearest(wanted, [each.key for each in every])
+        raise InputError(f'No setting has "{wanted}" in its key.{hint} Leave it out to see all.')
+    listing = [
+        {
+            "key": each.key,
+            "default": each.value,
+            "type": each.kind.__name__,
+            "unit": each.unit,
+            "low": each.low,
+            "high": each.high,
+            "choices": list(each.choices),
+            "help": each.help,
+            "source": each.source,
+        }
+        for each in found
+    ]
+    _show(args, listing, "\n".join(_describe(each) for each in found))
+
+
+def _describe(setting: Setting) -> str:
+    limits = _range(setting)
+    line = f"{setting.key}={_text(setting.value)}" + (f"  ({limits})" if limits else "")
+    return f"{line}\n    {setting.help}" + (f"  [{setting.source}]" if setting.source else "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(str(each) for each in value)
+    return str(value)
+
+
+def _range(setting: Setting) -> str:
+    if setting.choices:
+        return " | ".join(_text(choice) for choice in setting.choices)
+    bounds = ""
+    if setting.low is not None and setting.high is not None:
+        bounds = f"{setting.low} to {setting.high}"
+    elif setting.low is not None:
+        bounds = f"{setting.low} or more"
+    elif setting.high is not None:
+        bounds = f"at most {setting.high}"
+    return ", ".join(part for part in (bounds, setting.unit) if part)
+
+
+_COMMANDS = {
+    "finetune": _finetune,
+    "predict": _predict,
+    "export": _export,
+    "evaluate": _evaluate,
+    "correspond": _correspond,
+    "convert": _convert,
+    "convert-weights": _convert_weights,
+    "info": _info,
+    "settings": _settings,
+}

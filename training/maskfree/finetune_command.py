@@ -1,0 +1,194 @@
+"""``maskfree finetune``: everything is checked before the first file is written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from maskfree.boxes_file import read_boxes
+from maskfree.errors import InputError, InputWarning
+from maskfree.interrupts import Interrupted, follow
+from maskfree.presets import preset
+from maskfree.session import Session, is_session
+from maskfree.settings import override
+from maskfree.terminal import ProgressBar
+from maskfree.tracks import check_against_video
+from maskfree.video import open_video
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from maskfree.config import Config
+    from maskfree.run import Run
+    from maskfree.train import Progress
+    from maskfree.types import BoxTracks
+
+__all__ = ["finetune_session"]
+
+DEFAULT_PRESET = "tiny"
+
+
+def finetune_session(
+    folder: str,
+    *,
+    video: str | None,
+    boxes: str | None,
+    preset_name: str | None,
+    settings: Mapping[str, str],
+    steps: str | None,
+    device: str,
+    seed: int | None,
+    resume: bool,
+) -> dict[str, Any]:
+    """Make or reopen the session ``folder``, train a run to its end and return what came of it.
+
+    ``video`` and ``boxes`` (paths) may be None for a session that has them. ``settings`` and
+    ``steps`` are text, as given on the command line.
+
+    Raises
+    ------
+    InputError
+        Where the input is at fault; a session folder that was made by this call and in which
+        nothing was learnt is removed again.
+    Interrupted
+        When it was stopped on request; what was learnt is kept.
+    """
+    chosen = dict(settings) if steps is None else {**settings, "optimiser.steps": steps}
+    config = override(preset(preset_name or DEFAULT_PRESET), chosen)
+    existing = Session.open(folder) if is_session(folder) else None
+    tracks = _check_input(existing, folder, video, boxes, config)
+    _check_device(device)
+    if resume and existing is not None:
+        _check_resume(existing, config, explicit=bool(chosen or preset_name or seed is not None))
+    session = existing
+    if session is None or video is not None or boxes is not None:
+        session = Session.create_or_open(
+            folder, video_source=video, boxes=None if boxes is None else tracks
+        )
+    try:
+        return _train(session, config, device=device, seed=seed or 0, resume=resume)
+    except InputError:
+        if existing is None and not session.runs():
+            _take_back(session.path)
+        raise
+
+
+def _check_input(
+    existing: Session | None, folder: str, video: str | None, boxes: str | None, config: Config
+) -> BoxTracks:
+    """Check boxes and video, and that they fit each other; return the boxes."""
+    if existing is None:
+        missing = [name for name, path in (("VIDEO", video), ("--boxes", boxes)) if path is None]
+        if missing:
+            raise InputError(
+                f"{folder} is not a session yet, so it needs {' and '.join(missing)}. Run: "
+                f"maskfree finetune VIDEO --boxes boxes.json --session {folder}"
+            )
+    tracks = existing.boxes if boxes is None and existing is not None else read_boxes(boxes or "")
+    if not any(keyframe.xyxy for track in tracks.tracks for keyframe in track.keyframes):
+        raise InputError(
+            f"The session {folder} has no box to learn from. Draw a box on at least one frame, or "
+            "give a boxes file with --boxes."
+        )
+    if video is None and existing is not None:
+        opened = existing.open_video(config.video)
+    else:
+        opened = open_video(video or "", config=config.video)
+    with opened:
+        _, height, width, _ = opened.shape
+        check_against_video(tracks, num_frames=len(opened), height=height, width=width)
+    return tracks
+
+
+def _check_device(name: str) -> None:
+    from maskfree.device import resolve_device
+
+    resolve_device(name)
+
+
+def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:
+    run = session.resumable_run()
+    if run is None and session.runs():
+        newest = session.runs()[-1]
+        raise InputError(
+            f"The newest run {newest.name} of {session.path} ({newest.status}, "
+            f"{newest.steps_done} steps) cannot go on. Leave --resume out to train a new run."
+        )
+    if run is not None and explicit and run.config != config:
+        warnings.warn(
+            f"--resume goes on with the settings that run {run.name} was begun with; those given "
+            "now are not used.",
+            InputWarning,
+            stacklevel=2,
+        )
+
+
+def _train(
+    session: Session, config: Config, *, device: str, seed: int, resume: bool
+) -> dict[str, Any]:
+    from maskfree.train import finetune
+
+    last: Progress | None = None
+    started = time.monotonic()
+    with ProgressBar("fine-tuning", "step") as bar:
+
+        def report(progress: Progress) -> None:
+            nonlocal last
+            last = progress
+            bar.update(
+                progress.step,
+                progress.steps,
+                seconds_left=progress.seconds_left,
+                note=f"loss {progress.total:.3f}",
+            )
+
+        try:
+            follow(finetune(session, config, device=device, seed=seed, resume=resume), report)
+        except Interrupted as stop:
+            stop.add_note(_what_is_kept(session, last))
+            raise
+    if last is None:
+        raise InputError(
+            f"The run in {session.path} was asked to stop before its first step. Run it again."
+        )
+    run = _own_run(session)
+    return {
+        "session": str(session.path),
+        "run": run.name,
+        "status": run.status,
+        "steps": last.step,
+        "loss": last.total,
+        "losses": last.losses,
+        "seconds": round(time.monotonic() - started, 1),
+        "weights": str(run.weights_path),
+    }
+
+
+def _own_run(session: Session) -> Run:
+    """Return the run that this process has trained; another may have been begun meanwhile."""
+    runs = session.runs()
+    own = [run for run in runs if any(r.get("pid") == os.getpid() for r in run.records())]
+    return (own or runs)[-1]
+
+
+def _what_is_kept(session: Session, last: Progress | None) -> str:
+    if last is None:
+        return "nothing was learnt yet"
+    return (
+        f"what was learnt in {last.step} of {last.steps} steps is kept in "
+        f"{_own_run(session).path}. Go on: maskfree finetune --session {session.path} --resume"
+    )
+
+
+def _take_back(folder: Path) -> None:
+    """Remove a session folder just made; what else is in it stays."""
+    with contextlib.suppress(OSError):
+        for name in ("session.json", "boxes.json"):
+            (folder / name).unlink(missing_ok=True)
+        if (folder / "runs").is_dir():
+            (folder / "runs").rmdir()
+        folder.rmdir()

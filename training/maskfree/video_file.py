@@ -1,0 +1,181 @@
+"""Frames of a video file at random, exact to the frame."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.errors import InputError, InputWarning
+from maskfree.video_decode import Decoder, Identify
+from maskfree.video_index import build_index
+from maskfree.video_source import FrameSource, numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from maskfree.config import VideoConfig
+    from maskfree.video_source import Keep
+
+__all__ = ["SUFFIXES", "VideoFile"]
+
+SUFFIXES = frozenset(
+    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()
+)
+STARTS_TRIED = 2
+QUARTER_TURN = 90
+RGB_FORMAT = "rgb24"
+
+
+class VideoFile(FrameSource):
+    """Frames of a file that FFmpeg reads, turned as its display matrix says.
+
+    A frame is reached by seeking to the keyframe before it and decoding forward until exactly that
+    frame comes out. A frame shortly after the last one is reached without seeking.
+    """
+
+    def __init__(self, path: Path, config: VideoConfig) -> None:
+        self.path = path
+        self._config = config
+        self._decoder = Decoder(path)
+        self._frames: Iterator[tuple[int | None, Any]] | None = None
+        self._position = -1
+        self.seeks = 0
+        self._damaged: set[int] = set()
+        try:
+            self._index = build_index(self._decoder, config)
+            if self._index.cut or (self._index.announced == 0 and len(self._index.starts)):
+                self._drop_unreadable_end()
+            if self._index.cut:
+                self._warn_of_cut()
+            first = self._decode(0, lambda *_: None)
+        except InputError:
+            self.close()
+            raise
+        self.size = (len(self._index), *first.shape[:2])
+        self.names = numbered(len(self._index))
+        self.fps = self._frame_rate()
+
+    def _drop_unreadable_end(self) -> None:
+        while len(self._index) > 1:
+            last = self._find(len(self._index) - 1, lambda *_: None)
+            if last is not None and not last.is_corrupt:
+                return
+            self._index.drop_last()
+
+    def _warn_of_cut(self) -> None:
+        count, announced = len(self._index), self._index.announced
+        of = f" of about {announced}" if announced > count else ""
+        warnings.warn(
+            f"{self.path} is cut off or damaged; frames that can be read: {count}{of}. Only those "
+            "are used; copy the file again if it should be longer.",
+            InputWarning,
+            stacklevel=2,
+        )
+
+    def _frame_rate(self) -> float | None:
+        """Return the announced rate if it explains the timestamps, else the mean one."""
+        stream, last = self._decoder.stream, len(self._index) - 1
+        rate = float(stream.average_rate or 0)
+        if self._index.identify is Identify.PTS and last > 0:
+            seconds = float((self._index.keys[-1] - self._index.keys[0]) * stream.time_base)
+            if round(seconds * rate) != last:
+                rate = last / seconds
+        return rate or None
+
+    def read(self, index: int, keep: Keep) -> np.ndarray:
+        """Return frame ``index`` as uint8 RGB ``(H, W, 3)``; see :class:`FrameSource`."""
+        picture = self._decode(index, keep)
+        if picture.shape[:2] != self.size[1:]:
+            raise InputError(
+                f"Frame {index} of {self.path} is {picture.shape[1]} x {picture.shape[0]} pixels, "
+                f"the first is {self.size[2]} x {self.size[1]}. Convert the video to one size."
+            )
+        return picture
+
+    def _decode(self, index: int, keep: Keep) -> np.ndarray:
+        frame = self._find(index, keep)
+        if frame is None:
+            raise InputError(
+                f"Frame {index} of {self.path} cannot be decoded: the file is damaged there. Copy "
+                "it again, or leave that frame out."
+            )
+        if frame.is_corrupt and index not in self._damaged:
+            self._damaged.add(index)
+            warnings.warn(
+                f"Frame {index} of {self.path} is damaged: part of its picture may be wrong.",
+                InputWarning,
+                stacklevel=2,
+            )
+        return _to_rgb(frame)
+
+    def _find(self, index: int, keep: Keep) -> Any | None:
+        """Return the decoded frame, or None where it does not come out of the decoder."""
+        frame = self._search(index, keep)
+        if frame is None and self._decoder.threaded:
+            # With threads, damage in one packet can take its neighbours at the end along.
+            self._decoder.threaded = False
+            self._decoder.rewind()
+            self._frames = None
+            frame = self._search(index, keep)
+        return frame
+
+    def _search(self, index: int, keep: Keep) -> Any | None:
+        for start in self._ways_to(index):
+            first, frame = self._forward(index, keep)
+            if frame is not None:
+                return frame
+            if first is not None and first <= max(start, 0):
+                return None
+        return None
+
+    def _ways_to(self, index: int) -> Iterator[int]:
+        """Put the decoder before ``index`` in one way after the other; yield the frame it is at."""
+        nearest = self._index.start_before(index)
+        if self._frames is not None and index > self._position:
+            near = index - self._position <= self._config.max_decode_ahead
+            if near or nearest < 0 or self._index.starts[nearest] <= self._position:
+                yield self._position
+        for which in range(nearest, max(nearest - STARTS_TRIED, -1), -1):
+            for timestamp in dict.fromkeys(self._index.start_times[which].tolist()):
+                if self._decoder.seek(timestamp):
+                    self._start(self._index.numbers)
+                    yield int(self._index.starts[which])
+        self._decoder.rewind()
+        self._start(None)
+        yield 0
+
+    def _start(self, numbers: dict[int, int] | None) -> None:
+        self.seeks += 1
+        self._position = -1
+        self._frames = self._decoder.frames(self._index.identify, numbers)
+
+    def _forward(self, index: int, keep: Keep) -> tuple[int | None, Any | None]:
+        """Decode until frame ``index`` or one after it; return the first frame met and the one."""
+        first = None
+        for key, frame in self._frames or ():
+            number = self._index.find(key)
+            if number is None:
+                continue
+            first = number if first is None else first
+            self._position = number
+            if number >= index:
+                return first, frame if number == index else None
+            if index - number <= self._config.keep_behind and not frame.is_corrupt:
+                keep(number, _to_rgb(frame))
+        self._frames = None
+        return first, None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = None
+        self._decoder.close()
+
+
+def _to_rgb(frame: Any) -> np.ndarray:
+    """Return a decoded frame as uint8 RGB ``(H, W, 3)``, turned as it is meant to be seen."""
+    picture: np.ndarray = frame.to_ndarray(format=RGB_FORMAT)
+    turns = round(frame.rotation / QUARTER_TURN) % 4
+    return np.rot90(picture, turns) if turns else picture
