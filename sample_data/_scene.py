@@ -89,7 +89,8 @@ class Outline:
         for count, height, phase in self.lobes:
             curve += height * np.cos(count * angle + phase)
             slope -= height * count * np.sin(count * angle + phase)
-        return (radius - curve) / np.hypot(1.0, slope / np.maximum(radius, curve))
+        distance: np.ndarray = (radius - curve) / np.hypot(1.0, slope / np.maximum(radius, curve))
+        return distance
 
 
 @dataclass(frozen=True)

@@ -190,12 +190,14 @@ def _contours(masks: InstanceMasks, size: Size) -> Image.Image:
     large = Size(size.width * SMOOTH, size.height * SMOOTH)
     lines = Image.new("RGBA", large, (*HEM, 0))
     draw = ImageDraw.Draw(lines)
+    edge = LINE * SMOOTH / 2
     for track_id, mask in zip(masks.track_ids, masks.masks, strict=True):
         scale = np.array([large.width / mask.shape[1], large.height / mask.shape[0]])
-        contours = [
-            [(float(x), float(y)) for y, x in (contour - 0.5) * scale[::-1]]
-            for contour in find_contours(np.pad(mask.astype(np.float32), 1), 0.5)
-        ]
+        contours = []
+        for rows_columns in find_contours(np.pad(mask.astype(np.float32), 1), 0.5):
+            points = (rows_columns[:, ::-1] - 0.5) * scale
+            points = points.clip(edge, np.array(large) - edge) - 0.5
+            contours.append([(float(x), float(y)) for x, y in points])
         for ink, thickness in (
             ((*HEM, HEM_ALPHA), LINE + 2),
             ((*track_colour(track_id), 255), LINE),
