@@ -57,7 +57,9 @@ def test_a_person_goes_from_boxes_to_exported_masks(
     # 3: fine-tune to the end
     widget.finetune.steps.setValue(4)
     hands.press(widget.finetune.start)
-    qtbot.waitUntil(lambda: bool(widget.jobs.view and widget.jobs.view.state == "done"), timeout=RUN)
+    qtbot.waitUntil(
+        lambda: bool(widget.jobs.view and widget.jobs.view.state == "done"), timeout=RUN
+    )
 
     # 4: masks, in the colours of the boxes
     masks = widget.project.masks

@@ -16,7 +16,7 @@ from maskfree import __version__
 from maskfree.cli_parser import parse
 from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupted
-from maskfree.terminal import message, one_line, use_utf8
+from maskfree.terminal import one_line, say, use_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(text: str) -> int:
-    message("error", text)
+    say("error", text)
     return INPUT_AT_FAULT
 
 
 def _stopped(stop: KeyboardInterrupt) -> int:
-    message("", "; ".join(["stopped", *getattr(stop, "__notes__", [])]))
+    say("", "; ".join(["stopped", *getattr(stop, "__notes__", [])]))
     return stop.code if isinstance(stop, Interrupted) else STOPPED
 
 
@@ -78,21 +78,21 @@ def _shown_warnings() -> Iterator[None]:
     seen: set[str] = set()
 
     def show(
-        text: Warning | str,
+        message: Warning | str,
         category: type[Warning],
         filename: str,
         lineno: int,
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        told = one_line(text)
+        told = one_line(message)
         if told in seen:
             return
         seen.add(told)
         if issubclass(category, InputWarning):
-            message("warning", told)
+            say("warning", told)
         elif sys.warnoptions:
-            message("", f"{filename}:{lineno}: {category.__name__}: {told}")
+            say("", f"{filename}:{lineno}: {category.__name__}: {told}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", InputWarning)
@@ -155,5 +155,5 @@ def _report(error: Exception, arguments: Sequence[str] | None, folder: str) -> i
                     file.write("\n".join(told))
                 where = path
     kept = f"its traceback is in {where}: please send us that file" if where else "please report it"
-    message("internal error", f"{type(error).__name__}: {one_line(error)} (our fault; {kept})")
+    say("internal error", f"{type(error).__name__}: {one_line(error)} (our fault; {kept})")
     return OUR_FAULT

@@ -229,6 +229,13 @@ class EvidenceConfig(Section):
     box_margin: float = setting(
         0.0, "boxes grown by this before 'outside' is certain", unit="of the box", low=0.0
     )
+    least_share: float = setting(
+        0.1,
+        "a side that says less than this part of the boxes is not weighted up to the other's",
+        low=0.0,
+        high=1.0,
+        source="measured",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -351,7 +358,9 @@ class PredictConfig(Section):
     overlap: int = setting(
         2, "frames shared by neighbouring clips, averaged", unit="frames", low=0, high=63
     )
-    mask_threshold: float = setting(0.5, "probability above which a pixel is object", low=0, high=1)
+    mask_threshold: float = setting(
+        0.5, "probability above which a pixel is object", low=0.01, high=0.99
+    )
     score_threshold: float = setting(
         0.3, "without boxes: least class score of an instance", low=0.0, high=1.0
     )

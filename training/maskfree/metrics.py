@@ -149,7 +149,7 @@ def match_names(truth: Truth, frame_names: Sequence[str]) -> dict[int, str]:
     InputError
         When no mask fits a frame, or two fit the same one.
     """
-    by_name = {name: frame for frame, name in reversed(list(enumerate(frame_names)))}
+    by_name = {name: frame for frame, name in enumerate(frame_names)}
     by_number = {int(name): frame for name, frame in by_name.items() if name.isdecimal()}
     matched: dict[int, str] = {}
     unmatched = []

@@ -169,7 +169,8 @@ class Objective:
         """What other frames showed; an object in two instances' reach could be either."""
         background = targets.reach & (evidence == Evidence.BACKGROUND)
         foreground = alone & (evidence == Evidence.OBJECT) & (targets.box_masks > 0)
-        return _balanced(logits, foreground, background)
+        least = max(1.0, self.config.evidence.least_share * float(targets.reach.sum()))
+        return _balanced(logits, foreground, background, least)
 
     def _prior(
         self, logits: torch.Tensor, targets: BoxTargets, evidence: torch.Tensor
@@ -177,13 +178,19 @@ class Objective:
         silent = evidence == Evidence.UNKNOWN
         centre = silent & (targets.radius < self.config.prior.centre)
         corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
-        return _balanced(logits, centre, corner)
+        return _balanced(logits, centre, corner, least=1)
 
 
 def _balanced(
-    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor
+    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor, least: float
 ) -> torch.Tensor:
-    """Cross-entropy, averaged over each side on its own: the smaller side counts as much."""
-    missed = (functional.softplus(-logits) * foreground).sum() / foreground.sum().clamp_min(1)
-    spilled = (functional.softplus(logits) * background).sum() / background.sum().clamp_min(1)
-    return (missed + spilled) / 2
+    """Cross-entropy, averaged over each side on its own: the smaller side counts as much.
+
+    A side of fewer than ``least`` cells is averaged over ``least``: a few stray cells stay few.
+    """
+    missed = functional.softplus(-logits) * foreground
+    spilled = functional.softplus(logits) * background
+    return (
+        missed.sum() / foreground.sum().clamp_min(least)
+        + spilled.sum() / background.sum().clamp_min(least)
+    ) / 2

@@ -213,11 +213,15 @@ def _parse(kind: type, value: Any) -> Any:
         raise ValueError(text)
     if kind is tuple:
         items = value.split(",") if isinstance(value, str) else list(value)
-        return tuple(int(v) for v in items)
+        return tuple(_whole(item) for item in items)
     if kind is int:
-        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-            raise ValueError(value)
-        return int(value)
+        return _whole(value)
     if kind is float and isinstance(value, bool):
         raise ValueError(value)
     return kind(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)

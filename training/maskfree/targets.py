@@ -23,9 +23,9 @@ __all__ = ["BoxTargets", "box_targets", "loose_tube"]
 class BoxTargets:
     """Boxes of N instances over a clip, on its mask grid.
 
-    ``box_masks``: float ``(N, T, H4, W4)``, 1 where a cell's centre is in the box; ``reach``: bool,
-    same shape, every cell that the box grown by its slack touches: beyond it the instance cannot
-    be; ``certain_background``: bool ``(T, H4, W4)``, beyond every instance's reach; ``radius``:
+    ``box_masks``: float ``(N, T, H4, W4)``, 1 where a cell's centre is in the box (one cell for a
+    box thinner than that); ``reach``: bool, same shape, every cell that the box grown by its slack
+    touches: beyond it the instance cannot be; ``certain_background``: bool ``(T, H4, W4)``, beyond every instance's reach; ``radius``:
     float ``(N, T, H4, W4)``, distance from the box's centre in units of its half sides (1 on the
     inscribed ellipse, 1.41 in the corners, infinite where absent); ``trust``: float ``(N, T)``, 1
     for a keyframe, less between keyframes, 0 where absent or cut by the crop.
@@ -97,13 +97,14 @@ def box_targets(
     cell_y, cell_x = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
     for n, t in np.argwhere(np.isfinite(boxes).all(-1)):
         x0, y0, x1, y1 = boxes[n, t]
-        if min(x1, width) - max(x0, 0) < 1 or min(y1, height) - max(y0, 0) < 1:
+        seen_x, seen_y = min(x1, width) - max(x0, 0), min(y1, height) - max(y0, 0)
+        if min(seen_x, seen_y) <= 0:
             continue
-        rows = _centres(y0, y1, height)
-        columns = _centres(x0, x1, width)
-        box_masks[n, t, rows, columns] = 1
         dx, dy = slack[n, t] * (x1 - x0), slack[n, t] * (y1 - y0)
         reach[n, t, _touched(y0 - dy, y1 + dy, height), _touched(x0 - dx, x1 + dx, width)] = True
+        if seen_x < min(1, x1 - x0) or seen_y < min(1, y1 - y0):
+            continue  # the sliver of a box that the crop cuts: neither object nor background
+        box_masks[n, t, _centres(y0, y1, height), _centres(x0, x1, width)] = 1
         across = (2 * cell_x - x0 - x1) / (x1 - x0)
         radius[n, t] = np.hypot((2 * cell_y - y0 - y1) / (y1 - y0), across)
         cut = max(-x0, -y0, x1 - width, y1 - height)
@@ -120,9 +121,10 @@ def box_targets(
 
 
 def _centres(low: float, high: float, size: int) -> slice:
-    """Cells whose centres lie in [low, high); at least one."""
-    first = int(np.clip(np.ceil(low - 0.5), 0, size - 1))
-    last = int(np.clip(np.ceil(high - 0.5), 0, size))
+    """Cells whose centres lie in [low, high); the middle's where there is none."""
+    first, last = (int(np.clip(np.ceil(edge - 0.5), 0, size)) for edge in (low, high))
+    if last <= first:
+        first = int(np.clip((low + high) / 2, 0, size - 1))
     return slice(first, max(last, first + 1))
 
 

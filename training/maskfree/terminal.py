@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-__all__ = ["ProgressBar", "clock", "message", "one_line", "table", "use_utf8"]
+__all__ = ["ProgressBar", "clock", "one_line", "say", "table", "use_utf8"]
 
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where stderr is not a terminal."""
@@ -33,7 +33,7 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def message(kind: str, text: object) -> None:
+def say(kind: str, text: object) -> None:
     """Print one line on stderr: ``maskfree: error: …``; ``kind`` may be empty."""
     prefix = f"maskfree: {kind}: " if kind else "maskfree: "
     print(prefix + one_line(text), file=sys.stderr, flush=True)
@@ -104,4 +104,4 @@ class ProgressBar:
         now = time.monotonic()
         if done == total or now - self._last_line >= LINE_EVERY:
             self._last_line = now
-            message("", f"{self._title}: {self._unit} {done}/{total}, {text}")
+            say("", f"{self._title}: {self._unit} {done}/{total}, {text}")

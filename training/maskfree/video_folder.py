@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from maskfree.errors import InputError
-from maskfree.video_axes import MOST_CHANNELS
+from maskfree.video_axes import GREY_ALPHA, MOST_CHANNELS
 from maskfree.video_source import PictureSource, check_readable, reading, spread
-from maskfree.video_stack import TIFF_SUFFIXES, silence_tifffile
+from maskfree.video_stack import TIFF_SUFFIXES, tifffile_complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,7 @@ SUFFIXES = TIFF_SUFFIXES | frozenset(
 DAMAGED = "Copy or write that picture again."
 PNG_SIGNATURE = b"\x89PNG"
 PNG_BIT_DEPTH_BYTE, DEEP = 24, 16
+PHOTO_FORMATS = ("JPEG", "MPO", "WEBP")
 EXIF_ORIENTATION, FIRST_TURNED = 0x0112, 5
 
 
@@ -58,7 +59,8 @@ class ImageFolder(PictureSource):
                 f"{file} holds {picture.dtype}, the pictures before it {self._dtype}. Save them "
                 "all with the same depth."
             )
-        return picture
+        grey_alpha = picture.ndim > 2 and picture.shape[2] == GREY_ALPHA
+        return picture[..., 0] if grey_alpha else picture
 
     def _check_size(self, index: int, size: tuple[int, ...]) -> None:
         _, height, width = self.size
@@ -120,15 +122,14 @@ def _header_size(file: Path) -> tuple[int, int]:
             return _tiff_header_size(file)
         with Image.open(file) as image:
             width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION, 1) >= FIRST_TURNED
+            turned = _is_photo(image) and image.getexif().get(EXIF_ORIENTATION, 1) >= FIRST_TURNED
     return (width, height) if turned else (height, width)
 
 
 def _tiff_header_size(file: Path) -> tuple[int, int]:
     import tifffile
 
-    silence_tifffile()
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile_complaints(), tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
         return int(page.imagelength), int(page.imagewidth)
 
@@ -148,7 +149,12 @@ def read_picture(file: Path) -> np.ndarray:
         if _is_deep_png(file):
             return _read_deep_png(file)
         with Image.open(file) as image:
-            return _to_array(ImageOps.exif_transpose(image))
+            return _to_array(ImageOps.exif_transpose(image) if _is_photo(image) else image)
+
+
+def _is_photo(image: Image.Image) -> bool:
+    """Return whether the format says in its header how the camera was held."""
+    return image.format in PHOTO_FORMATS
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
@@ -178,8 +184,7 @@ def _read_deep_png(file: Path) -> np.ndarray:
 def _read_tiff(file: Path) -> np.ndarray:
     import tifffile
 
-    silence_tifffile()
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile_complaints(), tifffile.TiffFile(file) as tiff:
         picture: np.ndarray = tiff.pages[0].asarray()
         count = len(tiff.pages)
     if count > 1:

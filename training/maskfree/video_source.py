@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     Keep = Callable[[int, np.ndarray], None]
 
-__all__ = ["FrameSource", "PictureSource", "check_readable", "numbered", "reading", "spread"]
+__all__ = [
+    "FrameSource",
+    "PictureSource",
+    "check_readable",
+    "first_line",
+    "numbered",
+    "reading",
+    "spread",
+]
 
 WHITE = 255
 GREY, GREY_ALPHA, RGB, RGBA = 1, 2, 3, 4
@@ -86,18 +94,21 @@ class PictureSource(FrameSource):
         return picture
 
     def _intensity_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return black and white levels, float32, one for all channels or ``(C,)``."""
+        """Return black and white levels, float64 ``(1,)`` for all channels or ``(C,)``."""
         frames = spread(self.size[0], self._config.intensity_frames)
-        samples = np.concatenate([self._sample(i) for i in frames])
-        groups = [samples.ravel()] if self.joint else list(samples.T)
-        levels = np.array([self._levels(group) for group in groups], dtype=np.float32)
+        samples = [self._sample(i) for i in frames]
+        if self.joint:
+            groups = [np.concatenate([sample.ravel() for sample in samples])]
+        else:
+            groups = list(np.concatenate(samples).T)
+        levels = np.array([self._levels(group) for group in groups])
         return levels[:, 0], levels[:, 1]
 
     def _sample(self, index: int) -> np.ndarray:
         picture = self.raw(index)
         pixels = picture.reshape(picture.shape[0] * picture.shape[1], -1)
         step = max(1, len(pixels) // self._config.intensity_pixels)
-        return pixels[::step].astype(np.float32)
+        return pixels[::step].astype(np.float64)
 
     def _levels(self, values: np.ndarray) -> tuple[float, float]:
         values = values[np.isfinite(values)]

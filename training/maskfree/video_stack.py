@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.video_axes import AXES, OME_AXES, plan_layout, with_time
-from maskfree.video_source import PictureSource, numbered, reading
+from maskfree.video_source import PictureSource, first_line, numbered, reading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from maskfree.config import VideoConfig
 
-__all__ = ["TIFF_SUFFIXES", "ArraySource", "TiffStack", "is_zarr", "open_zarr", "silence_tifffile"]
+__all__ = [
+    "TIFF_SUFFIXES",
+    "ArraySource",
+    "TiffStack",
+    "is_zarr",
+    "open_zarr",
+    "tifffile_complaints",
+]
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 NUMBER_KINDS = "buif"
+CUT_MARK = "TiffPages"
+"""In tifffile's complaints about a chain of pages that ends nowhere."""
 DAMAGED = "The file is damaged or cut off: copy it again."
 
 
@@ -89,44 +101,54 @@ class TiffStack(ArraySource):
         import tifffile
         import zarr
 
-        silence_tifffile()
-        with reading(str(path), DAMAGED):
-            self._file = tifffile.TiffFile(path)
-        try:
-            with reading(str(path), DAMAGED):
-                series = self._file.series[0]
-                array = zarr.open_array(series.aszarr(level=0), mode="r")
-            if axes is None:
-                axes = _tiff_axes(series.axes, series.shape)
-            super().__init__(
-                array,
-                axes=axes,
-                depth=depth,
-                channels=channels,
-                config=config,
-                name=str(path),
-                remedy=DAMAGED,
-                path=path,
+        with reading(str(path), DAMAGED), tifffile_complaints() as complaints:
+            file = tifffile.TiffFile(path)
+            self._close = weakref.finalize(self, file.close)
+            series = file.series[0]
+            array = zarr.open_array(series.aszarr(level=0), mode="r")
+            num_series = len(file.series)
+        axes = _tiff_axes(series.axes, series.shape) if axes is None else axes
+        cut = any(CUT_MARK in complaint for complaint in complaints)
+        if axes is not None and "t" not in axes.lower() and cut:
+            raise InputError(f"{path} cannot be read ({complaints[0]}). {DAMAGED}")
+        if axes is not None and "t" not in axes.lower():
+            raise InputError(
+                f"{path} is one picture. Pass the folder that holds the frames ({path.parent})."
             )
-            self._check(len(self._file.series))
-        except InputError:
-            self._file.close()
-            raise
+        super().__init__(
+            array,
+            axes=axes,
+            depth=depth,
+            channels=channels,
+            config=config,
+            name=str(path),
+            remedy=DAMAGED,
+            path=path,
+        )
+        self._check(cut, num_series)
 
-    def _check(self, num_series: int) -> None:
-        """Read the last frame, which a file that was cut off lacks."""
-        self.raw(self.size[0] - 1)
-        if num_series > 1:
+    def _check(self, cut: bool, num_series: int) -> None:
+        """Read the last frame, which a file that was cut off may lack; say what is left out."""
+        count = self.size[0]
+        self.raw(count - 1)
+        if cut:
             warnings.warn(
-                f"{self.path} holds {num_series} series of pictures; only the first, of "
-                f"{self.size[0]} frames, is read.",
+                f"{self.path} is cut off or damaged; frames that can be read: {count}. Only those "
+                "are used; copy the file again if it should be longer.",
+                InputWarning,
+                stacklevel=2,
+            )
+        elif num_series > 1:
+            warnings.warn(
+                f"{self.path} holds {num_series} series of pictures; only the first, of {count} "
+                "frames, is read.",
                 InputWarning,
                 stacklevel=2,
             )
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._close()
 
 
 def _tiff_axes(axes: str, shape: tuple[int, ...]) -> str | None:
@@ -144,11 +166,24 @@ def _tiff_axes(axes: str, shape: tuple[int, ...]) -> str | None:
     return letters if known else None
 
 
-def silence_tifffile() -> None:
-    """Keep tifffile's log from stderr unless somebody asked for it; what is at fault is raised."""
-    logger = logging.getLogger("tifffile")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+class _Complaints(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(first_line(record.getMessage()))
+
+
+@contextlib.contextmanager
+def tifffile_complaints() -> Iterator[list[str]]:
+    """Collect what tifffile logs as errors, and keep it from stderr, where nobody else listens."""
+    logger, handler = logging.getLogger("tifffile"), _Complaints()
+    logger.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logger.removeHandler(handler)
 
 
 def is_zarr(path: Path) -> bool:

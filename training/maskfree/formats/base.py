@@ -152,7 +152,8 @@ def list_names(names: Sequence[str]) -> str:
     shown = FormatConfig().names_shown
     if len(names) <= shown:
         return ", ".join(names)
-    return f"{', '.join(names[: shown - 1])}, …, {names[-1]}"
+    first = ", ".join(names[place] for place in range(shown - 1))
+    return f"{first}, …, {names[-1]}"
 
 
 def loss_of_unpredicted(annotations: Annotations, found: Survey, consequence: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from maskfree.errors import InputError
+from maskfree.video_folder import natural_key
 
 __all__ = [
     "MAX_ID",
@@ -18,7 +18,6 @@ __all__ = [
     "encode_ids",
     "is_ours",
     "list_pngs",
-    "natural_key",
     "read_ids",
 ]
 
@@ -102,12 +101,6 @@ def _check_header(path: Path) -> tuple[int, int]:
             "instance ids; save it as one."
         )
     return colour, depth
-
-
-def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key by which ``frame2`` comes before ``frame10``."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((int(part), part) if part.isdecimal() else (-1, part) for part in parts)
 
 
 def list_pngs(folder: str | Path) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree import rle
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import (
@@ -28,7 +29,6 @@ from maskfree.formats.base import (
     tight_box,
 )
 from maskfree.formats.compare import compare_labels, compare_masks
-from maskfree.formats.rle import encode
 from maskfree.formats.ytvis_reader import CROWD, read
 from maskfree.tracks import boxes_at
 
@@ -107,9 +107,10 @@ def _collect(annotations: Annotations) -> dict[int, _Lists]:
             for track_id, state in boxes_at(annotations.boxes, frame).items():
                 tracks[track_id].bboxes[frame] = _xywh(state.xyxy)
             continue
+        size = list(masks.masks.shape[1:])
         for track_id, mask in present(masks).items():
             track = tracks.setdefault(track_id, _Lists.empty(DEFAULT_LABEL, 0, length))
-            track.segmentations[frame] = encode(mask)
+            track.segmentations[frame] = {"size": size, "counts": rle.encode(mask[None])[0]}
             track.bboxes[frame] = _xywh(tight_box(mask))
             track.areas[frame] = int(np.count_nonzero(mask))
     return tracks

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pycocotools import mask as coco
 
+from maskfree import rle
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations, keyframes
-from maskfree.formats.rle import decode, parse
+from maskfree.formats.segmentation import parse
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.storage import read_json
 from maskfree.types import BoxTracks, InstanceMasks, Track
@@ -70,11 +71,11 @@ def read(path: Path) -> Annotations:
     def read_masks(frame: int) -> InstanceMasks | None:
         if frame not in known:
             return None
-        rles = {i: each.rles[frame] for i, each in sorted(by_id.items()) if frame in each.rles}
-        masks = np.zeros((len(rles), video.height, video.width), bool)
-        for index, rle in enumerate(rles.values()):
-            masks[index] = decode(rle)
-        return InstanceMasks(tuple(rles), masks, (1.0,) * len(rles))
+        here = {i: each.counts[frame] for i, each in sorted(by_id.items()) if frame in each.counts}
+        masks = np.zeros((len(here), video.height, video.width), bool)
+        for index, counts in enumerate(here.values()):
+            masks[index] = rle.decode(counts, video.height, video.width)
+        return InstanceMasks(tuple(here), masks, (1.0,) * len(here))
 
     boxes = dataclasses.replace(video, tracks=tracks)
     return Annotations(boxes, [_stem(name) for name in names], read_masks, names)
@@ -82,12 +83,12 @@ def read(path: Path) -> Annotations:
 
 @dataclasses.dataclass(frozen=True)
 class _Parsed:
-    """One annotation of a file: its own number, frame to RLE, frame to box."""
+    """One annotation of a file: its own number, frame to compressed counts, frame to box."""
 
     number: int
     label: str
     crowd: int
-    rles: dict[int, dict[str, Any]]
+    counts: dict[int, str]
     boxes: dict[int, Box]
 
 
@@ -150,19 +151,19 @@ def _parse(
             '"categories".'
         )
     crowd = as_whole(fields.get(CROWD, 0), where, CROWD, low=0)
-    rles = {}
+    masks, boxes = {}, {}
     for frame, value in enumerate(_per_frame(fields, "segmentations", length, where)):
-        rle = parse(value, video.height, video.width, f"{where}, frame {frame}")
-        if rle is not None and coco.area(rle):
-            rles[frame] = rle
-    boxes = {}
+        counts = parse(value, video.height, video.width, f"{where}, frame {frame}")
+        if counts is not None:
+            masks[frame] = counts
     for frame, value in enumerate(_per_frame(fields, "bboxes", length, where)):
         box = _box(value, video, f"{where}, frame {frame}")
-        if frame in rles:
-            boxes[frame] = box or _xyxy(coco.toBbox(rles[frame]))
-        elif box is not None:
+        if box is None and frame in masks:
+            size = [video.height, video.width]
+            box = _xyxy(coco.toBbox({"size": size, "counts": masks[frame]}))
+        if box is not None:
             boxes[frame] = box
-    return _Parsed(number, labels[category], crowd, rles, boxes)
+    return _Parsed(number, labels[category], crowd, masks, boxes)
 
 
 def _per_frame(fields: dict[str, Any], name: str, length: int, where: str) -> list[Any]:
@@ -214,6 +215,6 @@ def _ids(numbers: list[int], path: Path) -> list[int]:
 
 
 def _known_frames(parsed: list[_Parsed], length: int) -> frozenset[int]:
-    masked = {frame for each in parsed for frame in each.rles}
+    masked = {frame for each in parsed for frame in each.counts}
     boxed = {frame for each in parsed for frame in each.boxes}
     return frozenset(range(length)) - (boxed - masked) if masked else frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickletools
 import re
 import warnings
 import zipfile
@@ -25,8 +25,8 @@ __all__ = ["convert_weights"]
 WEIGHT_KEYS = ("model", "state_dict", "model_state_dict")
 """Where training tools keep the weights in a checkpoint that holds more than those."""
 _SAFE = ".safetensors"
-_NAMED = re.compile(r"(?:GLOBAL|[Cc]lass|function|reduce for)\s+<?(?:class |function )?'?([\w.]+)")
-_CODE = "TorchScript"
+_NAMED = re.compile(r"GLOBAL ([\w.]+)")
+_SCRIPT = "TorchScript"
 
 
 def convert_weights(
@@ -60,42 +60,63 @@ def convert_weights(
 
 def _load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_globals()):
+            warnings.simplefilter("ignore")  # torch's, about how the file was pickled
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if isinstance(error, MemoryError | PermissionError):
+            raise
         raise InputError(_refusal(path, str(error))) from error
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-        zipfile.BadZipFile,
-        OSError,
-    ) as error:
-        if _CODE in str(error):
-            raise InputError(
-                f"{path} is a TorchScript archive, which holds code; it was refused. Save the "
-                "model's state_dict() with torch.save instead."
-            ) from error
-        raise InputError(
-            f"{path} cannot be read as a checkpoint; it may be damaged or incomplete "
-            f"({error}). Download it again."
-        ) from error
+
+
+def _numpy_globals() -> list[Any]:
+    """Return what arrays are rebuilt with, under the names of numpy 2 and numpy 1."""
+    rebuild = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"]}
+    return [
+        (rebuild, "numpy._core.multiarray._reconstruct"),
+        (rebuild, "numpy.core.multiarray._reconstruct"),
+        np.ndarray,
+        np.dtype,
+        *kinds,
+    ]
 
 
 def _refusal(path: Path, why: str) -> str:
-    found = _NAMED.search(why)
-    if found:
+    """Say why torch's restricted reader did not read a file."""
+    archive = zipfile.is_zipfile(path)
+    told = _NAMED.search(why)
+    called = told.group(1) if told else _called(path.read_bytes()) if not archive else ""
+    if called:
         return (
-            f"{path} would run code when loaded (it calls {found.group(1)}); it was refused and "
-            "nothing of it was run. Ask its maker for safetensors, or for the plain state_dict()."
+            f"{path} would run code when loaded (it calls {called}); it was refused and nothing of "
+            "it was run. Ask its maker for safetensors, or for the plain state_dict()."
+        )
+    if _SCRIPT in why:
+        return (
+            f"{path} is a TorchScript archive, which holds code; it was refused. Save the model's "
+            "state_dict() with torch.save instead."
         )
     return (
-        f"{path} is not a checkpoint of torch.save. Give a .pth, .pt, .bin or .safetensors file "
-        "that holds tensors by name."
+        f"{path} is damaged, incomplete or no checkpoint that torch.save wrote. Download it again, "
+        "or give a .pth, .pt, .bin or .safetensors file that holds tensors by name."
     )
+
+
+def _called(data: bytes) -> str:
+    """Return the first function or class that a pickle would call, by reading its opcodes only."""
+    texts: list[str] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name in {"GLOBAL", "INST"}:
+                return str(argument).replace(" ", ".")
+            if opcode.name == "STACK_GLOBAL":
+                return ".".join(texts[-2:])
+            if isinstance(argument, str):
+                texts.append(argument)
+    except ValueError:  # not a pickle, or not a whole one
+        pass
+    return ""
 
 
 def _tensors(content: Any, path: Path) -> dict[str, torch.Tensor]:

@@ -20,6 +20,8 @@ from transformers import Mask2FormerConfig, ResNetConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerModel
 from transformers.utils import logging as transformers_logging
 
+from maskfree.errors import InputError
+
 if TYPE_CHECKING:
     from maskfree.config import ModelConfig
 
@@ -29,6 +31,9 @@ STRIDE = 4
 """Frame pixels per cell of the mask grid (the pixel decoder's finest level)."""
 SIZE_MULTIPLE = 32
 """Frame sides are multiples of this (the backbone's coarsest stride)."""
+_STAGES = 4
+_NORM_GROUPS = 32
+"""Groups of the pixel decoder's group norms, fixed in the library."""
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _TEMPERATURE = 10000.0
@@ -75,7 +80,8 @@ class Mask2FormerVideo(nn.Module):
             float ``(B, T, 3, H, W)`` in [0, 1]; H and W multiples of 32.
         box_masks
             bool ``(B, N, T, H4, W4)`` or None: the boxes of the tracks bound to the first N
-            queries. Such a query attends only inside its boxes (an empty tube: everywhere).
+            queries. Such a query starts from the features in its boxes, and attends only inside
+            them (an empty tube: everywhere).
 
         Raises
         ------
@@ -129,6 +135,8 @@ class Mask2FormerVideo(nn.Module):
         batch = mask_features.shape[0]
         query_positions = module.queries_embedder.weight[:, None].expand(-1, batch, -1)
         hidden = module.queries_features.weight[:, None].expand(-1, batch, -1)
+        if box_masks is not None and box_masks.shape[1]:
+            hidden, query_positions = _prompt(hidden, query_positions, mask_features, box_masks)
         classes, masks = [], []
         for index in range(len(decoder.layers) + 1):
             level = index % len(sizes)
@@ -174,6 +182,26 @@ class Mask2FormerVideo(nn.Module):
         return (~flat)[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
 
 
+def _prompt(
+    hidden: torch.Tensor,
+    positions: torch.Tensor,
+    mask_features: torch.Tensor,
+    box_masks: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Start the bound queries from what is in their boxes: ``(Q, B, C)`` each.
+
+    A bound query is the mean of all queries plus the mean mask feature in its tube, so that what is
+    learnt from one object serves all of them; which one it is follows from its box.
+    """
+    bound = box_masks.shape[1]
+    inside = box_masks.to(mask_features.dtype)
+    total = torch.einsum("bnthw,btchw->nbc", inside, mask_features)
+    pooled = total / inside.flatten(2).sum(2).clamp_min(1).T[:, :, None]
+    started = hidden.mean(0, keepdim=True) + pooled
+    shared = positions.mean(0, keepdim=True).expand(bound, -1, -1)
+    return torch.cat([started, hidden[bound:]]), torch.cat([shared, positions[bound:]])
+
+
 def _time_positions(frames: int, channels: int) -> torch.Tensor:
     """Sine positions of T frames: ``(T, channels)``, t normalised to (0, 2 pi]."""
     time = torch.arange(1, frames + 1, dtype=torch.float32) / frames * 2 * math.pi
@@ -186,7 +214,13 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
     """Make a model with fresh weights.
 
     ``num_queries`` overrides the config's when it is larger (a video with more tracks than slots).
+
+    Raises
+    ------
+    InputError
+        For sizes that make no network.
     """
+    _check_sizes(config)
     backbone = ResNetConfig(
         embedding_size=config.backbone_sizes[0],
         hidden_sizes=list(config.backbone_sizes),
@@ -213,3 +247,22 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
         return Mask2FormerVideo(full)
     finally:
         transformers_logging.set_verbosity(verbosity)
+
+
+def _check_sizes(config: ModelConfig) -> None:
+    for name in ("backbone_sizes", "backbone_depths"):
+        values = getattr(config, name)
+        if len(values) != _STAGES or min(values) < 1:
+            raise InputError(
+                f"model.{name} must be {_STAGES} numbers above 0, one for each stage, got "
+                f"{','.join(map(str, values))}."
+            )
+    for divisor, what in (
+        (_NORM_GROUPS, "the groups of its norms"),
+        (config.num_heads, "num_heads"),
+    ):
+        if config.hidden_size % divisor:
+            raise InputError(
+                f"model.hidden_size must be a multiple of {divisor} ({what}), got "
+                f"{config.hidden_size}. Take {math.lcm(_NORM_GROUPS, config.num_heads)}."
+            )

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from maskfree.config import (
+    AugmentConfig,
+    Config,
+    EvidenceConfig,
+    ModelConfig,
+    OptimiserConfig,
+    PredictConfig,
+    SamplingConfig,
+    TemporalKNNConfig,
+)
+from maskfree.session import Session
+from maskfree.types import BoxTracks, Keyframe, Track
+from napari_maskfree.sample_data import GeneratedClip, generated_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from maskfree.types import Box
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Config:
+    """The whole method with a network of 46 000 parameters, on frames of 64 x 96."""
+    return Config(
+        model=ModelConfig(
+            backbone_sizes=(8, 8, 16, 16),
+            backbone_depths=(1, 1, 1, 1),
+            hidden_size=32,
+            feedforward_size=32,
+            num_heads=2,
+            encoder_layers=1,
+            decoder_layers=2,
+            num_queries=4,
+        ),
+        temporal=TemporalKNNConfig(search_radius=2),
+        evidence=EvidenceConfig(weight=1.0),
+        sampling=SamplingConfig(
+            clip_length=2, max_gap=1, frame_area=64 * 96, object_size=8.0, max_enlarge=1.0
+        ),
+        augment=AugmentConfig(flip=True, scale_jitter=0.2, colour_jitter=0.15),
+        optimiser=OptimiserConfig(steps=4, learning_rate=1e-3, warmup=0.25, checkpoint_every=2),
+        predict=PredictConfig(clip_length=3, overlap=1),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_clip() -> GeneratedClip:
+    return generated_clip(num_frames=12, height=64, width=96, seed=0)
+
+
+@pytest.fixture
+def make_session(tmp_path: Path) -> Callable[[np.ndarray, BoxTracks], Session]:
+    """Make a session of frames (T, H, W, 3), which are written as a TIFF stack beside it."""
+
+    def make(frames: np.ndarray, boxes: BoxTracks) -> Session:
+        import tifffile
+
+        number = len(list(tmp_path.iterdir()))
+        path = tmp_path / f"clip{number}.tif"
+        tifffile.imwrite(path, frames, photometric="rgb", metadata={"axes": "TYXS"})
+        return Session.create(tmp_path / f"session{number}", video_source=path, boxes=boxes)
+
+    return make
+
+
+@pytest.fixture
+def small_session(make_session: Any, small_clip: GeneratedClip) -> Session:
+    session: Session = make_session(small_clip.frames, small_clip.boxes(every=4))
+    return session
+
+
+@pytest.fixture(scope="session")
+def make_tracks() -> Callable[..., BoxTracks]:
+    """Make tracks 1, 2, … from one dictionary each: frame to box, None where it goes outside."""
+
+    def make(
+        *boxes: dict[int, Box | None],
+        num_frames: int = 12,
+        height: int = 64,
+        width: int = 96,
+        labels: tuple[str, ...] = (),
+    ) -> BoxTracks:
+        tracks = tuple(
+            Track(
+                number,
+                labels[number - 1] if labels else "object",
+                tuple(
+                    Keyframe(frame, xyxy, outside=xyxy is None)
+                    for frame, xyxy in sorted(each.items())
+                ),
+            )
+            for number, each in enumerate(boxes, start=1)
+        )
+        return BoxTracks(num_frames, height, width, None, tracks)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Callable[..., Any]:
+    """Return a config with some values of one section replaced."""
+
+    def replace(config: Config, section: str, **values: Any) -> Config:
+        changed = dataclasses.replace(getattr(config, section), **values)
+        return dataclasses.replace(config, **{section: changed})
+
+    return replace

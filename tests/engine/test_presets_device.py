@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from maskfree.config import Config, PairwiseConfig, TemporalKNNConfig
+from maskfree.device import resolve_device
+from maskfree.errors import InputError
+from maskfree.presets import PRESETS, preset
+
+
+def test_tiny_is_the_default() -> None:
+    assert preset("tiny") == Config()
+    assert list(PRESETS) == ["tiny", "paper", "released"]
+
+
+@pytest.mark.parametrize(
+    ("name", "pairwise", "temporal"),
+    [
+        ("paper", PairwiseConfig.paper(), TemporalKNNConfig.paper()),
+        ("released", PairwiseConfig.released(), TemporalKNNConfig.released()),
+    ],
+)
+def test_the_published_recipes_have_their_own_terms_alone(
+    name: str, pairwise: PairwiseConfig, temporal: TemporalKNNConfig
+) -> None:
+    config = preset(name)
+    assert config.preset == name
+    assert (config.pairwise, config.temporal) == (pairwise, temporal)
+    assert config.objective.outside_weight == 0
+    assert config.evidence.weight == 0
+    assert config.prior.weight == 0
+    assert config.matching.mode == "tube"
+    assert config.model == Config().model
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        preset("papers")
+    assert str(caught.value) == (
+        'preset must be one of tiny, paper, released, got "papers". Did you mean "paper"?'
+    )
+
+
+def test_presets_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preset("tiny").model.num_queries = 3  # type: ignore[misc]
+
+
+def have(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [
+        (False, False, "cpu"),
+        (True, False, "cuda"),
+        (False, True, "mps"),
+        (True, True, "cuda"),
+    ],
+)
+def test_auto_takes_the_fastest(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
+    have(monkeypatch, cuda=cuda, mps=mps)
+    assert resolve_device("auto") == torch.device(expected)
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    have(monkeypatch, cuda=False, mps=False)
+    with pytest.raises(InputError) as caught:
+        resolve_device(name)
+    assert str(caught.value) == (
+        f"--device {name} was asked for, but torch {torch.__version__} finds no {name} device "
+        "here. Use --device auto or --device cpu."
+    )
+    have(monkeypatch, cuda=True, mps=True)
+    assert resolve_device(name) == torch.device(name)
+
+
+def test_an_unknown_device_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_device("cude")
+    assert str(caught.value) == (
+        'device must be one of auto, cpu, cuda, mps, got "cude". Did you mean "cuda"?'
+    )

@@ -1,0 +1,183 @@
+"""Video, mask and correspondence layers, without a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from maskfree.errors import InputError
+from maskfree.types import InstanceMasks
+from napari_maskfree import video_layer
+from napari_maskfree.masks_layer import MaskStack, flatten
+from napari_maskfree.video_layer import (
+    AxisChoice,
+    LazyFrames,
+    default_folder,
+    frame_of,
+    free_folder,
+    guess_axes,
+    layer_video,
+    video_info,
+)
+
+
+def image(*shape: int, **options) -> Image:
+    return Image(np.zeros(shape, np.uint8), **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected", "letters", "frames"),
+    [
+        (image(10, 48, 64), AxisChoice(0), "tyx", 10),
+        (image(10, 48, 64, 3, rgb=True), AxisChoice(0), "tyxc", 10),
+        (image(48, 64), AxisChoice(None), "yx", 1),
+        (image(10, 7, 48, 64), AxisChoice(0, 1), "tzyx", 10),
+        (image(10, 2, 48, 64), AxisChoice(0, None, 1), "tcyx", 10),
+        (image(3, 10, 48, 64), AxisChoice(1, None, 0), "ctyx", 10),
+        (image(10, 7, 2, 48, 64), AxisChoice(0, 1, 2), "tzcyx", 10),
+        (image(7, 10, 48, 64, axis_labels=("z", "t", "y", "x")), AxisChoice(1, 0), "ztyx", 10),
+    ],
+)
+def test_axes_are_guessed_and_named(layer, expected, letters, frames):
+    choice = guess_axes(layer)
+    assert choice == expected
+    info = video_info(layer, choice)
+    assert (info.axes, info.num_frames, info.height, info.width) == (letters, frames, 48, 64)
+
+
+def test_axes_that_do_not_add_up_say_what_to_do():
+    layer = image(10, 7, 48, 64, name="stack")
+    with pytest.raises(InputError, match="Axis 0 of stack cannot be two things at once"):
+        video_info(layer, AxisChoice(0, 0))
+    with pytest.raises(InputError, match="Axis 1 of stack \\(7 planes\\) has no meaning yet"):
+        video_info(layer, AxisChoice(0))
+    colour = image(2, 10, 48, 64, 3, rgb=True, name="film")
+    with pytest.raises(InputError, match="film is in colour already"):
+        video_info(colour, AxisChoice(1, None, 0))
+
+
+def test_the_chosen_plane_is_what_the_engine_sees():
+    data = np.zeros((4, 3, 32, 48), np.uint8)
+    data[2, 1] = 200
+    layer = Image(data)
+    choice = AxisChoice(0, 1, None, depth_index=1)
+    video = layer_video(layer, video_info(layer, choice))
+    assert len(video) == 4
+    assert video[2].mean() == 200
+    assert video[1].mean() == 0
+
+
+def test_frames_follow_the_slider_through_scale_and_other_layers():
+    viewer = ViewerModel()
+    layer = viewer.add_image(
+        np.zeros((10, 48, 64), np.uint8), scale=(2.0, 1, 1), translate=(5.0, 0, 0)
+    )
+    info = video_info(layer, guess_axes(layer))
+    viewer.add_image(np.zeros((3, 40, 48, 64), np.uint8))
+    axis, place = video_layer.point_of(layer, info, viewer.dims, 6)
+    assert (axis, place) == (1, 17.0)
+    viewer.dims.set_point(axis, place)
+    assert frame_of(layer, info, viewer.dims.point) == 6
+    viewer.dims.set_point(axis, 0)
+    assert frame_of(layer, info, viewer.dims.point) == 0, "before the video: its first frame"
+
+
+def test_lazy_frames_read_only_what_is_asked():
+    class Fake:
+        shape = (5, 4, 6, 3)
+
+        def __init__(self):
+            self.read = []
+
+        def __getitem__(self, index):
+            self.read.append(index)
+            return np.full((4, 6, 3), index, np.uint8)
+
+    fake = Fake()
+    lazy = LazyFrames(fake)
+    assert lazy[3].mean() == 3
+    assert lazy[1:3, 2:, :, 0].shape == (2, 2, 6)
+    assert fake.read == [3, 1, 2]
+
+
+def test_session_folders_lie_beside_the_video_and_never_over_another(tmp_path):
+    source = tmp_path / "walk.mp4"
+    info = video_info(image(3, 48, 64), AxisChoice(0))
+    import dataclasses
+
+    beside = default_folder(dataclasses.replace(info, source=str(source)))
+    assert beside == tmp_path / "walk.maskfree"
+    beside.mkdir()
+    assert free_folder(beside) == beside
+    (beside / "something").touch()
+    assert free_folder(beside) == tmp_path / "walk-2.maskfree"
+    memory = default_folder(dataclasses.replace(info, name="a/b: c"))
+    assert memory.name == "a_b_ c.maskfree"
+
+
+def test_overlapping_masks_show_the_surer_one():
+    masks = np.zeros((2, 4, 4), bool)
+    masks[0, :3], masks[1, 1:] = True, True
+    labels = flatten(InstanceMasks((7, 3), masks, (0.9, 0.5)), 4, 4)
+    assert labels[:, 0].tolist() == [7, 7, 7, 3]
+    assert flatten(None, 2, 3).tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_the_mask_stack_reads_once_until_told_to_forget():
+    class Store:
+        reads = 0
+
+        def read(self, frame):
+            Store.reads += 1
+            return InstanceMasks((1,), np.full((1, 4, 6), frame == 2), (1.0,))
+
+    stack = MaskStack(Store(), 3, 4, 6)
+    assert stack[2].all()
+    assert stack[2, 1:, :2].shape == (3, 2)
+    assert Store.reads == 1
+    stack.forget()
+    assert stack[-1].all()
+    assert Store.reads == 2
+    assert np.asarray(stack).shape == (3, 4, 6)
+
+
+def test_matches_of_a_shifted_picture_point_where_it_went():
+    from napari_maskfree.correspondence_layers import MatchLayers, cell_of, match_frames
+
+    rng = np.random.default_rng(0)
+    texture = rng.integers(0, 255, (16, 24, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    frames = np.stack([texture, np.roll(texture, 8, axis=1)])
+    viewer = ViewerModel()
+    layer = viewer.add_image(frames, rgb=True)
+    info = video_info(layer, guess_axes(layer))
+    found = match_frames(layer_video(layer, info), 0, 1)
+    assert found.categories.shape == (16, 24)
+    assert sum(found.counts.values()) == 16 * 24
+    cell = cell_of(np.array([30.0, 40.0]), (16, 24))
+    assert cell == (7, 10)
+    cells, distance = found.of_cell(cell)
+    assert cells.tolist() == [[7, 12]]
+    assert distance[0] == pytest.approx(0, abs=1e-3)
+
+    layers = MatchLayers(viewer)
+    assert layers.show_pick(layer, info, found, cell) == 1
+    points = layers.layer("Matches").data
+    assert points.tolist() == [[0, 29.5, 41.5], [0, 29.5, 49.5], [1, 29.5, 49.5]]
+    vectors = layers.layer("Match vectors").data
+    assert vectors.tolist() == [[[0, 29.5, 41.5], [0, 0, 8]]]
+    layers.show_categories(layer, found)
+    grid = layers.layer("Match categories")
+    corner = grid.data_to_world((7, 10))
+    assert tuple(corner) == (29.5, 41.5), "a cell lies over its sixteen pixels"
+    layers.clear()
+    assert len(viewer.layers) == 1
+
+
+def test_outside_the_grid_there_is_no_cell():
+    from napari_maskfree.correspondence_layers import cell_of
+
+    assert cell_of(np.array([-0.4, 0.0]), (4, 4)) == (0, 0)
+    assert cell_of(np.array([-0.6, 0.0]), (4, 4)) is None
+    assert cell_of(np.array([15.6, 0.0]), (4, 4)) is None

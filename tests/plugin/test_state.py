@@ -1,0 +1,153 @@
+"""The state: boxes, tracks, keyframes, undo. No Qt, no napari, no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from maskfree.errors import InputError
+from maskfree.tracks import empty_tracks
+from napari_maskfree.state import State, VideoInfo, clip_box
+
+
+@pytest.fixture
+def state() -> State:
+    made = State()
+    made.set_video(VideoInfo("clip", None, num_frames=10, height=48, width=64))
+    made.start_boxes()
+    return made
+
+
+def test_without_a_video_it_says_what_to_do():
+    state = State()
+    assert "section 1" in state.why_no_boxes()
+    assert "section 1" in state.why_no_run()
+    with pytest.raises(InputError, match="There is no video yet"):
+        state.new_track()
+
+
+def test_boxes_of_two_frames_are_interpolated_between(state):
+    assert "section 2" in state.why_no_run()
+    state.set_box(1, (10, 10, 20, 20), 0)
+    state.set_box(1, (20, 10, 30, 20), 4)
+    between = state.box_state(1, 1)
+    assert between.xyxy == pytest.approx((12.5, 10, 22.5, 20))
+    assert not between.keyframe
+    assert state.why_no_run() == ""
+
+
+def test_a_second_box_in_the_same_frame_replaces_the_first(state):
+    state.set_box(1, (10, 10, 20, 20), 3)
+    state.set_box(1, (1, 2, 30, 40), 3)
+    assert [k.xyxy for k in state.track(1).keyframes] == [(1, 2, 30, 40)]
+
+
+def test_a_box_is_cut_to_the_frame_and_a_slipped_click_is_no_box(state):
+    assert clip_box((-5, -5, 10, 10), 64, 48) == (0, 0, 10, 10)
+    assert clip_box((50, 40, 99, 99), 64, 48) == (50, 40, 64, 48)
+    assert clip_box((5, 5, 5.5, 30), 64, 48) is None
+    assert not state.set_box(1, (70, 10, 90, 20), 0)
+    assert state.boxed() is None
+
+
+def test_outside_occluded_and_back(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    state.set_frame(3)
+    state.set_outside(1, True)
+    assert state.box_state(1, 3) is None
+    assert state.box_state(1, 2).xyxy == (10, 10, 20, 20)
+    state.set_outside(1, False)
+    assert state.box_state(1, 3) is not None
+    state.set_occluded(1, True)
+    assert state.keyframe(1, 3).occluded
+    assert state.box_state(1, 7).occluded
+    state.set_box(1, (12, 10, 22, 20), 3)
+    assert state.keyframe(1, 3).occluded, "moving a box does not show the object again"
+
+
+def test_keyframes_are_found_deleted_and_visited(state):
+    for frame in (1, 4, 8):
+        state.set_box(1, (10, 10, 20, 20), frame)
+    state.set_frame(4)
+    assert state.next_keyframe(1, 1) == 8
+    assert state.next_keyframe(1, -1) == 1
+    state.delete_keyframe(1)
+    assert [k.frame for k in state.track(1).keyframes] == [1, 8]
+    state.delete_keyframe(1)
+    assert len(state.track(1).keyframes) == 2, "no keyframe here: nothing happens"
+
+
+def test_tracks_are_added_renamed_and_removed(state):
+    state.rename_track(1, " car ")
+    assert state.new_track() == 2
+    assert [(t.id, t.label) for t in state.tracks.tracks] == [(1, "car"), (2, "car")]
+    assert state.selected == 2
+    state.rename_track(2, "   ")
+    assert state.track(2).label == "car"
+    state.remove_track(2)
+    assert state.selected == 1
+    state.remove_track(1)
+    assert state.selected is None
+
+
+def test_undo_and_redo(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    state.set_box(1, (10, 10, 30, 30), 0)
+    state.undo()
+    assert state.keyframe(1, 0).xyxy == (10, 10, 20, 20)
+    state.undo()
+    assert state.boxed() is None
+    state.redo()
+    state.redo()
+    assert state.keyframe(1, 0).xyxy == (10, 10, 30, 30)
+    state.undo()
+    state.set_box(1, (1, 1, 9, 9), 0)
+    assert not state.can_redo
+
+
+def test_boxes_of_another_video_are_refused(state):
+    with pytest.raises(InputError, match="48"):
+        state.load_tracks(empty_tracks(10, 480, 640, None))
+
+
+def test_tracks_without_a_box_are_not_trained_on(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    state.new_track("ghost")
+    assert [t.id for t in state.boxed().tracks] == [1]
+
+
+def test_signals_come_once_a_change(state):
+    heard = []
+    state.tracks_changed.connect(lambda: heard.append("tracks"))
+    state.frame_changed.connect(lambda: heard.append("frame"))
+    state.set_frame(5)
+    state.set_frame(5)
+    state.set_box(1, (1, 1, 9, 9))
+    assert heard == ["frame", "tracks"]
+
+
+def _modules(code: str) -> set[str]:
+    code += "\nimport sys; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_package_and_manifest_load_no_torch_qt_or_napari():
+    loaded = _modules(
+        "import napari_maskfree\n"
+        "import napari_maskfree._commands, napari_maskfree._samples\n"
+        "from pathlib import Path\n"
+        "from npe2 import PluginManifest\n"
+        "p = Path(napari_maskfree.__file__).with_name('napari.yaml')\n"
+        "PluginManifest.from_file(p)"
+    )
+    assert not loaded & {"torch", "napari", "qtpy", "PyQt6", "superqt"}
+
+
+def test_state_and_worker_load_no_torch_qt_or_napari():
+    loaded = _modules("import napari_maskfree.state, napari_maskfree.worker")
+    assert not loaded & {"torch", "napari", "qtpy", "PyQt6"}

@@ -1,0 +1,298 @@
+"""The dock widget: what it shows, what it refuses and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from maskfree.tracks import write_boxes
+from maskfree.types import InstanceMasks
+from napari_maskfree.constants import MIN_WIDTH
+
+RUN = 150_000
+
+
+def boxed(widget) -> None:
+    """Draw one box, so that a run may start."""
+    widget.project.show_boxes()
+    widget.state.set_box(1, (20, 10, 60, 40), 0)
+
+
+def test_the_empty_widget_says_what_comes_next(widget):
+    assert widget.video.empty.isVisible()
+    assert "Open Sample" in widget.video.empty.text()
+    for button in (widget.boxes.new, widget.finetune.start, widget.export.export):
+        assert not button.isEnabled()
+        assert "section" in button.toolTip()
+    assert widget.sections["video"].badge.property("current")
+    assert not widget.boxes.inner.isVisible()
+
+
+def test_it_fits_a_narrow_dock(widget, qtbot, clip):
+    widget.viewer.add_image(clip.frames, rgb=True, name="clip")
+    boxed(widget)
+    for section in widget.sections.values():
+        section.set_open(True)
+    widget.correspondence.legend.setVisible(True)
+    widget.correspondence.result.setVisible(True)
+    qtbot.wait(50)
+    column = widget.scroll.widget()
+    assert column.minimumSizeHint().width() <= MIN_WIDTH - 14, "with the scroll bar beside it"
+
+
+def test_an_open_image_is_taken_and_its_axes_can_be_chosen(widget, viewer):
+    layer = viewer.add_image(np.zeros((6, 3, 32, 48), np.uint8), name="stack")
+    assert widget.project.image is layer
+    assert widget.state.video.axes == "tcyx"
+    assert widget.video.axes.isVisible()
+    boxes = widget.video.axes.boxes
+    boxes["channel"].setCurrentIndex(0)
+    boxes["depth"].setCurrentIndex(2)
+    boxes["depth"].activated.emit(2)
+    assert widget.state.video.axes == "tzyx"
+    widget.video.axes.plane.setValue(2)
+    assert widget.state.video.depth == 2
+
+
+def test_wrong_axes_are_a_notification(widget, viewer, notices):
+    viewer.add_image(np.zeros((6, 3, 32, 48), np.uint8), name="stack")
+    boxes = widget.video.axes.boxes
+    boxes["depth"].setCurrentIndex(1)
+    boxes["depth"].activated.emit(1)
+    assert "cannot be two things at once" in notices[-1]
+
+
+def test_files_that_are_no_video_are_a_notification(widget, tmp_path, notices):
+    path = tmp_path / "text.mp4"
+    path.write_text("not a video")
+    widget.video.open_path(str(path))
+    assert notices
+    assert "text.mp4" in notices[-1]
+    assert widget.state.video is None
+    widget.open_session(tmp_path)
+    assert "is not a session" in notices[-1]
+
+
+def test_boxes_files_are_checked(widget, viewer, clip, tmp_path, notices):
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    path = tmp_path / "boxes.json"
+    path.write_text("{")
+    widget.boxes.project.load_boxes = widget.project.load_boxes
+    from napari_maskfree._qt.background import reported
+
+    assert not reported(widget.project.load_boxes, path)[0]
+    assert "boxes.json" in notices[-1]
+    from maskfree.tracks import empty_tracks, set_keyframe
+    from maskfree.types import Keyframe
+
+    other = empty_tracks(8, 480, 640, None)
+    from maskfree.tracks import add_track
+
+    other, track = add_track(other)
+    write_boxes(path, set_keyframe(other, track, Keyframe(0, (1, 1, 9, 9))))
+    assert not reported(widget.project.load_boxes, path)[0]
+    assert "480" in notices[-1]
+    assert widget.state.boxed() is None
+
+
+def test_keyframe_buttons(widget, viewer, hands, clip):
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    hands.press(widget.boxes.new)
+    widget.project.go_to(0)
+    widget.state.set_box(1, (20, 10, 60, 40), 0)
+    widget.state.set_box(1, (24, 10, 64, 40), 4)
+    assert not widget.boxes.keep.isEnabled()
+    hands.press(widget.boxes.next)
+    assert widget.state.frame == 4
+    hands.press(widget.boxes.previous)
+    assert widget.state.frame == 0
+    widget.project.go_to(2)
+    hands.press(widget.boxes.keep)
+    assert widget.state.keyframe(1, 2).xyxy == pytest.approx((22, 10, 62, 40))
+    hands.press(widget.boxes.delete)
+    assert widget.state.keyframe(1, 2) is None
+    hands.press(widget.boxes.outside)
+    assert widget.state.box_state(1, 3) is None
+    assert widget.boxes.outside.isChecked()
+    hands.press(widget.boxes.outside)
+    assert widget.state.box_state(1, 3) is not None
+    hands.press(widget.boxes.occluded)
+    assert widget.state.keyframe(1, 2).occluded
+    hands.press(widget.boxes.add_track)
+    assert widget.state.selected == 2
+    item = widget.boxes.tracks.topLevelItem(1)
+    item.setText(1, "star")
+    assert widget.state.track(2).label == "star"
+    hands.press(widget.boxes.remove_track)
+    assert widget.state.selected == 1
+
+
+def test_the_timeline_goes_to_a_frame(widget, viewer, qtbot, clip):
+    from qtpy.QtCore import QPoint, Qt
+
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    boxed(widget)
+    line = widget.boxes.timeline
+    qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() - 8, 10))
+    assert widget.state.frame == len(clip.frames) - 1
+
+
+def test_a_failed_run_is_a_notification_with_the_remedy(
+    widget, viewer, hands, qtbot, clip_folder, notices
+):
+    widget.video.open_path(str(clip_folder))
+    boxed(widget)
+    widget.finetune.device.setCurrentIndex(widget.finetune.device.findData("cuda"))
+    widget.finetune.steps.setValue(2)
+    hands.press(widget.finetune.start)
+    qtbot.waitUntil(lambda: bool(widget.jobs.view and not widget.jobs.view.active), timeout=RUN)
+    if widget.jobs.view.state == "done":
+        pytest.skip("this machine has CUDA")
+    assert widget.jobs.view.state == "failed"
+    assert "cuda" in notices[-1].lower()
+    assert "--device cpu" in notices[-1] or "cpu" in notices[-1]
+    assert widget.finetune.start.isEnabled()
+
+
+def test_frames_in_memory_are_copied_for_the_run_and_a_session_opens_again(
+    widget, viewer, hands, qtbot, clip, tmp_path
+):
+    from maskfree.session import Session
+
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    widget.state.set_folder(tmp_path / "work.maskfree")
+    widget.state.load_tracks(clip.boxes(every=4))
+    widget.project.show_boxes()
+    session = widget.project.session_job()()
+    assert (session.path / "video.zarr").is_dir()
+    with session.open_video() as video:
+        assert np.array_equal(video[3], clip.frames[3])
+    store = session.mask_store()
+    for frame, labels in enumerate(clip.masks):
+        ids = tuple(int(i) for i in np.unique(labels) if i)
+        masks = np.stack([labels == i for i in ids]) if ids else np.zeros((0, *labels.shape), bool)
+        store.write(frame, InstanceMasks(ids, masks, (1.0,) * len(ids)))
+
+    viewer.layers.clear()
+    assert widget.state.video is None
+    widget.open_session(session.path)
+    assert isinstance(widget.state.session, Session)
+    assert [t.id for t in widget.state.tracks.tracks] == [1, 2]
+    assert np.array_equal(widget.project.masks.data[5], clip.masks[5])
+    assert widget.project.image.name == "work"
+    assert widget.sections["masks"].summary.text() == "8 of 8 frames"
+    viewer.layers.remove(widget.project.masks)
+    hands.press(widget.masks.show_layer)
+    assert widget.project.masks in viewer.layers
+    widget.masks.opacity.setValue(20)
+    assert widget.project.masks.opacity == pytest.approx(0.2)
+
+
+def test_changed_boxes_are_saved_into_the_session(widget, viewer, qtbot, clip, tmp_path):
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    widget.state.set_folder(tmp_path / "work.maskfree")
+    boxed(widget)
+    session = widget.project.session_job()()
+    widget.state.set_session(session)
+    widget.state.set_box(1, (1, 2, 30, 40), 3)
+    qtbot.waitUntil(lambda: not widget.state.dirty, timeout=5000)
+    assert [k.frame for k in session.boxes.tracks[0].keyframes] == [0, 3]
+
+
+def test_boxes_survive_the_closing_of_the_videos_layer(widget, viewer, clip):
+    layer = viewer.add_image(clip.frames, rgb=True, name="clip")
+    boxed(widget)
+    viewer.layers.remove(layer)
+    assert widget.state.video is None
+    assert not widget.boxes.new.isEnabled()
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    assert widget.state.boxed() is not None
+
+
+def test_unsaved_boxes_are_asked_about(widget, viewer, clip, clip_folder, tmp_path):
+    viewer.add_image(clip.frames, rgb=True, name="clip")
+    widget.state.set_folder(tmp_path / "work.maskfree")
+    boxed(widget)
+    widget.ask_save = lambda _: "cancel"
+    widget.video.open_path(str(clip_folder))
+    assert widget.state.video.name == "clip"
+    assert widget.state.boxed() is not None
+    window = widget.window()
+    window.close()
+    assert window.isVisible(), "Cancel keeps the window"
+    widget.ask_save = lambda _: "save"
+    widget.video.open_path(str(clip_folder))
+    assert (tmp_path / "work.maskfree" / "boxes.json").exists()
+
+
+def test_a_detached_run_goes_on(widget, viewer, hands, qtbot, clip_folder, tmp_path, patience):
+    import psutil
+
+    widget.video.open_path(str(clip_folder))
+    widget.state.set_folder(tmp_path / "kept.maskfree")
+    boxed(widget)
+    widget.finetune.steps.setValue(3)
+    hands.press(widget.finetune.start)
+    qtbot.waitUntil(lambda: bool(widget.jobs.job and widget.jobs.job.pid), timeout=RUN)
+    process = psutil.Process(widget.jobs.job.pid)
+    widget.ask_run = lambda _: "keep"
+    widget.window().close()
+    assert process.is_running()
+    masks = tmp_path / "kept.maskfree" / "masks"
+    assert patience(lambda: masks.is_dir() and len(list(masks.glob("*.json"))) == 8, 150)
+    gone = [p for p in psutil.Process().children() if "_then" in " ".join(p.cmdline())]
+    for left in gone:
+        left.wait(60)
+
+
+def test_removing_the_dock_ends_everything(viewer, widget, qtbot, clip_folder, hands):
+    import psutil
+
+    widget.video.open_path(str(clip_folder))
+    boxed(widget)
+    widget.finetune.steps.setValue(5000)
+    hands.press(widget.finetune.start)
+    qtbot.waitUntil(lambda: bool(widget.jobs.job and widget.jobs.job.pid), timeout=RUN)
+    pid = widget.jobs.job.pid
+    viewer.window.remove_dock_widget(widget)
+    assert not psutil.pid_exists(pid)
+    viewer.add_image(np.zeros((3, 32, 32)))
+    viewer.theme = "light"
+
+
+def test_both_themes(widget, viewer):
+    dark = widget.palette_.background
+    viewer.theme = "light"
+    assert widget.palette_.background != dark
+    assert widget.boxes.timeline.colours is widget.palette_
+
+
+def test_the_manifest_and_the_menus():
+    from pathlib import Path
+
+    import napari_maskfree
+
+    manifest = Path(napari_maskfree.__file__).with_name("napari.yaml")
+    npe2 = [sys.executable, "-m", "npe2", "validate", str(manifest)]
+    done = subprocess.run(npe2, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_opening_the_widget_imports_no_torch():
+    code = (
+        "import sys, napari\n"
+        "from napari_maskfree._commands import dock\n"
+        "viewer = napari.Viewer()\n"
+        "dock(viewer)\n"
+        "viewer.open_sample('napari-maskfree', 'rabbit')\n"
+        "print('torch' in sys.modules)\n"
+        "viewer.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "False"
