@@ -180,6 +180,29 @@ def test_foreign_files_are_never_lost(tmp_path: Path, foreign: str) -> None:
     assert everything(tmp_path) == before
 
 
+def test_a_folder_of_another_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+
+    def read_masks(frame: int) -> InstanceMasks | None:
+        raise AssertionError("masks were read")
+
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        export(dataclasses.replace(video(), read_masks=read_masks), tmp_path, "davis")
+
+
+def test_a_file_that_comes_during_the_export_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def read_masks(frame: int) -> InstanceMasks | None:
+        (out / "notes.txt").write_text("x", encoding="utf-8")
+        return video().read_masks(frame)
+
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        export(dataclasses.replace(video(), read_masks=read_masks), out, "davis")
+    assert everything(tmp_path) == {"out/notes.txt": b"x"}
+
+
 def test_a_file_where_a_folder_should_be_and_the_reverse(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match="file is a file, a folder is to be written"):

@@ -93,8 +93,9 @@ def test_an_absent_instance_teaches_nothing() -> None:
     alone = projection_loss(logits[:, :1], boxes[:, :1])
     assert loss.item() == pytest.approx((alone.item() + 2) / 2)
     assert not logits.grad[0, 1].any()
-    weights = torch.tensor([[1.0, 0.0]])
-    torch.testing.assert_close(projection_loss(logits, boxes, weights), alone)
+    for weight in (1.0, 0.3):
+        weights = torch.tensor([[weight, 0.0]])
+        torch.testing.assert_close(projection_loss(logits, boxes, weights), alone)
 
 
 @pytest.mark.parametrize("weights", [None, torch.zeros(0, 2)])

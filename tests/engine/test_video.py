@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def test_threads_read_one_at_a_time() -> None:
             if not inside.acquire(blocking=False):
                 overlaps.append(1)
             try:
+                time.sleep(1e-3)
                 return super().__getitem__(key)
             finally:
                 inside.release()

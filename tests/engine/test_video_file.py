@@ -151,6 +151,20 @@ def test_edit_list_leaves_frames_out(tmp_path: Path) -> None:
     assert len(open_video(path)) == 30
 
 
+def test_edit_list_that_ends_early(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    duration = slice(data.index(b"elst") + 12, data.index(b"elst") + 16)
+    shown = int.from_bytes(data[duration], "big") * 30 // 40
+    data[duration] = shown.to_bytes(4, "big")
+    path.write_bytes(data)
+    truth = decoded_truth(path)
+    assert len(truth) < 40
+    with open_video(path, config=NO_CACHE) as video:
+        assert [digest(frame) for frame in video] == truth
+        assert video._frames._index.identify is Identify.PTS
+
+
 def test_shape_names_source_and_types(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", frames=3)
     with open_video(str(path)) as video:
@@ -338,6 +352,19 @@ def test_cut_off_file_gives_the_frames_that_are_whole(
     # The last frame may stand for a later one: the B-frames before it were cut off.
     assert [digest(frame) for frame in video][:-1] == truth[: len(video) - 1]
     assert digest(video[-1]) in truth
+
+
+def test_cut_off_file_that_announces_nothing(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.wmv", codec="wmv2", b_frames=0)
+    truth = decoded_truth(path)
+    cut(path, 0.7)
+    with pytest.warns(InputWarning) as warned:
+        video = open_video(path)
+        assert [digest(frame) for frame in video] == truth[: len(video)]
+    assert [str(w.message) for w in warned] == [
+        f"{path} is cut off or damaged; frames that can be read: {len(video)}. Only those are "
+        "used; copy the file again if it should be longer."
+    ]
 
 
 def test_cut_off_mp4_without_its_index(tmp_path: Path) -> None:

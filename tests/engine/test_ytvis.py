@@ -77,6 +77,7 @@ def test_both_forms_of_rle(mask: np.ndarray) -> None:
         "é",
         "`",
         "P6P",
+        "X6H",  # 200 and -8: the sum is right
         [3, 2],
         [193],
         [-1, 193],
@@ -344,8 +345,14 @@ def test_boxes_are_clipped_and_empty_ones_dropped(tmp_path: Path, foreign: dict[
     four = foreign["annotations"][1]
     four["segmentations"] = [None] * 3
     four["bboxes"] = [[-2, 5, 6, 99], [0, 0, 0, 0], [15.5, 2, 4.5, 3]]
-    keyframes = read(save(tmp_path / "a.json", foreign)).boxes.tracks[0].keyframes
-    assert [k.xyxy for k in keyframes] == [(0.0, 5.0, 4.0, 12.0), None, (15.5, 2.0, 16.0, 5.0)]
+    foreign["annotations"][0]["bboxes"][0] = [0.5, 0.5, 8, 6]  # not quite the mask's own: kept
+    panda, zebra = read(save(tmp_path / "a.json", foreign)).boxes.tracks
+    assert zebra.keyframes[0].xyxy == (0.5, 0.5, 8.5, 6.5)
+    assert [k.xyxy for k in panda.keyframes] == [
+        (0.0, 5.0, 4.0, 12.0),
+        None,
+        (15.5, 2.0, 16.0, 5.0),
+    ]
 
 
 def test_ids_from_zero_are_numbered_anew(tmp_path: Path, foreign: dict[str, Any]) -> None:

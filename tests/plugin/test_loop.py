@@ -112,7 +112,8 @@ def test_closing_during_a_run_asks_and_leaves_nothing(viewer, widget, hands, qtb
     assert not window.close() or window.isVisible()
     assert widget.jobs.active, "Cancel keeps napari and the run"
     start = time.monotonic()
-    window.close()
+    viewer.close()
+    qtbot.wait(100)
     assert len(asked) == 2
     assert not widget.jobs.active
     assert time.monotonic() - start < 20

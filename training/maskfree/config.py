@@ -207,17 +207,26 @@ class EvidenceConfig(Section):
         32, "other frames looked at for a frame, spread over the video", unit="frames", low=1
     )
     background_distance: float = setting(
-        4.0, "at most this Lab distance to seen background: background", unit="Lab", low=0.0
+        4.0, "background is at most this far from what was seen", unit="Lab", low=0.0
     )
     object_distance: float = setting(
-        15.0, "at least this Lab distance, where seen: object", unit="Lab", low=0.0
+        15.0,
+        "this far from what was seen is enough for object, whatever the noise",
+        unit="Lab",
+        low=0.0,
     )
-    calibration_quantile: float = setting(
+    noise_quantile: float = setting(
         0.98,
-        "the object distance is raised to this quantile of certain background's own distance",
+        "the clip's noise: this quantile of certain background's distance to its own sightings",
         low=0.5,
         high=1.0,
         source="measured",
+    )
+    background_noise: float = setting(
+        2.0, "background is at most this many times the noise away", low=0.0, source="measured"
+    )
+    object_noise: float = setting(
+        6.0, "this many times the noise away is enough for object", low=1.0, source="measured"
     )
     max_corners: int = setting(400, "corners followed between frames", low=8, unit="points")
     min_inliers: int = setting(

@@ -18,14 +18,15 @@ import numpy as np
 from maskfree.camera_motion import CameraMotion, estimate_motion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from maskfree.config import EvidenceConfig
 
 __all__ = ["Evidence", "collect_evidence"]
 
 _CELL = 4
-_MIN_SIGHTINGS = 0.999
+_WHOLE = 0.999
+"""A cell is wholly certain above this share: 1, but for rounding."""
 
 
 class Evidence(enum.IntEnum):
@@ -47,7 +48,7 @@ def collect_evidence(
     Parameters
     ----------
     frames
-        T frames, uint8 RGB ``(H, W, 3)``, read one at a time (twice).
+        T frames, uint8 RGB ``(H, W, 3)``, read one at a time.
     boxes
         float ``(N, T, 4)``, xyxy in pixels of these frames, NaN where absent.
     config
@@ -56,38 +57,46 @@ def collect_evidence(
     Returns
     -------
     numpy.ndarray
-        uint8 ``(T, H // 4, W // 4)`` of :class:`Evidence`.
+        uint8 ``(T, H // 4, W // 4)`` of :class:`Evidence`; the cells divide the frame evenly.
     """
-    height, width = frames[0].shape[:2]
-    outside = [_outside(boxes[:, t], height, width, config.box_margin) for t in range(len(frames))]
     labs: list[np.ndarray] = []
+    certain: list[np.ndarray] = []
 
-    def grey_and_background() -> object:
+    def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
+            outside = _outside(boxes[:, t], *frame.shape[:2], config.box_margin)
             labs.append(_grid_lab(frame))
-            yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside[t]
+            certain.append(_grid_all(outside))
+            yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
 
-    motion = estimate_motion(grey_and_background(), config=config)  # type: ignore[arg-type]
-    certain = [_grid_all(o) for o in outside]
-    deltas = [_delta(t, labs, certain, motion, config) for t in range(len(frames))]
-    threshold = _object_distance(deltas, certain, config)
+    motion = estimate_motion(grey_and_background(), config=config)
+    to_pixels = _cells_to_pixels(*frames[0].shape[:2])
+    deltas = [_delta(t, labs, certain, motion, to_pixels, config) for t in range(len(frames))]
+    near, far = _thresholds(deltas, certain, config)
     out = np.zeros((len(frames), *certain[0].shape), np.uint8)
     for t, delta in enumerate(deltas):
         seen = np.isfinite(delta)
-        out[t][seen & (delta <= config.background_distance)] = Evidence.BACKGROUND
-        out[t][seen & (delta >= threshold)] = Evidence.OBJECT
+        out[t][seen & (delta <= near)] = Evidence.BACKGROUND
+        out[t][seen & (delta >= far)] = Evidence.OBJECT
         out[t][certain[t]] = Evidence.BACKGROUND
     return out
 
 
-def _object_distance(
+def _thresholds(
     deltas: list[np.ndarray], certain: list[np.ndarray], config: EvidenceConfig
-) -> float:
+) -> tuple[float, float]:
+    """Return the delta up to which a cell is background, and from which it is object.
+
+    Both follow the clip's own noise: how far certain background lies from its sightings.
+    """
     own = np.concatenate([d[c & np.isfinite(d)] for d, c in zip(deltas, certain, strict=True)])
     if not own.size:
-        return config.object_distance
-    return max(config.object_distance, float(np.quantile(own, config.calibration_quantile)))
+        return config.background_distance, config.object_distance
+    noise = float(np.quantile(own, config.noise_quantile))
+    near = min(config.background_distance, config.background_noise * noise)
+    far = max(noise, min(config.object_distance, config.object_noise * noise))
+    return near, max(near, far)
 
 
 def _delta(
@@ -95,13 +104,12 @@ def _delta(
     labs: list[np.ndarray],
     certain: list[np.ndarray],
     motion: CameraMotion,
+    to_pixels: np.ndarray,
     config: EvidenceConfig,
 ) -> np.ndarray:
     """Smallest Lab distance of frame t's cells to background seen elsewhere; inf where unseen."""
     height, width = certain[t].shape
     best = np.full((height, width), np.inf, np.float32)
-    offset = (_CELL - 1) / 2
-    to_pixels = np.array([[_CELL, 0, offset], [0, _CELL, offset], [0, 0, 1.0]])
     for s in _sources(t, len(labs), config.max_sources):
         matrix = motion.between(t, s)
         if matrix is None:
@@ -113,7 +121,7 @@ def _delta(
             certain[s].astype(np.float32), cells, (width, height), flags=flags
         )
         distance = np.linalg.norm(labs[t] - warped, axis=2)
-        seen = cv2.erode((weight > _MIN_SIGHTINGS).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        seen = cv2.erode((weight > _WHOLE).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         distance = cv2.blur(distance, (3, 3))
         best = np.where(seen, np.minimum(best, distance), best)
     return best
@@ -138,15 +146,26 @@ def _outside(boxes: np.ndarray, height: int, width: int, margin: float) -> np.nd
     return out
 
 
+def _grid(height: int, width: int) -> tuple[int, int]:
+    """Cells of about 4 pixels that divide a frame evenly: rows and columns."""
+    return height // _CELL, width // _CELL
+
+
+def _cells_to_pixels(height: int, width: int) -> np.ndarray:
+    """Map ``(3, 3)`` from the centres of cells to those of pixels."""
+    rows, columns = _grid(height, width)
+    y, x = height / rows, width / columns
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
 def _grid_lab(frame: np.ndarray) -> np.ndarray:
-    height, width = frame.shape[0] // _CELL, frame.shape[1] // _CELL
-    small = cv2.resize(
-        frame[: height * _CELL, : width * _CELL], (width, height), interpolation=cv2.INTER_AREA
-    )
+    rows, columns = _grid(*frame.shape[:2])
+    small = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
 
 
 def _grid_all(mask: np.ndarray) -> np.ndarray:
-    height, width = mask.shape[0] // _CELL, mask.shape[1] // _CELL
-    cells = mask[: height * _CELL, : width * _CELL].reshape(height, _CELL, width, _CELL)
-    return np.asarray(cells.all(axis=(1, 3)))
+    """Cells of which every pixel is True."""
+    rows, columns = _grid(*mask.shape)
+    share = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(share > _WHOLE)

@@ -60,7 +60,8 @@ def assign_queries(
         cost = cost + config.dice_cost * _tube_cost(mask_logits, box_masks, config, generator)
     else:
         cost = cost + config.dice_cost * _frame_cost(mask_logits, box_masks)
-    rows, columns = linear_sum_assignment(cost.float().cpu().numpy())
+    finite = torch.nan_to_num(cost.float())  # where training went wrong, the loss says so
+    rows, columns = linear_sum_assignment(finite.cpu().numpy())
     out = np.empty(count, np.int64)
     out[columns] = rows
     return torch.from_numpy(out).to(mask_logits.device)

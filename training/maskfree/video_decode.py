@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from maskfree.errors import InputError
+from maskfree.video_source import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,15 +36,14 @@ class Decoder:
     """One open video stream: read its packets, decode from its start or from a keyframe.
 
     ``stream`` is PyAV's; ``broken`` says that reading packets ended in an error, ``failures``
-    counts the packets that could not be decoded. ``end`` is the (pts, dts) of the first packet that
-    is no longer decoded. ``threaded``: several frames are decoded at a time.
+    counts the packets that could not be decoded. ``threaded``: several frames are decoded at a
+    time, from the next rewind on.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broken = False
         self.failures = 0
-        self.end: tuple[int, int] | None = None
         self.threaded = True
         self._open()
 
@@ -52,7 +52,7 @@ class Decoder:
         options = {"protocol_whitelist": "file"}
         try:
             self._container = av.open(str(self.path), options=options)
-        except av.FFmpegError as error:
+        except (av.FFmpegError, UnicodeError) as error:
             raise InputError(f"{self.path} {self._why_not_opened(error)}") from None
         try:
             self.stream = self._pick_stream()
@@ -61,12 +61,13 @@ class Decoder:
             raise
         self.stream.thread_type = "AUTO" if self.threaded else "NONE"
 
-    def _why_not_opened(self, error: Any) -> str:
+    def _why_not_opened(self, error: Exception) -> str:
         with self.path.open("rb") as file:
             cut_off = file.read(MP4_MARK_AT.stop)[MP4_MARK_AT] == MP4_MARK
         if cut_off:
             return "was cut off: the index at its end is missing. Copy or record it again."
-        return f"is not a video, or it is damaged ({error.strerror}). Pass a video file."
+        reason = getattr(error, "strerror", None) or first_line(error)
+        return f"is not a video, or it is damaged ({reason}). Pass a video file."
 
     def _pick_stream(self) -> Any:
         attached = av.stream.Disposition.attached_pic
@@ -108,13 +109,6 @@ class Decoder:
         except av.FFmpegError:
             self.broken = True
 
-    def _pictures(self) -> Iterator[Any]:
-        for packet in self.packets():
-            if packet.size and (packet.pts, packet.dts) == self.end:
-                return
-            if packet.size:
-                yield packet
-
     def frames(
         self, identify: Identify, numbers: Mapping[int, int] | None = None
     ) -> Iterator[tuple[int | None, Any]]:
@@ -125,7 +119,8 @@ class Decoder:
         """
         number = 0 if numbers is None else None
         count = 0
-        for packet in itertools.chain(self._pictures(), [None]):
+        pictures = (packet for packet in self.packets() if packet.size)
+        for packet in itertools.chain(pictures, [None]):
             if packet is not None and identify is Identify.PACKET:
                 number = (numbers or {}).get(packet.pos) if number is None else number
                 if number is None:

@@ -61,7 +61,7 @@ class VideoFile(FrameSource):
     def _drop_unreadable_end(self) -> None:
         while len(self._index) > 1:
             last = self._find(len(self._index) - 1, lambda *_: None)
-            if True:
+            if last is not None and not last.is_corrupt:
                 return
             self._index.drop_last()
 

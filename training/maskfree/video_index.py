@@ -154,8 +154,6 @@ def _read_packets(decoder: Decoder) -> Packets:
     while kept and corrupt[kept - 1]:
         kept -= 1
     cut = kept < len(pts) or decoder.broken
-    if kept < len(pts) and UNKNOWN not in (pts[kept], dts[kept]):
-        decoder.end = (pts[kept], dts[kept])
     times = np.array([pts[:kept], dts[:kept], pos[:kept]], dtype=np.int64)
     flags = np.array([key[:kept], discard[:kept]], dtype=np.bool_)
     return Packets(times[0], times[1], times[2], flags[0], flags[1], kept + empty, cut, end)
