@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.sample_data import GeneratedClip, generated_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from maskfree.types import Box
@@ -120,3 +122,48 @@ def settings_of() -> Callable[..., Any]:
         return dataclasses.replace(config, **{section: changed})
 
     return replace
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., Path]:
+    """Return a function that writes a video file of a moving texture and returns its path."""
+    texture = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+
+    def write(
+        path: Path,
+        *,
+        codec: str = "libx264",
+        frames: int = 40,
+        b_frames: int = 3,
+        pts: Sequence[int] | None = None,
+        size: tuple[int, int] = (48, 64),
+        pixels: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        mux: dict[str, str] | None = None,
+        rotation: int = 0,
+        rate: int = 25,
+        gop: int = 12,
+    ) -> Path:
+        with av.open(str(path), "w", options=mux or {}) as container:
+            stream: Any = container.add_stream(codec, rate=rate)
+            stream.height, stream.width = size
+            stream.pix_fmt = pixels
+            stream.codec_context.gop_size = gop
+            if codec == "libx264":
+                x264 = {"g": str(gop), "keyint_min": str(gop), "sc_threshold": "0"}
+                stream.options = {**x264, "bf": str(b_frames), **(options or {})}
+            else:
+                stream.codec_context.max_b_frames = b_frames
+                stream.options = options or {}
+            if rotation:
+                stream.set_display_rotation(rotation)
+            for i in range(frames):
+                picture = np.roll(texture, 2 * i, axis=1)[: size[0], : size[1]]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts = i if pts is None else pts[i]
+                frame.time_base = Fraction(1, rate)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write

@@ -18,7 +18,10 @@ CONFIG = EvidenceConfig(
     max_sources=32,
     background_distance=4.0,
     object_distance=15.0,
-    calibration_quantile=0.98,
+    noise_quantile=0.98,
+    background_noise=2.0,
+    object_noise=6.0,
+    least_noise=0.5,
     box_margin=0.0,
 )
 HEIGHT, WIDTH = 64, 96
@@ -111,6 +114,21 @@ def test_with_a_static_camera_a_box_splits_into_object_and_background() -> None:
         assert (evidence[t, 11, column - 1 : column + 5] == Evidence.BACKGROUND).all()
 
 
+def test_a_clip_without_any_noise_is_no_different() -> None:
+    # nothing to follow and nothing that changes but the object: distances of exactly 0
+    frames, boxes = box_clip([12, 68])
+    for t, x in enumerate((12, 68)):
+        frames[t] = (90, 60, 120)
+        frames[t, 24:40, x : x + 16] = GREEN
+    evidence = collect_evidence(frames, wide(boxes, 8), config=CONFIG)
+    for t, column in enumerate((3, 17)):
+        inside = evidence[t, 6:10, column : column + 4]
+        assert (inside[1:-1, 1:-1] == Evidence.OBJECT).all()
+        for row in (4, 11):
+            ring = evidence[t, row, column - 1 : column + 5]
+            assert (ring == Evidence.BACKGROUND).all()
+
+
 def test_what_is_seen_nowhere_else_is_unknown() -> None:
     frames, boxes = box_clip([40, 40, 40])
     evidence = collect_evidence(frames, boxes, config=CONFIG)
@@ -159,7 +177,7 @@ def test_shimmering_background_raises_the_distance_of_an_object() -> None:
         ring[t, 5:11, column - 1 : column + 5] = False
 
     def mistaken(quantile: float) -> float:
-        config = EvidenceConfig(object_distance=5.0, calibration_quantile=quantile)
+        config = EvidenceConfig(object_distance=5.0, noise_quantile=quantile)
         evidence = collect_evidence(frames, boxes, config=config)
         return float((evidence[ring] == Evidence.OBJECT).mean())
 

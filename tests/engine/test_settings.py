@@ -150,12 +150,13 @@ def test_from_dict_takes_defaults_for_what_is_absent() -> None:
     [
         ({"rat": 1}, 'file has no setting "rat". Did you mean "rate"?'),
         ({"inner": {"radios": 1}}, 'file.inner has no setting "radios". Did you mean "radius"?'),
+        ([1], "file must be a section of settings, got [1]."),
         ({"inner": 4}, "file.inner must be a section of settings, got 4."),
         ({"inner": {"radius": "x"}}, "file.inner.radius must be a whole number, got 'x'."),
         ({"inner": {"radius": 50}}, "file.inner.radius must lie in 1 to 32 cells, got 50."),
     ],
 )
-def test_from_dict_refuses(data: dict[str, Any], expected: str) -> None:
+def test_from_dict_refuses(data: Any, expected: str) -> None:
     assert message(lambda: from_dict(Outer, data, "file")) == expected
 
 

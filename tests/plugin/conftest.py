@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 FRAMES, HEIGHT, WIDTH = 8, 64, 96
-STEPS_TIMEOUT = 120_000
-
-THIRD_PARTY = ()
-"""Warnings that are other people's: (filter, reason)."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/plugin" in item.path.as_posix():
-            for text, _reason in THIRD_PARTY:
-                item.add_marker(pytest.mark.filterwarnings(text), append=False)
 
 
 @pytest.fixture(autouse=True)

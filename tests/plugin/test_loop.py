@@ -103,7 +103,7 @@ def test_closing_during_a_run_asks_and_leaves_nothing(viewer, widget, hands, qtb
     widget.state.set_box(1, (20, 10, 60, 40), 0)
     widget.finetune.steps.setValue(5000)
     hands.press(widget.finetune.start)
-    qtbot.waitUntil(lambda: widget.jobs.job is not None and widget.jobs.job.pid, timeout=RUN)
+    qtbot.waitUntil(lambda: bool(widget.jobs.job and widget.jobs.job.pid), timeout=RUN)
     process = widget.jobs.job.pid
     asked = []
     answers = iter(["cancel", "stop"])

@@ -39,7 +39,7 @@ def test_it_fits_a_narrow_dock(widget, qtbot, clip):
     widget.correspondence.legend.setVisible(True)
     widget.correspondence.result.setVisible(True)
     qtbot.wait(50)
-    column = widget.scroll.widget()
+    column = widget.scroll_area.widget()
     assert column.minimumSizeHint().width() <= MIN_WIDTH - 14, "with the scroll bar beside it"
 
 
@@ -247,6 +247,32 @@ def test_a_detached_run_goes_on(widget, viewer, hands, qtbot, clip_folder, tmp_p
     assert patience(lambda: masks.is_dir() and len(list(masks.glob("*.json"))) == 8, 150)
     for left in psutil.Process().children():
         left.wait(60)
+
+
+def test_a_run_left_behind_is_followed_again(widget, viewer, qtbot, clip_folder, hands, tmp_path):
+    from napari_maskfree.worker import running_stages
+
+    widget.video.open_path(str(clip_folder))
+    widget.state.set_folder(tmp_path / "kept.maskfree")
+    boxed(widget)
+    widget.finetune.steps.setValue(5000)
+    hands.press(widget.finetune.start)
+    qtbot.waitUntil(lambda: bool(widget.jobs.view and widget.jobs.view.totals), timeout=RUN)
+    folder = widget.state.session.path
+    child = widget.jobs.job._process
+    widget.jobs.detach()
+    widget.refresh_all()
+    assert not widget.busy
+    (stages,) = [running_stages(folder)]
+    assert [s.name for s in stages] == ["finetune", "predict"]
+    widget.open_session(folder)
+    assert widget.busy
+    qtbot.waitUntil(lambda: bool(widget.jobs.view.totals), timeout=RUN)
+    hands.press(widget.finetune.cancel)
+    child.returncode = None  # it is our own child after all: reap it
+    qtbot.waitUntil(lambda: child.poll() is not None and not widget.jobs.active, timeout=RUN)
+    assert widget.jobs.view.state == "stopped"
+    qtbot.waitUntil(lambda: not running_stages(folder), timeout=10_000)
 
 
 def test_removing_the_dock_ends_everything(viewer, widget, qtbot, clip_folder, hands):

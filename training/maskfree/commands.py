@@ -146,7 +146,7 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
     result = {**dataclasses.asdict(report), "path": str(report.path)}
     counts = f"{report.frames} frames, {report.instances} instances"
     lines = [f"{report.path}: {report.format}, {counts}"]
-    lines += [f"not kept: {loss}" for loss in report.losses]
+    lines += [f"note: {loss}" for loss in report.losses]
     _show(args, result, "\n".join(lines))
 
 

@@ -222,6 +222,7 @@ class EvidenceConfig(Section):
         high=1.0,
         source="measured",
     )
+    least_noise: float = setting(0.5, "the noise is taken to be at least this", unit="Lab", low=0.0)
     background_noise: float = setting(
         2.0, "background is at most this many times the noise away", low=0.0, source="measured"
     )
@@ -312,9 +313,18 @@ class SamplingConfig(Section):
         1024 * 1024, "largest whole frame at the working scale", unit="pixels", low=64 * 64
     )
     slack_per_frame: float = setting(
-        0.03, "how far a box is wrong, for each frame to its keyframe", unit="of the box", low=0.0
+        0.01, "how far a box is wrong, for each frame to its keyframe", unit="of the box", low=0.0
     )
-    max_slack: float = setting(0.1, "an interpolated box is never wronger", low=0.0, high=1.0)
+    slack_per_travel: float = setting(
+        0.2,
+        "how far a box is wrong, for its travel between keyframes",
+        unit="of the travel",
+        low=0.0,
+        source="measured",
+    )
+    max_slack: float = setting(
+        0.3, "an interpolated box is never wronger", unit="of the box", low=0.0, high=1.0
+    )
     least_trust: float = setting(
         0.3, "weight of the projection where the slack is largest", low=0.0, high=1.0
     )

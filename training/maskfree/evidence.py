@@ -59,26 +59,27 @@ def collect_evidence(
     numpy.ndarray
         uint8 ``(T, H // 4, W // 4)`` of :class:`Evidence`; the cells divide the frame evenly.
     """
+    height, width = frames[0].shape[:2]
     labs: list[np.ndarray] = []
     certain: list[np.ndarray] = []
 
     def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
-            outside = _outside(boxes[:, t], *frame.shape[:2], config.box_margin)
+            outside = _outside(boxes[:, t], height, width, config.box_margin)
             labs.append(_grid_lab(frame))
             certain.append(_grid_all(outside))
             yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
 
     motion = estimate_motion(grey_and_background(), config=config)
-    to_pixels = _cells_to_pixels(*frames[0].shape[:2])
+    to_pixels = _cells_to_pixels(height, width)
     deltas = [_delta(t, labs, certain, motion, to_pixels, config) for t in range(len(frames))]
     near, far = _thresholds(deltas, certain, config)
     out = np.zeros((len(frames), *certain[0].shape), np.uint8)
     for t, delta in enumerate(deltas):
         seen = np.isfinite(delta)
-        out[t][seen & (delta <= near)] = Evidence.BACKGROUND
         out[t][seen & (delta >= far)] = Evidence.OBJECT
+        out[t][seen & (delta <= near)] = Evidence.BACKGROUND
         out[t][certain[t]] = Evidence.BACKGROUND
     return out
 
@@ -93,7 +94,7 @@ def _thresholds(
     own = np.concatenate([d[c & np.isfinite(d)] for d, c in zip(deltas, certain, strict=True)])
     if not own.size:
         return config.background_distance, config.object_distance
-    noise = float(np.quantile(own, config.noise_quantile))
+    noise = max(config.least_noise, float(np.quantile(own, config.noise_quantile)))
     near = min(config.background_distance, config.background_noise * noise)
     far = max(noise, min(config.object_distance, config.object_noise * noise))
     return near, max(near, far)

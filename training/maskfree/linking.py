@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from maskfree.errors import InputError
 from maskfree.matching import assign_queries
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Linker", "TrackLinker"]
 
 _ABSENT = -15.0
+_LEAST_PROBABILITY = 1e-8
 
 
 class TrackLinker:
@@ -34,7 +36,7 @@ class TrackLinker:
     def __init__(self, ids: list[int], bound_ids: list[int], config: Config) -> None:
         self._ids, self._config = ids, config
         self._queries = [bound_ids.index(i) if i in bound_ids else -1 for i in ids]
-        self._bound = bool(bound_ids)
+        self._num_bound = len(bound_ids)
         self._scores = [0.0] * len(ids)
         self._generator = torch.Generator().manual_seed(0)
 
@@ -46,12 +48,13 @@ class TrackLinker:
         """Return the class score of each instance in the last clip."""
         return self._scores
 
-    def link(self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets) -> torch.Tensor:
-        """Return mask logits of every track: ``(N, T, H4, W4)``."""
-        if not self._bound:
+    def link(
+        self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets, *, shared: int
+    ) -> torch.Tensor:
+        """Return mask logits of every track: ``(N, T, H4, W4)``; ``shared`` does not matter."""
+        if not self._num_bound:
             return self._match(model, rgb, targets)
-        count = len(model.model.transformer_module.queries_features.weight)
-        prompts = targets.reach.new_zeros((count, *targets.reach.shape[1:]))
+        prompts = targets.reach.new_zeros((self._num_bound, *targets.reach.shape[1:]))
         known = [n for n, q in enumerate(self._queries) if q >= 0]
         rows = [self._queries[n] for n in known]
         prompts[rows] = targets.reach[known]
@@ -69,10 +72,17 @@ class TrackLinker:
         present = targets.box_masks.flatten(1).any(1).nonzero()[:, 0]
         out = masks.new_full((len(self._ids), *masks.shape[1:]), _ABSENT)
         self._scores = [0.0] * len(self._ids)
+        if len(present) > len(masks):
+            raise InputError(
+                f"{len(present)} tracks are in view, but the network was fine-tuned with "
+                f"{len(masks)} queries. Fine-tune again."
+            )
         if len(present):
+            # any class will do: which instance it is follows from its boxes
+            objectness = torch.stack([classes[:, :-1].amax(1), classes[:, -1]], 1)
             labels = torch.zeros(len(present), dtype=torch.long)
             queries = assign_queries(
-                (classes + 1e-8).log(),
+                objectness.clamp_min(_LEAST_PROBABILITY).log(),
                 masks,
                 targets.box_masks[present],
                 labels,
@@ -93,7 +103,6 @@ class Linker:
         self._config = config
         self._scores: list[float] = []
         self._last: torch.Tensor | None = None
-        self._last_overlap = config.overlap
 
     def ids(self) -> list[int]:
         """Return the id of each row of what :meth:`link` returned last: 1, 2, …"""
@@ -103,8 +112,13 @@ class Linker:
         """Return the score of each instance, from the clip that showed it last."""
         return self._scores
 
-    def link(self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets) -> torch.Tensor:
-        """Return mask logits of every instance known so far: ``(N, T, H4, W4)``."""
+    def link(
+        self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets, *, shared: int
+    ) -> torch.Tensor:
+        """Return mask logits of every instance known so far: ``(N, T, H4, W4)``.
+
+        ``shared``: how many frames the clip has in common with the one before.
+        """
         classes, masks = _forward(model, rgb, None)
         scores = classes[:, :-1].amax(1)
         order = scores.argsort(descending=True).tolist()
@@ -114,7 +128,7 @@ class Linker:
                 continue
             if all(_iou(masks[q], masks[k]) < self._config.duplicate_overlap for k in kept):
                 kept.append(q)
-        rows = self._assign(masks[kept])
+        rows = self._assign(masks[kept], shared)
         count = max([len(self._scores), *[r + 1 for r in rows]])
         out = masks.new_full((count, *masks.shape[1:]), _ABSENT)
         self._scores = self._scores + [0.0] * (count - len(self._scores))
@@ -124,13 +138,15 @@ class Linker:
         self._last = out
         return out
 
-    def _assign(self, found: torch.Tensor) -> list[int]:
-        """Return the row of each found instance: of a known one that it overlaps, or a new one."""
+    def _assign(self, found: torch.Tensor, shared: int) -> list[int]:
+        """Return the row of each found instance: of a known one that it overlaps, or a new one.
+
+        Clips that share no frame are compared by the last frame before and the first one now.
+        """
         known = len(self._scores)
         rows = [-1] * len(found)
-        shared = self._config.overlap
-        if self._last is not None and len(found) and shared:
-            tail, head = self._last[:, -shared:], found[:, :shared]
+        if self._last is not None and len(found):
+            tail, head = self._last[:, -max(1, shared) :], found[:, : max(1, shared)]
             overlap = np.array([[_iou(a, b) for b in tail] for a in head]).reshape(len(found), -1)
             for i, j in zip(*linear_sum_assignment(-overlap), strict=True):
                 if overlap[i, j] >= self._config.link_overlap:

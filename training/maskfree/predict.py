@@ -106,7 +106,8 @@ def predict_video(
     for number, (first, last) in enumerate(clips):
         rgb = _read_clip(working, range(first, last), size).to(device)
         targets = _clip_targets(boxes[:, first:last], slack[:, first:last], video, size, config)
-        logits = linker.link(model, rgb, targets.to(device))
+        shared = max(0, clips[number - 1][1] - first) if number else 0
+        logits = linker.link(model, rgb, targets.to(device), shared=shared)
         following = clips[number + 1][0] if number + 1 < len(clips) else stop
         for offset, frame in enumerate(range(first, last)):
             logits_here = logits[:, offset].float().cpu()

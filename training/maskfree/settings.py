@@ -123,6 +123,8 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "config") -> 
     InputError
         For an unknown key (with the nearest valid one), a value of the wrong type or out of range.
     """
+    if not isinstance(data, Mapping):
+        raise InputError(f"{where} must be a section of settings, got {data!r}.")
     values: dict[str, Any] = {}
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
@@ -131,8 +133,6 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "config") -> 
             raise InputError(f'{where} has no setting "{name}".{nearest(name, fields)}')
         hint = hints[name]
         if isinstance(hint, type) and issubclass(hint, Section):
-            if not isinstance(value, Mapping):
-                raise InputError(f"{where}.{name} must be a section of settings, got {value!r}.")
             values[name] = from_dict(hint, value, f"{where}.{name}")
         else:
             values[name] = _cast(fields[name], kind, value, f"{where}.{name}")

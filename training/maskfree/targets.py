@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from maskfree.tracks import box_at
+from maskfree.tracks import box_at, travel_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,11 @@ class BoxTargets:
 
     ``box_masks``: float ``(N, T, H4, W4)``, 1 where a cell's centre is in the box (one cell for a
     box thinner than that); ``reach``: bool, same shape, every cell that the box grown by its slack
-    touches: beyond it the instance cannot be; ``certain_background``: bool ``(T, H4, W4)``, beyond every instance's reach; ``radius``:
-    float ``(N, T, H4, W4)``, distance from the box's centre in units of its half sides (1 on the
-    inscribed ellipse, 1.41 in the corners, infinite where absent); ``trust``: float ``(N, T)``, 1
-    for a keyframe, less between keyframes, 0 where absent or cut by the crop.
+    touches: beyond it the instance cannot be; ``certain_background``: bool ``(T, H4, W4)``, beyond
+    every instance's reach; ``radius``: float ``(N, T, H4, W4)``, distance from the box's centre in
+    units of its half sides (1 on the inscribed ellipse, 1.41 in the corners, infinite where
+    absent); ``trust``: float ``(N, T)``, 1 for a keyframe, less between keyframes, 0 where absent
+    or cut by the crop.
     """
 
     box_masks: torch.Tensor
@@ -57,8 +58,9 @@ def loose_tube(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return boxes and how far each may be wrong.
 
-    A box on a keyframe is exact; one that was interpolated may be wrong by ``slack_per_frame`` of
-    its size for each frame to the nearest keyframe, at most ``max_slack``.
+    A box on a keyframe is exact; one between keyframes may be wrong by ``slack_per_frame`` of its
+    size for each frame to the nearest keyframe and by ``slack_per_travel`` of how far it travels
+    between its keyframes, at most ``max_slack``.
 
     Returns
     -------
@@ -73,7 +75,9 @@ def loose_tube(
             state = box_at(track, frame)
             if state is not None:
                 boxes[n, i] = state.xyxy
-                slack[n, i] = min(config.max_slack, config.slack_per_frame * state.gap)
+                travel = config.slack_per_travel * travel_at(track, frame)
+                loose = config.slack_per_frame * state.gap + travel
+                slack[n, i] = 0.0 if state.keyframe else min(config.max_slack, loose)
     return boxes, slack
 
 

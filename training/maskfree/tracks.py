@@ -43,6 +43,7 @@ __all__ = [
     "remove_track",
     "rename_track",
     "set_keyframe",
+    "travel_at",
     "tube",
     "write_boxes",
 ]
@@ -84,6 +85,25 @@ def box_at(track: Track, frame: int) -> BoxState | None:
     part = since / (end.frame - start.frame)
     x0, y0, x1, y1 = (a + (b - a) * part for a, b in zip(start.xyxy, end.xyxy, strict=True))
     return BoxState((x0, y0, x1, y1), False, start.occluded, min(since, end.frame - frame))
+
+
+def travel_at(track: Track, frame: int) -> float:
+    """Return how far the box travels between the two boxes that ``frame``'s is interpolated from.
+
+    The largest move of a side, as a part of the box's own size along that axis; 0 on a keyframe and
+    where the box is held. What moves a lot seldom moves evenly, so its box is worth less.
+    """
+    after = bisect.bisect_right(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    if after in (0, len(track.keyframes)) or track.keyframes[after - 1].frame == frame:
+        return 0.0
+    start, end = track.keyframes[after - 1].xyxy, track.keyframes[after].xyxy
+    if start is None or end is None:
+        return 0.0
+    return max(
+        max(abs(end[low] - start[low]), abs(end[low + 2] - start[low + 2]))
+        / min(start[low + 2] - start[low], end[low + 2] - end[low])
+        for low in (0, 1)
+    )
 
 
 def boxes_at(tracks: BoxTracks, frame: int) -> dict[int, BoxState]:

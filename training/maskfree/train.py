@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import os
+import pickle
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def learning_rate(step: int, config: OptimiserConfig) -> float:
         return config.learning_rate
     warm = max(1.0, config.warmup * config.steps)
     if step < warm:
-        return config.learning_rate * (step + 1) / warm
+        return config.learning_rate * min(1.0, (step + 1) / warm)
     done = (step - warm) / max(1.0, config.steps - warm)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
@@ -163,6 +164,8 @@ class Trainer:
         save_model(run.weights_path, self.model, self.config, classes=self.classes, track_ids=bound)
         state = {
             "step": step,
+            "classes": self.classes,
+            "track_ids": self.track_ids,
             "model": self.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -175,9 +178,17 @@ class Trainer:
         atomic_write(run.state_path, content.getvalue())
 
     def restore(self, path: Path) -> int:
-        """Take up the state written by :meth:`save`; return the number of finished steps."""
+        """Take up the state written by :meth:`save`; return the number of finished steps.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged, or is the state of other tracks or another network.
+        """
+        state = _load_state(path, self.device)
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            if (state["track_ids"], state["classes"]) != (self.track_ids, self.classes):
+                raise ValueError("other tracks or labels")
             self.model.load_state_dict(state["model"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
@@ -185,10 +196,10 @@ class Trainer:
             self._objective.rng_state = state["objective_rng"].cpu()
             self._rng.bit_generator.state = _wide_rng(state["numpy_rng"])
             return int(state["step"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{path} does not fit this run and cannot be resumed ({error}). "
-                "Fine-tune without --resume."
+                f"{path} cannot be resumed: the tracks or their labels have changed since, or it "
+                "is the state of another network. Fine-tune without --resume."
             ) from error
 
 
@@ -253,9 +264,14 @@ def _steps(trainer: Trainer, run: Run, first: int) -> Iterator[Progress]:
         status, message = "failed", str(error)
         raise
     finally:
-        if done > first and status != "failed":
-            trainer.save(run, done)
-        run.append({"status": status, "step": done, "message": message})
+        try:
+            if done > first and status != "failed":
+                trainer.save(run, done)
+        except Exception as error:
+            status, message = "failed", str(error)
+            raise
+        finally:
+            run.append({"status": status, "step": done, "message": message})
 
 
 def _evidence(video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config) -> np.ndarray:
@@ -265,6 +281,16 @@ def _evidence(video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Co
         scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
         frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     return collect_evidence(frames, frames.to_working(boxes), config=config.evidence)
+
+
+def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return state
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{path} cannot be resumed: it is damaged or incomplete. Fine-tune without --resume."
+        ) from error
 
 
 def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:

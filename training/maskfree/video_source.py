@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 WHITE = 255
-GREY, GREY_ALPHA, RGB, RGBA = 1, 2, 3, 4
+GREY, RGB = 1, 3
+CODECS = "imagecodecs"
+CODECS_REMEDY = f"Install it: pip install {CODECS}"
 
 
 class FrameSource(abc.ABC):
@@ -173,6 +175,7 @@ def reading(what: str, remedy: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
+        remedy = CODECS_REMEDY if CODECS in str(error) else remedy
         raise InputError(f"{what} cannot be read ({first_line(error)}). {remedy}") from error
 
 

@@ -76,4 +76,4 @@ class WorkingFrames(Sequence[np.ndarray]):
     def to_working(self, boxes: np.ndarray) -> np.ndarray:
         """Scale ``(..., 4)`` xyxy boxes from the video's pixels to working pixels."""
         sy, sx = self.scale_yx
-        return boxes * np.array([sx, sy, sx, sy])
+        return np.asarray(boxes * np.array([sx, sy, sx, sy]))

@@ -194,10 +194,11 @@ def _prompt(
     learnt from one object serves all of them; which one it is follows from its box.
     """
     bound = box_masks.shape[1]
-    inside = box_masks.to(mask_features.dtype)
-    total = torch.einsum("bnthw,btchw->nbc", inside, mask_features)
-    pooled = total / inside.flatten(2).sum(2).clamp_min(1).T[:, :, None]
-    started = hidden.mean(0, keepdim=True) + pooled
+    with torch.autocast(mask_features.device.type, enabled=False):  # a half's sum would overflow
+        inside = box_masks.float()
+        total = torch.einsum("bnthw,btchw->nbc", inside, mask_features.float())
+        pooled = total / inside.flatten(2).sum(2).clamp_min(1).T[:, :, None]
+    started = hidden.mean(0, keepdim=True) + pooled.to(hidden.dtype)
     shared = positions.mean(0, keepdim=True).expand(bound, -1, -1)
     return torch.cat([started, hidden[bound:]]), torch.cat([shared, positions[bound:]])
 

@@ -1,0 +1,23 @@
+"""What holds for all tests: real windows, a bounded number of threads."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported, and for what we start
+if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
+    del os.environ["QT_QPA_PLATFORM"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` run where there is one."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
