@@ -17,30 +17,17 @@ def rabbit() -> list[LayerData]:
     from napari_maskfree.video_layer import layer_from_video
 
     path = rabbit_path()
-    data, options, kind = layer_from_video(open_video(path), str(path), rabbit_boxes_path())
+    data, options, kind = layer_from_video(open_video(path), str(path), str(rabbit_boxes_path()))
     return [(data, {**options, "name": "Rabbit"}, kind)]
 
 
 def generated() -> list[LayerData]:
     """Return a generated clip and its exact masks; its boxes are loaded by a button."""
-    import tempfile
-    from pathlib import Path
-
-    from maskfree.tracks import write_boxes
     from napari_maskfree.sample_data import generated_clip
 
     clip = generated_clip()
-    boxes = Path(tempfile.mkdtemp(prefix="maskfree-")) / "boxes.json"
-    write_boxes(boxes, clip.boxes(every=5))
+    metadata = {"maskfree": {"boxes": clip.boxes(every=5)}}
     return [
-        (
-            clip.frames,
-            {
-                "name": "Generated clip",
-                "rgb": True,
-                "metadata": {"maskfree": {"boxes": str(boxes)}},
-            },
-            "image",
-        ),
+        (clip.frames, {"name": "Generated clip", "rgb": True, "metadata": metadata}, "image"),
         (clip.masks, {"name": "Exact masks", "visible": False}, "labels"),
     ]

@@ -113,17 +113,17 @@ class BoxesLayer:
 
     # ---- state to layer
 
-    def refresh(self) -> None:
+    def refresh(self, *, keep_selection: bool = False) -> None:
         """Show the boxes of the state's frame; waits while a box is being dragged."""
         if self._updating or self._drag_frame is not None:
             return
         self._updating = True
         try:
-            self._draw()
+            self._draw(keep_selection)
         finally:
             self._updating = False
 
-    def _draw(self) -> None:
+    def _draw(self, keep_selection: bool) -> None:
         layer, tracks = self.layer, self.state.tracks
         states = boxes_at(tracks, self.state.frame) if tracks is not None else {}
         labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
@@ -147,6 +147,8 @@ class BoxesLayer:
             layer.text.color = np.array([rgba(i) for i in states])
         layer.refresh_text()
         self._prepare_next()
+        if keep_selection and self.state.selected in self._shown:
+            layer.selected_data = {list(self._shown).index(self.state.selected)}
 
     @property
     def _edge_width(self) -> float:
@@ -154,7 +156,7 @@ class BoxesLayer:
         return max(1.0, height * c.EDGE_SHARE)
 
     def _prepare_next(self) -> None:
-        """Give the next drawn box the selected track's id and colour; keep it highlighted."""
+        """Give the next drawn box the selected track's id and colour."""
         layer, selected = self.layer, self.state.selected
         if selected is None:
             return
@@ -165,8 +167,6 @@ class BoxesLayer:
         layer.current_edge_color = rgba(selected)
         layer.current_face_color = rgba(selected, c.FACE_ALPHA)
         layer.current_edge_width = self._edge_width
-        if str(layer.mode) in _EDIT_MODES and selected in self._shown:
-            layer.selected_data = {list(self._shown).index(selected)}
 
     def _on_track(self) -> None:
         if not self._updating:
@@ -236,7 +236,7 @@ class BoxesLayer:
         finally:
             self._updating = False
             self._drag_frame = None
-        self.refresh()
+        self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
 
     def _take_over(self, frame: int) -> None:
         ids, shapes = self._row_ids(), list(self.layer.data)

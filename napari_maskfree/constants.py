@@ -39,8 +39,10 @@ MASK_CACHE = 16
 
 GRID = 4
 """Pixels of the video in a cell of the method's grid (stride 4)."""
-POINT_SHARE = 1 / 60
-"""Diameter of a correspondence's point, of the video's height."""
+PICKED_CELLS, MATCH_CELLS = 1.25, 1.0
+"""Diameters of the picked pixel's cross and of a match, in cells of the grid."""
+FAINTEST = 0.3
+"""Where in the colormap a match at the largest distance lies: still visible on dark pictures."""
 CATEGORY_OPACITY = 0.6
 """Opacity of the category layer."""
 

@@ -98,7 +98,8 @@ def distance_colours(distance: np.ndarray, largest: float) -> np.ndarray:
     """Return RGBA (M, 4): bright where the patches are alike, dark at the threshold."""
     from napari.utils.colormaps import ensure_colormap
 
-    return ensure_colormap("plasma").map(1 - np.clip(np.asarray(distance) / largest, 0, 1))
+    likeness = 1 - np.clip(np.asarray(distance) / largest, 0, 1)
+    return ensure_colormap("plasma").map(c.FAINTEST + (1 - c.FAINTEST) * likeness)
 
 
 class MatchLayers:
@@ -123,20 +124,20 @@ class MatchLayers:
         there = _base(image, self.viewer, info, matches.target)
         start, ends = centre_of(np.array(cell)), centre_of(found).reshape(-1, 2)
         count = len(ends)
-        data = np.vstack([_at(here, start[None]), _at(here, ends), _at(there, ends)])
+        data = np.vstack([_at(here, ends), _at(there, ends), _at(here, start[None])])
         white, clear = np.ones((1, 4)), np.zeros((count, 4))
-        size = max(2.0 * c.GRID, info.height * c.POINT_SHARE)
+        size = c.MATCH_CELLS * c.GRID
         self._set_points(
             image,
             data,
-            face=np.vstack([white, clear, colours.reshape(-1, 4)]),
-            border=np.vstack([white, colours.reshape(-1, 4), np.tile(white, (count, 1))]),
-            symbol=["cross", *["ring"] * count, *["disc"] * count],
-            size=np.array([size, *[size * 0.6] * count, *[size * 0.8] * count]),
+            face=np.vstack([clear, colours.reshape(-1, 4), white]),
+            border=np.vstack([colours.reshape(-1, 4), np.tile(white, (count, 1)), white]),
+            symbol=[*["disc"] * (2 * count), "cross"],
+            size=np.array([*[size] * (2 * count), c.PICKED_CELLS * c.GRID]),
         )
         origin = _at(here, np.repeat(start[None], count, axis=0))
         vectors = np.stack([origin, _at(np.zeros_like(here), ends - start)], axis=1)
-        self._set_vectors(image, vectors, colours, width=max(1.0, size / 8))
+        self._set_vectors(image, vectors, colours, width=size / 5)
         return count
 
     def show_categories(self, image: Image, matches: FrameMatches) -> None:
@@ -148,8 +149,10 @@ class MatchLayers:
             layer.data = labels
             layer.visible = True
             return
+        from napari.layers import Labels
+
         scale = np.asarray(image.scale[-2:])
-        layer = self.viewer.add_labels(
+        layer = Labels(
             labels,
             name=CATEGORY_NAME,
             colormap=category_colormap(matches.colours),
@@ -159,6 +162,10 @@ class MatchLayers:
         )
         layer.editable = False
         self._layers[CATEGORY_NAME] = layer
+        active = self.viewer.layers.selection.active
+        self.viewer.layers.insert(self.viewer.layers.index(image) + 1, layer)
+        if active is not None:
+            self.viewer.layers.selection.active = active
 
     def hide_categories(self) -> None:
         """Hide the category layer: it belongs to another frame or was switched off."""

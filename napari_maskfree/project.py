@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.tracks import read_boxes, write_boxes
+from maskfree.types import BoxTracks
 from maskfree.video import open_video
 from napari_maskfree import boxes_layer, masks_layer, video_layer
 from napari_maskfree.boxes_layer import BoxesLayer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
     from maskfree.formats import ExportReport
-    from maskfree.types import BoxTracks
+    from maskfree.types import InstanceMasks
     from maskfree.video import Video
     from napari_maskfree.state import State
     from napari_maskfree.video_layer import AxisChoice
@@ -130,15 +131,16 @@ class Project:
         self.viewer.layers.selection.active = self.boxes.layer
         self.boxes.layer.mode = "add_rectangle"
 
-    def load_boxes(self, path: str | Path) -> None:
-        """Read a boxes file and show it.
+    def load_boxes(self, boxes: str | Path | BoxTracks) -> None:
+        """Take over boxes, or those of a boxes file, and show them.
 
         Raises
         ------
         InputError
             When it is no boxes file or is for another video.
         """
-        self.state.load_tracks(read_boxes(path), dirty=True)
+        tracks = boxes if isinstance(boxes, BoxTracks) else read_boxes(boxes)
+        self.state.load_tracks(tracks, dirty=self.state.session is not None)
         self.show_boxes()
         if self.boxes is not None:
             self.boxes.layer.mode = "select"
@@ -240,7 +242,8 @@ class Project:
             raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
         if format_name != "boxes" and (session is None or not session.mask_store().frames()):
             raise InputError("There are no masks yet. Fine-tune first (section 3).")
-        names, read = self.video().names, _no_masks
+        names = self.video().names
+        read: Callable[[int], InstanceMasks | None] = _no_masks
         if session is not None:
             read = session.mask_store().read
 
@@ -283,6 +286,16 @@ class Project:
         if self.state.session is not None and boxes is not None and self.state.dirty:
             self.state.session.save_boxes(boxes)
             self.state.dirty = False
+
+    def rescue_boxes(self) -> Path:
+        """Write the boxes into the session, or beside where it would be; return the file."""
+        if self.state.session is not None:
+            self.save_session_boxes()
+            return Path(self.state.session.path) / "boxes.json"
+        path = self.session_folder().with_suffix(".boxes.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.save_boxes(path)
+        return path
 
 
 def _no_masks(_frame: int) -> None:

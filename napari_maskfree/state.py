@@ -31,7 +31,8 @@ class VideoInfo:
 
     ``source`` is the file or folder that the engine can read by itself, None for an image that
     lives in memory only. ``axes`` are the engine's letters for the layer's data (``"tyxc"``),
-    ``time_axis`` the index of "t" among the layer's own axes (None for a single image).
+    ``time_axis`` the index of "t" among the layer's own axes (None for a single image). ``boxes``
+    are those that came with the video: a boxes file, or the boxes themselves.
     """
 
     name: str
@@ -44,7 +45,7 @@ class VideoInfo:
     time_axis: int | None = 0
     depth: int = 0
     channels: tuple[int, ...] | None = None
-    boxes_file: str | None = None
+    boxes: str | BoxTracks | None = None
 
     @property
     def summary(self) -> str:

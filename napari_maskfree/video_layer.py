@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image
 
+    from maskfree.types import BoxTracks
     from maskfree.video import Video
 
 __all__ = [
@@ -143,7 +144,7 @@ def video_info(layer: Image, choice: AxisChoice) -> VideoInfo:
         time_axis=choice.time,
         depth=choice.depth_index,
         channels=choice.channels,
-        boxes_file=str(known["boxes"]) if known.get("boxes") else None,
+        boxes=known.get("boxes"),
     )
 
 
@@ -180,11 +181,12 @@ class LazyFrames:
 
 
 def layer_from_video(
-    video: Video, source: str, boxes: str | Path | None = None
+    video: Video, source: str, boxes: str | BoxTracks | None = None
 ) -> tuple[Any, dict[str, Any], str]:
     """Return a video as layer data for napari: read a frame at a time, never whole.
 
-    ``source`` is what the engine reads it from, ``boxes`` a boxes file that belongs to it.
+    ``source`` is what the engine reads it from, ``boxes`` the boxes that belong to it, or their
+    file.
     """
     import dask.array as da
 
@@ -198,7 +200,7 @@ def layer_from_video(
     )
     known: dict[str, Any] = {"source": source, "fps": video.fps, "video": video}
     if boxes is not None:
-        known["boxes"] = str(boxes)
+        known["boxes"] = boxes
     name = _display_name(Path(source))
     options = {
         "name": name,

@@ -18,12 +18,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_maskfree import constants as c
+from napari_maskfree.attached import Attached, working_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["Job", "JobView", "Stage", "Tail", "finetune_stage", "predict_stage"]
+    import psutil
+
+__all__ = [
+    "Job",
+    "JobView",
+    "Stage",
+    "Tail",
+    "finetune_stage",
+    "predict_stage",
+    "running_stages",
+]
 
 LOG_NAME = "process.log"
 _MESSAGE = "The run ended with exit code {code} and said nothing. Look into {log}."
@@ -60,21 +71,23 @@ class Stage:
     """One process of a job: its name, its command and the file that tells how far it is.
 
     ``log`` is looked up at every poll, because a run's folder is made by the process itself.
-    ``stop`` asks the process to end by itself, None where it cannot be asked.
+    ``stop`` asks the process to end by itself, None where it cannot be asked. ``attached`` is a
+    process that runs already, started by a window that is closed by now.
     """
 
     name: str
     command: tuple[str, ...]
     log: Callable[[], Path | None]
     stop: Callable[[], None] | None = None
+    attached: psutil.Process | None = None
 
 
 @dataclasses.dataclass
 class JobView:
     """What a window shows of a job: updated by :meth:`Job.poll`.
 
-    ``state`` is "running", "stopping", "done", "stopped" or "failed"; ``losses`` holds one list of
-    values a loss, ``steps_seen`` the step of each.
+    ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
+    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``.
     """
 
     state: str = "running"
@@ -85,7 +98,8 @@ class JobView:
     message: str = ""
     device: str = ""
     steps_seen: list[int] = dataclasses.field(default_factory=list)
-    losses: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    totals: list[float] = dataclasses.field(default_factory=list)
+    losses: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def active(self) -> bool:
@@ -101,7 +115,8 @@ class Job:
         self.folder = folder
         self.view = JobView()
         self._index = -1
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Attached | None = None
+        self._status = ""
         self._tail: Tail | None = None
         self._log_start = 0
         self._stop_deadline: float | None = None
@@ -127,7 +142,9 @@ class Job:
         elif self.view.state == "stopping":
             self._end("stopped", "Stopped.")
         elif code != 0:
-            self._end("failed", self._last_words(code))
+            attached = isinstance(self._process, Attached)
+            words = self.view.message if attached else self._last_words(code)
+            self._end("failed", words or "The run ended without a result. Start it again.")
         elif self.view.state == "running":
             self._next_stage()
         return self.view
@@ -166,9 +183,10 @@ class Job:
             return
         previous = self._process
         for stage in self.stages[self._index + 1 :]:
-            waits = (sys.executable, "-m", "napari_maskfree._then", str(previous.pid))
-            previous.returncode = 0  # Popen would complain of a child left running
-            previous = self._spawn((*waits, *stage.command))
+            if stage.attached is None:
+                waits = (sys.executable, "-m", "napari_maskfree._then", str(previous.pid))
+                previous.returncode = 0  # Popen would complain of a child left running
+                previous = self._spawn((*waits, *stage.command))
         previous.returncode = 0
         self._process = None
         self.view.state = "detached"
@@ -184,8 +202,13 @@ class Job:
         self.view.stage = stage.name
         self.view.done, self.view.total, self.view.seconds_left = 0, 0, None
         path = stage.log()
-        self._tail = Tail(path, from_end=True) if path is not None else None
-        self._process = self._spawn(stage.command)
+        self._status = ""
+        running = stage.attached is not None
+        self._tail = Tail(path, from_end=not running) if path is not None else None
+        if stage.attached is not None:
+            self._process = Attached(stage.attached, lambda: self._status)
+        else:
+            self._process = self._spawn(stage.command)
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -210,13 +233,14 @@ class Job:
     def _take(self, record: dict[str, Any]) -> None:
         view = self.view
         view.device = str(record.get("device", view.device))
-        if "step" in record:
+        self._status = str(record.get("status", self._status))
+        if "losses" in record:
             view.done, view.total = int(record["step"]), int(record["steps"])
             view.steps_seen.append(view.done)
-            for name, value in record.get("losses", {}).items():
-                view.losses.setdefault(name, []).append(float(value))
-        elif "frame" in record:
-            view.done, view.total = int(record["done"]), int(record["total"])
+            view.losses = {str(k): float(v) for k, v in record["losses"].items()}
+            view.totals.append(sum(view.losses.values()))
+        elif "total" in record:
+            view.done, view.total = int(record.get("done", view.done)), int(record["total"])
         view.seconds_left = record.get("seconds_left", view.seconds_left)
         if record.get("message"):
             view.message = str(record["message"])
@@ -229,20 +253,17 @@ class Job:
         self._stop_deadline = time.monotonic() + c.TERMINATE_GRACE
 
     def _signal(self, *, force: bool) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        if sys.platform == "win32":
-            process.kill() if force else process.terminate()
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        if self._process is not None and self._process.poll() is None:
+            _signal_group(self._process, force=force)
 
     def _end(self, state: str, message: str) -> None:
         self.view.state = state
         self.view.message = message
         self.view.seconds_left = None
         self._process = None
+        for stage in self.stages[self._index + 1 :]:
+            if stage.attached is not None:
+                _signal_group(stage.attached, force=True)
 
     def _last_words(self, code: int) -> str:
         """Return the last line that the process wrote, which names the remedy."""
@@ -254,6 +275,17 @@ class Job:
             if lines:
                 return lines[-1].removeprefix("error: ")
         return _MESSAGE.format(code=code, log=log)
+
+
+def _signal_group(
+    process: subprocess.Popen[bytes] | Attached | psutil.Process, *, force: bool
+) -> None:
+    """Ask a process and its children to end, or end them; each is the head of its own group."""
+    if sys.platform == "win32":
+        process.kill() if force else process.terminate()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
 
 
 def _own_group() -> dict[str, Any]:
@@ -294,6 +326,22 @@ def finetune_stage(
     command = [*_engine(), "finetune", "--session", str(folder), "--preset", preset]
     command += ["--steps", str(steps), "--device", device, "--seed", str(seed), *extra]
     return Stage("finetune", tuple(command), log, stop)
+
+
+def running_stages(folder: Path) -> list[Stage]:
+    """Return the processes that still work on a session, left by a window that was closed."""
+    found = working_on(folder, ("finetune", "predict"))
+    stages = []
+    if "finetune" in found:
+        runs = sorted(p for p in (folder / "runs").glob("*") if p.name.isdigit())
+        newest = runs[-1] if runs else folder
+        log, stop = newest / "metrics.jsonl", newest / "stop"
+        stages.append(Stage("finetune", (), lambda: log, stop.touch, found["finetune"]))
+    if "predict" in found:
+        stages.append(
+            Stage("predict", (), lambda: folder / "predict.jsonl", attached=found["predict"])
+        )
+    return stages
 
 
 def predict_stage(folder: Path, *, device: str) -> Stage:

@@ -43,7 +43,8 @@ class BoxesPanel(Panel):
         )
         self.load = button("Load…", self._ask_load, "Read a boxes file (boxes.json)")
         self.save = button("Save…", self._ask_save, "Write the boxes to a file (boxes.json)")
-        self.add(row(self.new, self.load, self.save), self.sample)
+        self.why = hint()
+        self.add(row(self.new, self.load, self.save), self.why, self.sample)
         self.how = hint(_HOW)
         self.tracks = TrackList(self.state)
         self.timeline = Timeline(self.state, main.palette_)
@@ -65,10 +66,7 @@ class BoxesPanel(Panel):
         self.body = QWidget()
         self.body.setObjectName("mfBody")
         inner = Panel()
-        place = row(self.previous, self.here, self.next)
-        place.layout().setStretch(1, 1)  # type: ignore[union-attr]
-        for index in (0, 2):
-            place.layout().setStretch(index, 0)  # type: ignore[union-attr]
+        place = row(self.previous, self.here, self.next, grows=self.here)
         inner.add(self.tracks, self.timeline, row(self.add_track, self.remove_track), place)
         inner.add(row(self.outside, self.occluded, 1), row(self.keep, self.delete), self.how)
         self.inner = inner
@@ -89,9 +87,11 @@ class BoxesPanel(Panel):
         state = self.state
         why = state.why_no_boxes()
         explain(self.new, why)
+        self.why.setText(why)
+        self.why.setVisible(bool(why))
         explain(self.load, why)
         explain(self.save, why or ("" if state.tracks else "There are no boxes yet."))
-        sample = state.video.boxes_file if state.video else None
+        sample = state.video.boxes if state.video else None
         self.sample.setVisible(bool(sample) and state.boxed() is None)
         self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
         set_primary(self.new, state.tracks is None and not sample and not why)
@@ -107,7 +107,7 @@ class BoxesPanel(Panel):
         if track is None:
             self.here.setText("Select a track")
         else:
-            self.here.setText(f"Frame {state.frame} · track {track.id}: {status_of(state, track)}")
+            self.here.setText(f"Frame {state.frame}: {status_of(state, track)}")
         self.here.setToolTip(self.here.text())
         chosen = state.selected or 0
         keyframe, now = state.keyframe(chosen), state.box_state(chosen)
@@ -143,9 +143,8 @@ class BoxesPanel(Panel):
         self.refresh()
 
     def _load_sample(self) -> None:
-        if self.state.video and self.state.video.boxes_file:
-            reported(self.project.load_boxes, self.state.video.boxes_file)
-            self.state.dirty = False
+        if self.state.video is not None and self.state.video.boxes is not None:
+            reported(self.project.load_boxes, self.state.video.boxes)
             self.refresh()
 
     def _ask_load(self) -> None:

@@ -26,7 +26,7 @@ def _ask(parent: QWidget, title: str, text: str, names: tuple[str, str]) -> str:
     box.setDefaultButton(QMessageBox.StandardButton.Cancel)
     box.exec()
     answer = box.clickedButton()
-    result = {first: "first", second: "second"}.get(answer, "cancel")  # type: ignore[dict-item]
+    result = "first" if answer is first else "second" if answer is second else "cancel"
     box.deleteLater()
     return result
 

@@ -28,10 +28,10 @@ _HOW = (
 )
 LEGEND = (
     (1, "one match"),
-    (2, "several, in an even region"),
-    (3, "several, along an edge"),
-    (4, "several, in texture"),
-    (0, "none: hidden, or moved too far"),
+    (2, "several: even region"),
+    (3, "several: edge"),
+    (4, "several: texture"),
+    (0, "none: hidden or too far"),
 )
 """Category code of the engine and what it means, in the order of the legend."""
 _SWATCH = 12
@@ -53,8 +53,8 @@ class CorrespondencePanel(Panel):
         self.pick.setProperty("tip", "Then click on the picture; click here again to stop")
         self.pick.toggled.connect(self._set_picking)
         self.clear = button("Clear", self._clear, "Remove the layers of this section")
-        self.categories = QCheckBox("Colour every pixel by what kind of match it has")
-        self.categories.setProperty("tip", "A layer for the current frame")
+        self.categories = QCheckBox("Categories of this frame")
+        self.categories.setProperty("tip", "A layer that colours each cell by its kind of match")
         self.categories.toggled.connect(self._set_categories)
         self.result = QLabel()
         self.result.setWordWrap(True)
@@ -66,7 +66,9 @@ class CorrespondencePanel(Panel):
 
     def close_panel(self) -> None:
         """Stop listening to clicks."""
-        self.pick.setChecked(False)
+        callbacks = self.main.viewer.mouse_drag_callbacks
+        if self._on_drag in callbacks:
+            callbacks.remove(self._on_drag)
 
     def refresh(self) -> None:
         """Show what can be done now."""
@@ -130,13 +132,13 @@ class CorrespondencePanel(Panel):
         place = f"Pixel ({round(float(yx[1]))}, {round(float(yx[0]))})"
         if count == 0:
             self._say(
-                f"{place}: no match in frame {found.target}. Hidden there, or it moved too far."
+                f"{place}: no match in frame {found.target}. It is hidden there, or moved too far."
             )
             return
         values = ", ".join(f"{d:.1f}" for d in distance[:_LISTED])
         self._say(
-            f"{place}: {count} {'match' if count == 1 else 'matches'} in frame {found.target} "
-            f"(go there to see where).\nLab distance {values}"
+            f"{place}: {count} {'match' if count == 1 else 'matches'} in frame {found.target}, "
+            f"Lab distance {values}. Step there to see them."
         )
 
     # ---- the whole frame

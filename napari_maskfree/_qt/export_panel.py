@@ -44,9 +44,7 @@ class ExportPanel(Panel):
         self.path.textEdited.connect(lambda: self.refresh())
         self.browse = button("…", self._ask, "Choose where to write")
         self.browse.setMaximumWidth(36)
-        place = row(self.path, self.browse)
-        place.layout().setStretch(0, 1)  # type: ignore[union-attr]
-        place.layout().setStretch(1, 0)  # type: ignore[union-attr]
+        place = row(self.path, self.browse, grows=self.path)
         form_widget = QWidget()
         form_widget.setObjectName("mfBody")
         form = QFormLayout(form_widget)
@@ -113,7 +111,8 @@ class ExportPanel(Panel):
             return
         self._path = Path(report.path)
         self.result.setText(
-            f"Wrote {report.instances} masks in {report.frames} frames to {self._path.name}"
+            f"Wrote {report.frames} frames with {report.instances} "
+            f"instance{'s' * (report.instances != 1)} to {self._path.name}"
             if report.format != "boxes"
             else f"Wrote the boxes to {self._path.name}"
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FinetunePanel", "duration"]
 
 DEVICES = {
-    "auto": "auto (GPU if there is one)",
+    "auto": "auto (a GPU if any)",
     "cpu": "cpu",
     "cuda": "cuda (NVIDIA)",
     "mps": "mps (Apple)",
@@ -49,7 +49,7 @@ class FinetunePanel(Panel):
         super().__init__()
         self.main, self.state, self.project = main, main.state, main.project
         self.preparing = False
-        self._told = 0.0
+        self._scrolled = False
         self._build_form()
         self.start = button(
             "Fine-tune", self._start, "Train on this video, then predict the masks of every frame"
@@ -64,8 +64,8 @@ class FinetunePanel(Panel):
         self.status = hint()
         self.curve = LossCurve(main.palette_)
         self.losses = hint()
-        self.add(row(self.start, self.cancel), self.why)
-        self.add(self.progress, self.status, self.curve, self.losses, self.predict)
+        self.add(row(self.start, self.predict, self.cancel), self.why)
+        self.add(self.progress, self.status, self.curve, self.losses)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
         for signal in (
@@ -96,7 +96,9 @@ class FinetunePanel(Panel):
         self.seed = QSpinBox()
         self.seed.setRange(0, _MAX_SEED)
         self.seed.setToolTip("The same seed gives the same result on the same machine")
-        self.advanced = QCollapsible("Advanced")
+        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
+        self.advanced.content().layout().setContentsMargins(0, 0, 0, 0)
         inner = QWidget()
         inner.setObjectName("mfBody")
         more = QFormLayout(inner)
@@ -172,11 +174,13 @@ class FinetunePanel(Panel):
         self.status.setObjectName({"failed": "mfBad", "done": "mfGood"}.get(view.state, "mfHint"))
         self.status.setStyleSheet(self.status.styleSheet())
         if view.steps_seen:
+            if self.losses.isVisible() and not self._scrolled:
+                self._scrolled = True
+                self.main.scroll_area.ensureWidgetVisible(self.losses)
             total = view.total if view.stage == "finetune" else view.steps_seen[-1]
-            self.curve.show_losses(view.steps_seen, view.losses, total)
-            self.losses.setText(
-                "   ".join(f"{name} {values[-1]:.3g}" for name, values in view.losses.items())
-            )
+            self.curve.show_values(view.steps_seen, view.totals, total)
+            parts = " · ".join(f"{name} {value:.2g}" for name, value in view.losses.items())
+            self.losses.setText(f"Loss {view.totals[-1]:.3g}: {parts}")
         self.main.set_summary("finetune", _short(view))
 
     # ---- what a person does
@@ -225,6 +229,7 @@ class FinetunePanel(Panel):
             self._prepare(prepare, lambda s: self._launch(s, predict_stage(s.path, device=device)))
 
     def _launch(self, session: Session, *stages: Any) -> None:
+        self._scrolled = False
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.refresh_all()
 
@@ -240,6 +245,7 @@ class FinetunePanel(Panel):
             frames = self.project.show_masks()
             view.message = f"Done: masks of {frames} frames."
             show_info(view.message)
+            self.main.show_section("masks")
         elif view.state == "stopped" and view.stage == "finetune" and self._has_weights():
             view.message = "Stopped. Press Predict again to see what the last saved weights give."
         self._show_job()

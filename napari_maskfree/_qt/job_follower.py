@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_maskfree.constants import CLOSE_GRACE, POLL_INTERVAL
@@ -52,15 +53,19 @@ class JobFollower(QObject):
 
     def kill(self) -> None:
         """End the job now and wait for it; nothing is left behind."""
-        self._timer.stop()
+        self._rest()
         if self.job is not None and self.active:
             self.job.kill(CLOSE_GRACE)
 
     def detach(self) -> None:
         """Let the job go on without us."""
-        self._timer.stop()
+        self._rest()
         if self.job is not None:
             self.job.detach()
+
+    def _rest(self) -> None:
+        if isalive(self._timer):
+            self._timer.stop()
 
     def _look(self) -> None:
         if self.job is None:

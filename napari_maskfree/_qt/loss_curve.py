@@ -23,13 +23,13 @@ _FLOOR = 1e-6
 
 
 class LossCurve(QWidget):
-    """The total loss (or each loss, when there is no total) over the steps, logarithmic."""
+    """The total loss over the steps, logarithmic: pale as it is, and smoothed over it."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__()
         self.colours = palette
         self._steps: list[int] = []
-        self._losses: dict[str, list[float]] = {}
+        self._values: list[float] = []
         self._total = 1
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumHeight(_HEIGHT)
@@ -38,9 +38,9 @@ class LossCurve(QWidget):
         """Return a low, wide size."""
         return QSize(240, _HEIGHT)
 
-    def show_losses(self, steps: list[int], losses: dict[str, list[float]], total: int) -> None:
-        """Draw these losses: one value a step."""
-        self._steps, self._losses, self._total = steps, losses, max(total, 1)
+    def show_values(self, steps: list[int], values: list[float], total: int) -> None:
+        """Draw the loss of each step seen, of ``total`` steps."""
+        self._steps, self._values, self._total = steps, values, max(total, 1)
         self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
@@ -58,7 +58,7 @@ class LossCurve(QWidget):
         painter.setBrush(QColor(*self.colours.field))
         painter.drawRoundedRect(area, 4, 4)
         inner = area.adjusted(_PAD, _PAD, -_PAD, -_PAD)
-        values = self._losses.get("total") or next(iter(self._losses.values()), [])
+        values = self._values
         if len(values) < 2:
             painter.setPen(QColor(*self.colours.muted))
             painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, "the loss appears here")

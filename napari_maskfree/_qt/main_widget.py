@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -22,6 +23,7 @@ from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
 from napari_maskfree.state import State
+from napari_maskfree.worker import Job, running_stages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,14 +102,14 @@ class MaskFreeWidget(QWidget):
         layout.addStretch(1)
         for key in ("correspondence", "export"):
             self.sections[key].set_open(False)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(column)
+        self.scroll_area = QScrollArea()
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidget(column)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self.scroll)
+        outer.addWidget(self.scroll_area)
         self.setMinimumWidth(MIN_WIDTH)
 
     # ---- what the panels ask for
@@ -124,6 +126,11 @@ class MaskFreeWidget(QWidget):
         if section in self.sections:
             self.sections[section].set_summary(text)
 
+    def show_section(self, key: str) -> None:
+        """Unfold a section and scroll to it."""
+        self.sections[key].set_open(True)
+        self.scroll_area.ensureWidgetVisible(self.sections[key])
+
     def refresh_all(self) -> None:
         """Show what can be done now, everywhere."""
         for panel in (self.video, self.boxes, self.finetune, self.masks, self.export):
@@ -132,7 +139,11 @@ class MaskFreeWidget(QWidget):
 
     def open_session(self, folder: str | Path) -> None:
         """Open a saved session; what is wrong with it becomes a notification."""
-        reported(self.project.open_session, folder)
+        ok, _ = reported(self.project.open_session, folder)
+        stages = running_stages(self.state.session.path) if ok and self.state.session else []
+        if stages and self.state.session is not None:
+            self.jobs.start(Job(stages, self.state.session.path))
+            show_info("The run of this session is still at work. Following it.")
         self.refresh_all()
 
     def may_leave(self) -> bool:
@@ -173,20 +184,32 @@ class MaskFreeWidget(QWidget):
                 self.jobs.kill()
         if not self.may_leave():
             return False
-        QTimer.singleShot(0, self._after_close)
+        QTimer.singleShot(0, lambda: self._after_close())
         return True
 
     def _after_close(self) -> None:
-        if not self.isVisible():
+        """End with the window; it stays where napari's own question was answered with no."""
+        if not isalive(self) or not self.isVisible():
             self.shut_down()
 
+    def _rescue(self) -> None:
+        """Save what would be lost with our dock, which napari removes without asking."""
+        if self.state.dirty and self.state.boxed() is not None:
+            ok, path = reported(self.project.rescue_boxes)
+            if ok:
+                show_info(f"The boxes were saved in {path}")
+
     def shut_down(self) -> None:
-        """Stop timers, thread and process, and let go of the viewer."""
+        """Stop timers, thread and process, and let go of the viewer.
+
+        The window may be gone by now, and our Qt side with it.
+        """
         if self._closed:
             return
         self._closed = True
-        self._saver.stop()
-        self._guard.release()
+        if isalive(self):
+            self._saver.stop()
+            self._guard.release()
         self.jobs.kill()
         self.correspondence.close_panel()
         self.background.close()
@@ -202,6 +225,7 @@ class MaskFreeWidget(QWidget):
                 self._docked = True
                 self._guard.watch(_main_window(self))
             elif self._docked:
+                self._rescue()
                 self.shut_down()
         return super().event(event)
 
@@ -233,4 +257,4 @@ def _main_window(widget: QWidget) -> QWidget:
     """Return the window whose close ends napari, also while our dock floats."""
     window = widget.window()
     parent = window.parentWidget() if window is not None else None
-    return parent.window() if parent is not None else window  # type: ignore[return-value]
+    return (parent.window() if parent is not None else window) or widget

@@ -155,8 +155,11 @@ def set_primary(made: QPushButton, primary: bool) -> None:
         restyle(made)
 
 
-def row(*widgets: QWidget | int) -> QWidget:
-    """Return widgets side by side; a number is a stretch of that factor."""
+def row(*widgets: QWidget | int, grows: QWidget | None = None) -> QWidget:
+    """Return widgets side by side; a number is empty space of that factor.
+
+    ``grows`` takes the space that is left; by default the buttons share it.
+    """
     made = QWidget()
     made.setObjectName("mfBody")
     line = QHBoxLayout(made)
@@ -166,6 +169,6 @@ def row(*widgets: QWidget | int) -> QWidget:
         if isinstance(widget, int):
             line.addStretch(widget)
         else:
-            grows = isinstance(widget, QPushButton)
-            line.addWidget(widget, 1 if grows else 0)
+            takes = isinstance(widget, QPushButton) if grows is None else widget is grows
+            line.addWidget(widget, int(takes))
     return made

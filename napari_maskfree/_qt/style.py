@@ -8,7 +8,9 @@ __all__ = ["Palette", "palette_of", "style_sheet"]
 
 _CARD = 0.40
 _MUTED = 0.38
-_GOOD, _BAD = (76, 175, 120), (224, 86, 86)
+_GOOD, _BAD = (60, 158, 104), (214, 76, 76)
+_LIGHT = 450
+"""An accent whose R + G + B is more than this takes dark text."""
 
 RGB = tuple[int, int, int]
 
@@ -60,6 +62,7 @@ def css(colour: RGB) -> str:
 
 def style_sheet(p: Palette) -> str:
     """Return the style sheet of the dock widget, on top of napari's own."""
+    on_accent = "white" if sum(p.accent) < _LIGHT else "rgb(20, 22, 26)"
     hover, pressed = _mix(p.accent, (255, 255, 255), 0.12), _mix(p.accent, (0, 0, 0), 0.15)
     return f"""
     QFrame#mfSection {{ background: {css(p.card)}; border-radius: 6px; }}
@@ -70,18 +73,19 @@ def style_sheet(p: Palette) -> str:
     QLabel#mfBadge {{ background: {css(p.border)}; color: {css(p.text)}; border-radius: 9px;
         font-weight: 600; min-width: 18px; max-width: 18px; min-height: 18px; max-height: 18px; }}
     QLabel#mfBadge[done="true"] {{ background: {css(p.good)}; color: white; }}
-    QLabel#mfBadge[current="true"] {{ background: {css(p.accent)}; color: white; }}
+    QLabel#mfBadge[current="true"] {{ background: {css(p.accent)}; color: {on_accent}; }}
     QFrame#mfHeader, QFrame#mfSection QCollapsible, QFrame#mfSection QCollapsible QFrame,
     QFrame#mfSection QCollapsible QWidget#mfBody {{ background: transparent; }}
     QFrame#mfSection QCollapsible QPushButton {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}
-    QFrame#mfSection QPushButton {{ padding: 5px 8px; }}
-    QPushButton[primary="true"] {{ background: {css(p.accent)}; color: white; font-weight: 600; }}
+    QFrame#mfSection QPushButton {{ padding: 5px 5px; }}
+    QPushButton[primary="true"] {{ background: {css(p.accent)}; color: {on_accent};
+        font-weight: 600; }}
     QPushButton[primary="true"]:hover {{ background: {css(hover)}; }}
     QPushButton[primary="true"]:pressed {{ background: {css(pressed)}; }}
     QPushButton[primary="true"]:disabled {{ background: {css(p.border)};
         color: {css(p.muted)}; }}
-    QFrame#mfSection QPushButton:checked {{ background: {css(p.accent)}; color: white; }}
+    QFrame#mfSection QPushButton:checked {{ background: {css(p.accent)}; color: {on_accent}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
     QTreeWidget#mfTracks {{ background: {css(p.field)}; border: 1px solid {css(p.border)};
         border-radius: 4px; }}

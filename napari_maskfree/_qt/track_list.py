@@ -53,7 +53,7 @@ class TrackList(QTreeWidget):
 
     def __init__(self, state: State, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.state = state
+        self.boxes_state = state
         self._filling = False
         self.setObjectName("mfTracks")
         self.setColumnCount(3)
@@ -77,7 +77,7 @@ class TrackList(QTreeWidget):
 
     def refresh(self) -> None:
         """Show the state's tracks."""
-        tracks = self.state.tracks.tracks if self.state.tracks else ()
+        tracks = self.boxes_state.tracks.tracks if self.boxes_state.tracks else ()
         self._filling = True
         while self.topLevelItemCount() > len(tracks):
             self.takeTopLevelItem(self.topLevelItemCount() - 1)
@@ -94,8 +94,8 @@ class TrackList(QTreeWidget):
                 item.setIcon(0, swatch(track_colour(track.id)))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
-            item.setText(2, status_of(self.state, track))
-            if track.id == self.state.selected:
+            item.setText(2, status_of(self.boxes_state, track))
+            if track.id == self.boxes_state.selected:
                 self.setCurrentItem(item)
         self._filling = False
         rows = min(max(len(tracks), 1), _MOST_ROWS)
@@ -104,9 +104,9 @@ class TrackList(QTreeWidget):
     def _on_select(self) -> None:
         chosen = self.selectedItems()
         if not self._filling and chosen:
-            self.state.select(chosen[0].data(0, Qt.ItemDataRole.UserRole))
+            self.boxes_state.select(chosen[0].data(0, Qt.ItemDataRole.UserRole))
 
     def _on_edit(self, item: QTreeWidgetItem, column: int) -> None:
         if not self._filling and column == 1:
-            self.state.rename_track(item.data(0, Qt.ItemDataRole.UserRole), item.text(1))
+            self.boxes_state.rename_track(item.data(0, Qt.ItemDataRole.UserRole), item.text(1))
             self.refresh()

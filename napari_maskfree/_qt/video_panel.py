@@ -61,8 +61,7 @@ class VideoPanel(Panel):
             "Save in…", self._ask_target, "Choose the folder that this session is saved in"
         )
         self.change_folder.setMaximumWidth(90)
-        self.folder_row = row(self.folder, self.change_folder)
-        self.folder_row.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        self.folder_row = row(self.folder, self.change_folder, grows=self.folder)
         opening = row(QLabel("Open"), self.open_file, self.open_folder, self.open_session)
         self.add(opening, self.layers, self.empty, self.axes, self.facts, self.folder_row)
         events = main.viewer.layers.events

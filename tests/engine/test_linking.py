@@ -161,9 +161,7 @@ def test_the_mirror_image_is_averaged_in() -> None:
 def targets_of(*boxes: Sequence[Rows]) -> BoxTargets:
     array = np.array([[b or (np.nan,) * 4 for b in line] for line in boxes], float)
     array = array.reshape(len(boxes), -1, 4) if len(boxes) else np.zeros((0, 2, 4))
-    return box_targets(
-        array, np.zeros(array.shape[:2]), HEIGHT, WIDTH, config=SamplingConfig()
-    )
+    return box_targets(array, np.zeros(array.shape[:2]), HEIGHT, WIDTH, config=SamplingConfig())
 
 
 def test_bound_tracks_take_their_own_queries_prompted_with_their_boxes() -> None:
@@ -235,5 +233,3 @@ def test_no_tracks_no_masks(bound: list[int], tube: Config) -> None:
     linker = TrackLinker([], bound, tube)
     assert link(linker, stub, targets_of()).shape == (0, 2, HEIGHT, WIDTH)
     assert linker.ids() == linker.scores() == []
-
-

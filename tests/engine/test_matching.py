@@ -128,7 +128,9 @@ def test_the_assignment_is_the_best_of_all(seed: int) -> None:
     boxes = torch.stack([draw() for _ in range(3)])
     found = assign(logits_of(*queries), boxes, num_points=20000)
     cost = slow_cost(torch.stack(queries).numpy(), boxes.numpy())
-    best = min(sum(cost[q, n] for n, q in enumerate(p)) for p in itertools.permutations(range(5), 3))
+    best = min(
+        sum(cost[q, n] for n, q in enumerate(p)) for p in itertools.permutations(range(5), 3)
+    )
     assert sum(cost[q, n] for n, q in enumerate(found)) == pytest.approx(best, abs=0.03)
 
 

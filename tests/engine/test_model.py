@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError
 from maskfree.model import mask2former_video
 from maskfree.model.mask2former_video import Mask2FormerVideo, VideoOutput, build_model
+
+if TYPE_CHECKING:
+    from maskfree.config import Config, ModelConfig
 
 HEIGHT, WIDTH, QUERIES = 64, 96, 4
 GRID = (HEIGHT // 4, WIDTH // 4)

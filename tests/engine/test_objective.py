@@ -147,7 +147,9 @@ def test_bound_projection_looks_within_reach_and_by_trust() -> None:
     logits[0, 0, 0, 0] = 30.0
     config = changed(CONFIG, {**OTHERS_OFF, "objective": {"outside_weight": 0.0}})
     sample = make_sample([BOX])
-    assert losses_of(config, make_output(logits), sample)["projection"] == pytest.approx(0, abs=1e-4)
+    assert losses_of(config, make_output(logits), sample)["projection"] == pytest.approx(
+        0, abs=1e-4
+    )
     tube = changed(config, {"matching": {"mode": "tube"}})
     assert losses_of(tube, make_output(logits), sample)["projection"] > 1
     # a frame without trust (its box is cut by the crop) has no say
@@ -305,7 +307,9 @@ def test_an_absent_track_is_left_out_and_the_other_counts_as_alone() -> None:
     logits, classes = noise(3, 1), torch.randn(3, 2)
     both = make_sample([[[np.nan] * 4], BOX])
     losses = losses_of(CONFIG, make_output(logits, classes), both)
-    alone = losses_of(CONFIG, make_output(logits[[1, 0, 2]], classes[[1, 0, 2]]), make_sample([BOX]))
+    alone = losses_of(
+        CONFIG, make_output(logits[[1, 0, 2]], classes[[1, 0, 2]]), make_sample([BOX])
+    )
     assert losses == pytest.approx(alone, rel=1e-5)
 
 

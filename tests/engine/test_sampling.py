@@ -58,9 +58,7 @@ def noise(length: int = 6, height: int = 64, width: int = 96) -> np.ndarray:
         ((253.9, 451.7), (256, 448)),
     ],
 )
-def test_sides_become_multiples_of_32(
-    size: tuple[float, float], expected: tuple[int, int]
-) -> None:
+def test_sides_become_multiples_of_32(size: tuple[float, float], expected: tuple[int, int]) -> None:
     assert padded_size(*size) == expected
 
 

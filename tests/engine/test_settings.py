@@ -172,7 +172,9 @@ def test_every_setting_can_be_set_from_text_and_keeps_its_bounds(each: Setting) 
     assert override(Config(), {each.key: value}) == Config()
     for bound, beyond in ((each.low, -1), (each.high, 1)):
         if bound is not None:
-            assert each.key in message(lambda b=bound, d=beyond: override(Config(), {each.key: b + d}))
+            assert each.key in message(
+                lambda b=bound, d=beyond: override(Config(), {each.key: b + d})
+            )
     if each.choices:
         assert f"{each.key} must be one of" in message(
             lambda: override(Config(), {each.key: each.choices[0] * 100})
@@ -181,4 +183,6 @@ def test_every_setting_can_be_set_from_text_and_keeps_its_bounds(each: Setting) 
 
 def test_a_threshold_has_a_finite_logit() -> None:
     for value in (0.0, 1.0):
-        assert "mask_threshold must lie in" in message(lambda v=value: PredictConfig(mask_threshold=v))
+        assert "mask_threshold must lie in" in message(
+            lambda v=value: PredictConfig(mask_threshold=v)
+        )

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from maskfree.types import BoxTracks
 
-CONFIG = SamplingConfig(slack_per_frame=0.02, max_slack=0.1, least_trust=0.3, max_cut=0.05)
+CONFIG = SamplingConfig(
+    slack_per_frame=0.02, slack_per_travel=0.0, max_slack=0.1, least_trust=0.3, max_cut=0.05
+)
 ABSENT = [np.nan] * 4
 
 
@@ -168,6 +170,19 @@ def test_loose_tube_is_exact_on_keyframes_and_softer_between(
     np.testing.assert_allclose(boxes[0, 3], [4, 0, 12, 8])
     np.testing.assert_allclose(slack[0], [0, 0, 0.02, 0.08, 0, 0])
     np.testing.assert_allclose(slack[1], [0, 0, 0, 0.02, 0.1, 0.1])  # never above max_slack
+
+
+def test_a_box_that_travels_far_between_keyframes_is_worth_less(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    config = dataclasses.replace(CONFIG, slack_per_travel=0.05)
+    # half of its height downwards; a quarter of its smaller width wider; then held
+    moves = make_tracks({0: (0, 0, 8, 8), 4: (0, 4, 8, 12)}, {0: (0, 0, 8, 8), 4: (0, 0, 10, 8)})
+    _, slack = loose_tube(moves, [0, 1, 2, 4, 5], config=config)
+    np.testing.assert_allclose(slack[0], [0, 0.02 + 0.025, 0.04 + 0.025, 0, 0.02])
+    np.testing.assert_allclose(slack[1], [0, 0.02 + 0.0125, 0.04 + 0.0125, 0, 0.02])
+    far = make_tracks({0: (0, 0, 8, 8), 4: (60, 0, 68, 8)})
+    assert loose_tube(far, [1], config=config)[1].item() == pytest.approx(0.1)
 
 
 def test_loose_tube_without_tracks(make_tracks: Callable[..., BoxTracks]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import math
 import os
@@ -138,14 +139,11 @@ def test_what_happened_before_does_not_change_a_run(
 
 
 @pytest.mark.parametrize("name", ["paper", "released"])
-def test_the_published_recipes_run(
-    small_session: Session, small_config: Config, name: str
-) -> None:
-    import dataclasses
-
+def test_the_published_recipes_run(small_session: Session, small_config: Config, name: str) -> None:
     recipe = preset(name)
     kept = {
-        f: getattr(small_config, f) for f in ("model", "sampling", "optimiser", "augment", "predict")
+        f: getattr(small_config, f)
+        for f in ("model", "sampling", "optimiser", "augment", "predict")
     }
     config = dataclasses.replace(recipe, **kept)
     for progress in go(small_session, config):
@@ -426,14 +424,11 @@ def test_clips_in_which_no_track_is_present(
     with session.open_video() as video:
         trainer = Trainer(video, tracks, config, device=CPU, seed=0)
         drawn = trainer._sampler.draw
-        import dataclasses
 
         def empty() -> Any:
             sample = drawn()
             gone = sample.targets.select(torch.tensor([0]))
-            gone = dataclasses.replace(
-                gone, box_masks=gone.box_masks * 0, reach=gone.reach & False
-            )
+            gone = dataclasses.replace(gone, box_masks=gone.box_masks * 0, reach=gone.reach & False)
             return dataclasses.replace(sample, targets=gone)
 
         trainer._sampler.draw = empty  # type: ignore[method-assign]
@@ -469,9 +464,7 @@ def test_without_a_box_there_is_nothing_to_learn_from(
     boxes = make_tracks(*tracks, num_frames=6)
     with pytest.raises(InputError) as caught:
         Trainer(open_video(noise(6)), boxes, small_config, device=CPU, seed=0)
-    assert str(caught.value) == (
-        "There is no box to learn from. Draw a box on at least one frame."
-    )
+    assert str(caught.value) == ("There is no box to learn from. Draw a box on at least one frame.")
 
 
 def test_boxes_of_another_video_are_refused_before_a_run_is_made(
@@ -510,9 +503,7 @@ def test_evidence_is_collected_once_and_at_the_size_of_the_budget(
     real = train.collect_evidence
     monkeypatch.setattr(train, "collect_evidence", spy)
     config = settings_of(small_config, "sampling", object_size=40.0, max_enlarge=2.0)
-    tracks = make_tracks(
-        {0: (20.0, 10.0, 30.0, 20.0)}, num_frames=3, height=128, width=192
-    )
+    tracks = make_tracks({0: (20.0, 10.0, 30.0, 20.0)}, num_frames=3, height=128, width=192)
     trainer = Trainer(open_video(noise(3, 128, 192)), tracks, config, device=CPU, seed=0)
     assert trainer._sampler.frames.height == 256  # enlarged, since the object is small
     assert asked == [(64, 96)]
@@ -549,7 +540,9 @@ def test_gradients_are_clipped_as_a_whole(
     real = torch.optim.AdamW.step
 
     def spy(self: Any, *args: Any, **settings: Any) -> Any:
-        grads = [p.grad.flatten() for g in self.param_groups for p in g["params"] if p.grad is not None]
+        grads = [
+            p.grad.flatten() for g in self.param_groups for p in g["params"] if p.grad is not None
+        ]
         norms.append(float(torch.cat(grads).norm()))
         return real(self, *args, **settings)
 

@@ -164,7 +164,7 @@ def test_matches_of_a_shifted_picture_point_where_it_went():
     layers = MatchLayers(viewer)
     assert layers.show_pick(layer, info, found, cell) == 1
     points = layers.layer("Matches").data
-    assert points.tolist() == [[0, 29.5, 41.5], [0, 29.5, 49.5], [1, 29.5, 49.5]]
+    assert points.tolist() == [[0, 29.5, 49.5], [1, 29.5, 49.5], [0, 29.5, 41.5]]
     vectors = layers.layer("Match vectors").data
     assert vectors.tolist() == [[[0, 29.5, 41.5], [0, 0, 8]]]
     layers.show_categories(layer, found)

@@ -290,6 +290,16 @@ def test_removing_the_dock_ends_everything(viewer, widget, qtbot, clip_folder, h
     viewer.theme = "light"
 
 
+def test_removing_the_dock_keeps_the_boxes(viewer, widget, clip_folder):
+    from maskfree.tracks import read_boxes
+
+    widget.video.open_path(str(clip_folder))
+    boxed(widget)
+    viewer.window.remove_dock_widget(widget)
+    saved = read_boxes(clip_folder.with_name("clip.boxes.json"))
+    assert saved.tracks[0].keyframes[0].xyxy == (20, 10, 60, 40)
+
+
 def test_both_themes(widget, viewer):
     dark = widget.palette_.background
     viewer.theme = "light"

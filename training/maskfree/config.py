@@ -267,7 +267,12 @@ class PriorConfig(Section):
         low=0.0,
         high=1.5,
     )
-    until: float = setting(0.5, "weight falls to zero by this part of the run", low=0.0, high=1.0)
+    until: float = setting(
+        0.5, "the weight falls to its floor by this part of the run", low=0.0, high=1.0
+    )
+    floor: float = setting(
+        0.3, "part of the weight that stays to the end", low=0.0, high=1.0, source="measured"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,13 +57,14 @@ def finetune_session(
     Interrupted
         When it was stopped on request; what was learnt is kept.
     """
-    chosen = dict(settings) if steps is None else {**settings, "optimiser.steps": steps}
-    config = override(preset(preset_name or DEFAULT_PRESET), chosen)
+    config = override(preset(preset_name or DEFAULT_PRESET), settings)
+    if steps is not None:
+        config = override(config, {"optimiser.steps": steps})
     existing = Session.open(folder) if is_session(folder) else None
     tracks = _check_input(existing, folder, video, boxes, config)
     _check_device(device)
     if resume and existing is not None:
-        _check_resume(existing, config, explicit=bool(chosen or preset_name or seed is not None))
+        _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
     session = existing
     if session is None or video is not None or boxes is not None:
         session = Session.create_or_open(

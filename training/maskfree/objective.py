@@ -4,9 +4,8 @@
         + w_class L_class
 
 The first three are the paper's. *Outside* says that beyond its box a pixel is not this instance;
-*evidence* says inside the boxes what other frames showed (`evidence.py`); the *prior* says for the
-first part of a run that the middle of a box is object and its corners are not, where the evidence
-is silent. Decoder outputs are stacked along the instance axis, so that each loss is called once.
+*evidence* says inside the boxes what other frames showed (`evidence.py`); the *prior* says, less and
+less, that the middle of a box is object and its corners are not, where the evidence is silent. Decoder outputs are stacked along the instance axis, so that each loss is called once.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ class Objective:
             terms["evidence"] = config.evidence.weight * self._evidence(
                 logits, repeated, sample.evidence, alone
             )
-        fading = 1 - step / max(1.0, steps * config.prior.until)
+        fading = max(config.prior.floor, 1 - step / max(1.0, steps * config.prior.until))
         if config.prior.weight and fading > 0:
             terms["prior"] = (
                 config.prior.weight * fading * self._prior(logits, repeated, sample.evidence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import safetensors
@@ -16,6 +15,8 @@ from maskfree.settings import from_dict, to_dict
 from maskfree.storage import atomic_write
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 __all__ = ["load_model", "read_tensors", "save_model"]

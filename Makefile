@@ -1,0 +1,54 @@
+# Each target sets itself up: it makes .venv and installs what it needs, once (.ci/setup.sh).
+# PYTHON=python3.12 chooses the Python, ARGS="-k cli" goes to pytest, CLIPS="a b" to the benchmark.
+
+ifeq ($(OS),Windows_NT)
+PY := .venv/Scripts/python.exe
+else
+PY := .venv/bin/python
+endif
+
+WINDOW := $(PY) .ci/window.py
+export PYTHON
+
+.PHONY: help demo test gui lint slow bench screenshots setup-run setup-test setup-gui
+
+help:
+	@echo "make demo         boxes on a real clip become exported masks, without a window"
+	@echo "make test         ruff, mypy and the whole test suite, the window tests in a real window"
+	@echo "make gui          napari with the sample clip open and the plugin docked"
+	@echo "make lint         ruff and mypy alone"
+	@echo "make slow         the tests that take minutes"
+	@echo "make bench        mask quality on clips with truth: make bench CLIPS=\"bear dog\""
+	@echo "make screenshots  the pictures of the README"
+
+demo: setup-run
+	@$(PY) -m napari_maskfree.demo
+
+test: lint
+	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest $(ARGS)
+
+lint: setup-test
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+slow: setup-test
+	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow $(ARGS)
+
+bench: setup-run
+	@$(PY) training/benchmarks/quality.py $(CLIPS) $(ARGS)
+
+gui: setup-gui
+	@$(WINDOW) --shown $(PY) -m napari_maskfree
+
+screenshots: setup-test
+	@$(WINDOW) $(PY) docs/make_screenshots.py
+
+setup-run:
+	@sh .ci/setup.sh
+
+setup-test:
+	@sh .ci/setup.sh test
+
+setup-gui:
+	@sh .ci/setup.sh all

@@ -1,0 +1,146 @@
+"""Take the pictures of README: the plugin at work on the rabbit sample, in a real window.
+
+Give it a session with masks of the sample, made once by the widget or by::
+
+    maskfree finetune sample_data/rabbit.mp4 --boxes sample_data/rabbit_boxes.json --session DIR
+    maskfree predict DIR
+
+Then ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py DIR``; with
+``--steps N`` the widget itself trains the session first and its progress is taken as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+from napari_maskfree._commands import dock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGES = Path(__file__).with_name("images")
+SIZE = (1400, 900)
+PANEL_WIDTH = 330
+PANEL_COLOURS, OTHER_COLOURS = 96, 160
+FRAME, PIXEL = 30, (304, 270)
+RUN_TIME = 3600
+ZOOM = 8
+
+
+class Photographer:
+    """A window with the rabbit open, and a camera."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.viewer = napari.Viewer(title="MaskFree")
+        self.viewer.window.resize(*SIZE)
+        self.widget = dock(self.viewer)
+        self.widget.ask_save = lambda _: "discard"
+
+    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Let the window live until something is so, at most some seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            QApplication.processEvents()
+            time.sleep(0.02)
+
+    def take(self, name: str) -> None:
+        """Save a picture of the window, in few colours so that it is small."""
+        self.wait(1)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shot = Image.fromarray(self.viewer.window.screenshot(canvas_only=False)[..., :3])
+        few_colours(shot).save(self.folder / f"{name}.png", optimize=True)
+
+    def show_only(self, *keys: str) -> None:
+        """Unfold these sections and fold the others."""
+        for key, section in self.widget.sections.items():
+            section.set_open(key in keys)
+        self.wait(0.3)
+
+    def annotate(self, session: Path, steps: int) -> None:
+        """Take the pictures up to the masks."""
+        widget = self.widget
+        self.take("1-empty")
+        self.viewer.open_sample("napari-maskfree", "rabbit")
+        self.take("2-sample")
+        if steps:
+            widget.state.set_folder(session)
+            widget.boxes.sample.click()
+            widget.finetune.steps.setValue(steps)
+            widget.finetune.start.click()
+            seen = lambda: bool(widget.jobs.view and len(widget.jobs.view.totals) > steps // 2)  # noqa: E731
+            self.wait(RUN_TIME, seen)
+            widget.project.go_to(FRAME)
+            self.take("4-running")
+            self.wait(RUN_TIME, lambda: bool(widget.jobs.view and not widget.jobs.view.active))
+        else:
+            widget.open_session(session)
+        widget.project.go_to(FRAME + 1)
+        self.show_only("video", "boxes")
+        widget.project.masks.visible = False
+        self.take("3-boxes")
+        widget.project.masks.visible = True
+        widget.project.go_to(FRAME)
+        self.show_only("boxes", "finetune", "masks")
+        self.take("5-masks")
+
+    def explain(self, out: Path) -> None:
+        """Take the pictures of correspondences and export."""
+        widget = self.widget
+        self.show_only("correspondence", "export")
+        widget.export.path.setText(str(out))
+        widget.correspondence.pick.setChecked(True)
+        widget.correspondence.pick_at((FRAME, *PIXEL))
+        self.wait(60, lambda: "Pixel" in widget.correspondence.result.text())
+        widget.project.masks.visible = False
+        self.viewer.scene.camera.zoom *= ZOOM
+        self.viewer.scene.camera.center = (0, *PIXEL)
+        self.take("6-matches")
+        self.viewer.reset_view()
+        widget.correspondence.categories.setChecked(True)
+        self.take("7-categories")
+        widget.correspondence.clear.click()
+        widget.project.masks.visible = True
+        widget.export.refresh()
+        widget.export.export.click()
+        self.wait(60, widget.export.result.isVisible)
+        self.viewer.theme = "light"
+        self.take("8-export-light")
+
+
+def few_colours(shot: Image.Image) -> Image.Image:
+    """Return a picture with a palette in which the panel on the right has its own colours."""
+    panel = shot.crop((shot.width - PANEL_WIDTH, 0, *shot.size)).quantize(PANEL_COLOURS)
+    other = shot.quantize(OTHER_COLOURS)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(
+        panel.getpalette()[: 3 * PANEL_COLOURS] + other.getpalette()[: 3 * OTHER_COLOURS]
+    )
+    return shot.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("session", type=Path)
+    parser.add_argument("--steps", type=int, default=0, help="train the session first")
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    options = parser.parse_args()
+    options.session, options.out = options.session.absolute(), options.out.absolute()
+    photographer = Photographer(options.out)
+    photographer.annotate(options.session, options.steps)
+    os.chdir(options.session.parent)
+    photographer.explain(Path("rabbit-davis"))
+    photographer.viewer.close()
+
+
+if __name__ == "__main__":
+    main()
