@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported, and for what we start
+# Before torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
     del os.environ["QT_QPA_PLATFORM"]
 

@@ -59,8 +59,9 @@ def corner_error(matrix: np.ndarray, source: np.ndarray, target: np.ndarray) -> 
         [turn(1.5 * t) for t in range(8)],
         [turn(0.8 * t, 1 + 0.01 * t) for t in range(8)],
         [pan(6 * np.sin(t), 3 * np.cos(t)) for t in range(8)],
+        [pan(2 * t, -t) @ np.linalg.inv(pan(0, 0)) @ turn(3 * t) for t in range(8)],
     ],
-    ids=["pan", "rotation", "zoom", "shake"],
+    ids=["pan", "rotation", "zoom", "shake", "pan and rotation"],
 )
 def test_a_synthetic_camera_is_recovered(cameras: list[np.ndarray]) -> None:
     motion = motion_of(cameras)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskfree import evidence as evidence_module
 from maskfree.config import EvidenceConfig
 from maskfree.evidence import Evidence, collect_evidence
 from maskfree.tracks import tube
@@ -119,6 +120,7 @@ def test_a_clip_without_any_noise_is_no_different() -> None:
     frames, boxes = box_clip([12, 68])
     for t, x in enumerate((12, 68)):
         frames[t] = (90, 60, 120)
+        frames[t, 8:56, x - 8 : x + 24] = (90, 60, 121)  # the smallest difference there is
         frames[t, 24:40, x : x + 16] = GREEN
     evidence = collect_evidence(frames, wide(boxes, 8), config=CONFIG)
     for t, column in enumerate((3, 17)):
@@ -210,6 +212,14 @@ def test_the_grid_covers_the_frame_evenly(height: int, width: int) -> None:
         cells = len(line)
         first = int(np.flatnonzero(line == Evidence.UNKNOWN)[0])
         assert first == int((length - 7) * cells / length)  # the box and 4 pixels around it
+
+
+def test_cells_that_divide_the_frame_evenly_by_hand() -> None:
+    to_pixels = evidence_module._cells_to_pixels(67, 99)
+    for row, column in ((0, 0), (3, 7), (15, 23)):
+        x, y, _ = to_pixels @ (column, row, 1)
+        assert y == pytest.approx((row + 0.5) * 67 / 16 - 0.5)
+        assert x == pytest.approx((column + 0.5) * 99 / 24 - 0.5)
 
 
 def test_frames_are_read_once_each() -> None:

@@ -238,6 +238,17 @@ def test_colours_change_alike_in_all_frames_and_lab_stays_true(
     torch.testing.assert_close(sample.clip.lab, to_lab(true))
 
 
+def test_a_mirrored_clip_is_the_mirrored_frame(make_tracks: Callable[..., BoxTracks]) -> None:
+    frames = noise(1)
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=1)
+    augment = AugmentConfig(flip=True, scale_jitter=0.0, colour_jitter=0.0)
+    sampler = make_sampler(frames, tracks, augment=augment, clip_length=1)
+    plain = torch.from_numpy(frames).permute(0, 3, 1, 2) / 255
+    for _ in range(6):
+        rgb = sampler.draw().clip.rgb
+        assert torch.allclose(rgb, plain) or torch.allclose(rgb, plain.flip(-1))
+
+
 def test_flip_comes_half_of_the_time(make_tracks: Callable[..., BoxTracks]) -> None:
     frames = np.zeros((1, 64, 96, 3), np.uint8)
     frames[:, :, :48] = 255

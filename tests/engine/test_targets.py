@@ -47,10 +47,12 @@ def test_the_reach_is_every_cell_that_the_box_touches() -> None:
 
 
 def test_slack_widens_the_reach_by_a_part_of_each_side() -> None:
-    # 4 cells wide, 1 high: 0.1 of that is 0.4 cells left and right, 0.1 above and below
-    targets = targets_of([1.0, 2.0, 5.0, 3.0], slack=0.1)
-    assert drawn(targets.reach[0, 0]) == ["......", "######", "######", "######"]
-    assert drawn(targets.box_masks[0, 0]) == ["......", "......", ".####.", "......"]
+    # 4 cells wide, 1 high: 0.1 of that is 0.4 cells left and right, but 0.1 above and below
+    box = [1.3, 1.3, 5.3, 2.3]
+    assert drawn(targets_of(box).reach[0, 0]) == ["......", ".#####", ".#####", "......"]
+    loose = targets_of(box, slack=0.1)
+    assert drawn(loose.reach[0, 0]) == ["......", "######", "######", "......"]
+    assert drawn(loose.box_masks[0, 0]) == ["......", ".####.", "......", "......"]
 
 
 def test_the_radius_is_one_on_the_inscribed_ellipse() -> None:

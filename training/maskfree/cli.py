@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ours. Never raises.
     """
     use_utf8()
+    # Threads that wait for each other by spinning make a step five times slower as soon as another
+    # program uses a core (measured); this is read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     folder = ""
     try:
         with _shown_warnings():

@@ -11,6 +11,7 @@ from maskfree.config import (
     ObjectiveConfig,
     PairwiseConfig,
     PriorConfig,
+    SamplingConfig,
     TemporalKNNConfig,
 )
 from maskfree.errors import InputError, nearest
@@ -49,4 +50,5 @@ def preset(name: str) -> Config:
         evidence=EvidenceConfig(weight=0.0),
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
+        sampling=SamplingConfig(contrast=0.0),
     )

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from maskfree.lab import GRID_STRIDE, to_lab
+from maskfree.lab import GRID_STRIDE, rgb_to_lab, to_lab
 from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import Clip
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.working import WorkingFrames
 
-__all__ = ["ClipSampler", "TrainingClip", "padded_size"]
+__all__ = ["ClipSampler", "TrainingClip", "lab_stretch", "padded_size"]
 
 _MULTIPLE = 32
 
@@ -30,6 +30,21 @@ def padded_size(height: float, width: float) -> tuple[int, int]:
         max(1, math.ceil(height / _MULTIPLE - 0.25)) * _MULTIPLE,
         max(1, math.ceil(width / _MULTIPLE - 0.25)) * _MULTIPLE,
     )
+
+
+def lab_stretch(frames: WorkingFrames, *, config: SamplingConfig) -> float:
+    """Return the factor by which Lab is multiplied for the losses.
+
+    The losses' colour thresholds were made for natural video. A clip of less contrast (the standard
+    deviation of Lab over a few frames, all three channels together), as under a microscope, is
+    stretched to ``contrast``, so that they tell its objects from its background as well.
+    """
+    count = min(config.contrast_frames, len(frames))
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+    images = np.stack([frames[int(t)][::GRID_STRIDE, ::GRID_STRIDE] for t in chosen])
+    lab = rgb_to_lab(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+    deviation = float(lab.std(dim=(0, 2, 3)).norm())
+    return min(config.max_stretch, max(1.0, config.contrast / max(deviation, 1e-6)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +93,7 @@ class ClipSampler:
         present = np.isfinite(boxes).all(-1).any(0)
         self._keyframes = np.array(sorted(k for k in keyframes if present[k]))
         self._present = np.flatnonzero(present)
+        self._stretch = lab_stretch(frames, config=sampling)
 
     def draw(self) -> TrainingClip:
         """Return the next clip."""
@@ -102,7 +118,7 @@ class ClipSampler:
         grid = (height // GRID_STRIDE, width // GRID_STRIDE)
         cells = _map_boxes(boxes, matrix) / GRID_STRIDE
         targets = box_targets(cells, slack, *grid, config=self.sampling)
-        clip = Clip(rgb, to_lab(clean), tuple(indices))
+        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
         return TrainingClip(clip, targets, self._window_evidence(indices, matrix, grid))
 
     def _draw_frames(self) -> list[int]:

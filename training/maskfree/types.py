@@ -64,7 +64,8 @@ class Clip:
     """T ordered frames as training and prediction see them.
 
     ``rgb``: float ``(T, 3, H, W)`` in [0, 1], H and W multiples of 32; ``lab``: float
-    ``(T, 3, H4, W4)``, CIELAB of the frames averaged down to stride 4; ``frames``: T frame numbers.
+    ``(T, 3, H4, W4)``, CIELAB of the frames averaged down to stride 4, stretched where the video
+    has little contrast; ``frames``: T frame numbers.
     """
 
     rgb: torch.Tensor
