@@ -59,9 +59,12 @@ def corner_error(matrix: np.ndarray, source: np.ndarray, target: np.ndarray) -> 
         [turn(1.5 * t) for t in range(8)],
         [turn(0.8 * t, 1 + 0.01 * t) for t in range(8)],
         [pan(6 * np.sin(t), 3 * np.cos(t)) for t in range(8)],
-        [pan(2 * t, -t) @ np.linalg.inv(pan(0, 0)) @ turn(3 * t) for t in range(8)],
+        [
+            pan(5 * ((t + 1) // 2), 0) @ np.linalg.inv(pan(0, 0)) @ turn(4 * (t // 2))
+            for t in range(8)
+        ],
     ],
-    ids=["pan", "rotation", "zoom", "shake", "pan and rotation"],
+    ids=["pan", "rotation", "zoom", "shake", "pan, then rotation, then pan"],
 )
 def test_a_synthetic_camera_is_recovered(cameras: list[np.ndarray]) -> None:
     motion = motion_of(cameras)
@@ -69,7 +72,9 @@ def test_a_synthetic_camera_is_recovered(cameras: list[np.ndarray]) -> None:
     for source, target in ((0, 1), (1, 0), (0, 7), (7, 0), (2, 5)):
         matrix = motion.between(source, target)
         assert matrix is not None
-        assert corner_error(matrix, cameras[source], cameras[target]) < 0.5
+        steps = abs(target - source)  # errors add up over a chain
+        error = corner_error(matrix, cameras[source], cameras[target])
+        assert error < (0.5 if steps < 5 else 1.0)
 
 
 def test_the_map_there_and_back_is_the_identity() -> None:

@@ -120,7 +120,7 @@ def test_a_clip_without_any_noise_is_no_different() -> None:
     frames, boxes = box_clip([12, 68])
     for t, x in enumerate((12, 68)):
         frames[t] = (90, 60, 120)
-        frames[t, 8:56, x - 8 : x + 24] = (90, 60, 121)  # the smallest difference there is
+        frames[t, 16:48, x - 8 : x + 24] = (90, 60, 121)  # the smallest difference there is
         frames[t, 24:40, x : x + 16] = GREEN
     evidence = collect_evidence(frames, wide(boxes, 8), config=CONFIG)
     for t, column in enumerate((3, 17)):

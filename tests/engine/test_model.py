@@ -103,16 +103,20 @@ def test_time_positions_by_hand() -> None:
 
 
 def test_one_frame_is_transformers_mask2former(
-    monkeypatch: pytest.MonkeyPatch, model: Mask2FormerVideo
+    monkeypatch: pytest.MonkeyPatch, small_config: Config
 ) -> None:
     from transformers import Mask2FormerForUniversalSegmentation
 
+    # five outputs: each of the three feature levels is attended to, and the first one again
+    model = fresh(dataclasses.replace(small_config.model, decoder_layers=5))
     torch.manual_seed(1)
     reference = Mask2FormerForUniversalSegmentation(model.config).eval()
+    with torch.no_grad():
+        for parameter in reference.parameters():  # biases and embeddings that start at zero too
+            parameter.add_(torch.randn_like(parameter) * 0.05)
     names = [k for k in reference.state_dict() if not k.startswith("criterion.")]
     assert list(model.state_dict()) == names
-    missing = model.load_state_dict({k: reference.state_dict()[k] for k in names})
-    assert not missing.missing_keys
+    model.load_state_dict({k: reference.state_dict()[k] for k in names})
     monkeypatch.setattr(
         mask2former_video, "_time_positions", lambda frames, channels: torch.zeros(frames, channels)
     )
@@ -120,8 +124,8 @@ def test_one_frame_is_transformers_mask2former(
     with torch.no_grad():
         expected = reference((rgb[:, 0] - model.mean) / model.std)
     classes, masks = last(run(model, rgb))
-    torch.testing.assert_close(classes, expected.class_queries_logits, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(masks[:, :, 0], expected.masks_queries_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(classes, expected.class_queries_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(masks[:, :, 0], expected.masks_queries_logits, rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture
@@ -196,8 +200,10 @@ def test_prompts_of_half_precision_do_not_overflow() -> None:
     features = torch.full((1, 2, 8, 256, 256), 10.0, dtype=torch.float16)  # 1.3 million in sum
     boxes = torch.ones(1, 1, 2, 256, 256, dtype=torch.bool)
     queries = torch.zeros(3, 1, 8)
-    started, _ = mask2former_video._prompt(queries, queries, features, boxes)
-    torch.testing.assert_close(started[0].float(), torch.full((1, 8), 10.0))
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype=torch.float16, enabled=enabled):
+            started, _ = mask2former_video._prompt(queries, queries, features, boxes)
+        torch.testing.assert_close(started[0].float(), torch.full((1, 8), 10.0))
 
 
 def test_all_parameters_learn(plain_model: Mask2FormerVideo) -> None:

@@ -41,7 +41,7 @@ CONFIG = Config(
         other_box_weight=0.2,
     ),
     evidence=EvidenceConfig(weight=0.8, least_share=0.0),
-    prior=PriorConfig(weight=1.2, centre=0.5, corner=1.1, until=0.5),
+    prior=PriorConfig(weight=1.2, centre=0.5, corner=1.1, until=0.5, floor=0.0),
     matching=MatchingConfig(mode="bound"),
 )
 OTHERS_OFF = {
@@ -263,22 +263,39 @@ def test_where_two_boxes_overlap_an_object_could_be_either() -> None:
 
 
 def test_prior_by_hand_and_its_fading() -> None:
-    # a box of 4 x 4 cells: radius < 0.5 are the four in the middle, > 1.1 the four corners
     logits = noise(1, 1)
     said = np.zeros((1, SIDE, SIDE), np.uint8)
     said[0, 1, 1] = Evidence.BACKGROUND  # the evidence speaks: the prior is silent there
     said[0, 3, 3] = Evidence.OBJECT
     sample = make_sample([[[0, 0, 4, 4]]], evidence=said)
-    config = changed(CONFIG, {**OTHERS_OFF, "prior": {"weight": 1.2, "corner": 1.05}})
     grid = logits[0, 0].tolist()
-    missed = sum(softplus(-grid[y][x]) for y, x in ((1, 2), (2, 1), (2, 2))) / 3
-    spilled = sum(softplus(grid[y][x]) for y, x in ((0, 0), (0, 3), (3, 0))) / 3
-    for step, part in ((0, 1.0), (1, 0.8), (4, 0.2)):
+    middle = [(1, 2), (2, 1), (2, 2)]
+    corners = [(0, 0), (0, 3), (3, 0)]
+    missed = sum(softplus(-grid[y][x]) for y, x in middle) / 3
+    spilled = sum(softplus(grid[y][x]) for y, x in corners) / 3
+    # the middle lies 0.35 from the centre, the sides 0.79, the corners 1.06
+    prior = {"weight": 1.2, "centre": 0.4, "corner": 1.0, "floor": 0.3}
+    config = changed(CONFIG, {**OTHERS_OFF, "prior": prior})
+    for step, part in ((0, 1.0), (1, 0.8), (3, 0.4), (4, 0.3), (9, 0.3)):
         losses = losses_of(config, make_output(logits), sample, step=step, steps=10)
         expected = 5 * 1.2 * part * (missed + spilled) / 2
         assert losses["prior"] == pytest.approx(expected, rel=1e-5)
-    for step in (5, 9):
-        assert "prior" not in losses_of(config, make_output(logits), sample, step=step, steps=10)
+
+
+def test_the_prior_speaks_in_the_box_only() -> None:
+    config = changed(CONFIG, {**OTHERS_OFF, "prior": {"weight": 1.2}})
+    sample, logits = make_sample([BOX]), noise(1, 1)
+    before = losses_of(config, make_output(logits), sample)["prior"]
+    logits = torch.where(sample.targets.box_masks > 0, logits, logits + 5)
+    assert losses_of(config, make_output(logits), sample)["prior"] == before
+
+
+def test_the_prior_can_fade_away() -> None:
+    sample, output = make_sample([[[0, 0, 4, 4]]]), make_output(noise(1, 1))
+    for step in range(10):
+        found = losses_of(CONFIG, output, sample, step=step, steps=10)
+        assert ("prior" in found) is (step < 5)
+    assert "prior" not in losses_of(changed(CONFIG, {"prior": {"weight": 0.0}}), output, sample)
 
 
 def test_class_by_hand() -> None:

@@ -9,7 +9,7 @@ import torch
 from maskfree import sampling
 from maskfree.config import AugmentConfig, SamplingConfig
 from maskfree.lab import to_lab
-from maskfree.sampling import ClipSampler, padded_size
+from maskfree.sampling import ClipSampler, lab_stretch, padded_size
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 
@@ -32,7 +32,8 @@ def make_sampler(
     seed: int = 0,
     **settings: Any,
 ) -> ClipSampler:
-    config = SamplingConfig(**{"clip_length": 2, "max_gap": 1, "frame_area": 64 * 96, **settings})
+    plain = {"clip_length": 2, "max_gap": 1, "frame_area": 64 * 96, "contrast": 0.0}
+    config = SamplingConfig(**{**plain, **settings})
     return ClipSampler(
         WorkingFrames(open_video(frames), scale, cache_bytes=2**20),
         tracks,
@@ -247,6 +248,32 @@ def test_a_mirrored_clip_is_the_mirrored_frame(make_tracks: Callable[..., BoxTra
     for _ in range(6):
         rgb = sampler.draw().clip.rgb
         assert torch.allclose(rgb, plain) or torch.allclose(rgb, plain.flip(-1))
+
+
+def frames_of(pixels: np.ndarray) -> WorkingFrames:
+    return WorkingFrames(open_video(pixels), 1.0, cache_bytes=2**20)
+
+
+def test_the_stretch_by_hand() -> None:
+    # grey levels whose L are 40 and 60, half of the pixels each: a deviation of 10 L
+    pixels = np.full((3, 32, 32, 3), 94, np.uint8)
+    pixels[:, :, 16:] = 145
+    frames = frames_of(pixels)
+    for contrast, expected in ((0.0, 1.0), (5.0, 1.0), (20.0, 2.0), (900.0, 3.0)):
+        config = SamplingConfig(contrast=contrast, max_stretch=3.0)
+        assert lab_stretch(frames, config=config) == pytest.approx(expected, rel=0.03)
+    config = SamplingConfig(contrast=20.0, max_stretch=3.0)
+    assert lab_stretch(frames_of(np.full((1, 8, 8, 3), 7, np.uint8)), config=config) == 3
+
+
+def test_lab_is_stretched_and_the_picture_is_not(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=6)
+    dull = (noise() // 8 + 100).astype(np.uint8)
+    plain, stretched = (make_sampler(dull, tracks, contrast=c).draw() for c in (0.0, 20.0))
+    assert torch.equal(plain.clip.rgb, stretched.clip.rgb)
+    factor = lab_stretch(frames_of(dull), config=SamplingConfig(contrast=20.0))
+    assert factor > 1.5
+    torch.testing.assert_close(stretched.clip.lab, plain.clip.lab * factor)
 
 
 def test_flip_comes_half_of_the_time(make_tracks: Callable[..., BoxTracks]) -> None:

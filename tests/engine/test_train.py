@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import math
 import os
+import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,6 +152,21 @@ def test_the_published_recipes_run(small_session: Session, small_config: Config,
     assert load_model(last_run(small_session).weights_path, CPU)[3] == []  # no query is bound
 
 
+def test_checkpoints_are_as_far_apart_as_set_and_the_last_is_not_written_twice(
+    monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
+) -> None:
+    saved: list[int] = []
+    real = Trainer.save
+
+    def spy(self: Trainer, run: Run, step: int) -> None:
+        saved.append(step)
+        real(self, run, step)
+
+    monkeypatch.setattr(Trainer, "save", spy)
+    list(go(small_session, small_config))
+    assert saved == [2, 4]
+
+
 # stopping
 
 
@@ -197,12 +213,17 @@ def test_a_run_that_is_stopped_before_its_first_step_has_nothing_to_keep(
 # resuming
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(("after", "mode"), [(1, "bound"), (2, "tube"), (3, "bound")])
 def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
-    small_session: Session, small_config: Config, after: int
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    after: int,
+    mode: str,
 ) -> None:
-    whole = list(go(small_session, small_config, seed=2))
-    steps = go(small_session, small_config, seed=2)
+    config = settings_of(small_config, "matching", mode=mode, num_points=6)
+    whole = list(go(small_session, config, seed=2))
+    steps = go(small_session, config, seed=2)
     for _ in range(after):
         next(steps)
     last_run(small_session).request_stop()
@@ -215,6 +236,42 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
     assert same(read_tensors(whole_run.weights_path), read_tensors(parts.weights_path))
     assert parts.status == "done"
     assert not parts.stop_requested
+
+
+def test_the_time_left_counts_the_steps_of_this_process_only(
+    monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
+) -> None:
+    steps = go(small_session, small_config)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    clock = iter(range(100))
+    # the trainer's own clock only: zarr's event loop would wait for ever on such a clock
+    fake = types.SimpleNamespace(monotonic=lambda: float(next(clock)))
+    monkeypatch.setattr("maskfree.train.time", fake)
+    left = [p.seconds_left for p in go(small_session, small_config, resume=True)]
+    assert left == [2.0, 1.0, 0.0]  # a second a step, three steps to go
+
+
+def test_every_source_of_randomness_is_taken_up(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    config = settings_of(small_config, "matching", mode="tube")
+    run = small_session.new_run(config, seed=1)
+
+    def states(trainer: Trainer) -> list[Any]:
+        drawn = trainer._rng.bit_generator.state["state"]
+        return [drawn, trainer._objective.rng_state.tolist(), torch.get_rng_state().tolist()]
+
+    with small_session.open_video() as video:
+        first = Trainer(video, small_session.boxes, config, device=CPU, seed=1)
+        first.step(0)
+        first.save(run, 1)
+        expected = states(first)
+        second = Trainer(video, small_session.boxes, config, device=CPU, seed=2)
+        torch.rand(3)
+        assert all(here != there for here, there in zip(states(second), expected, strict=True))
+        assert second.restore(run.state_path) == 1
+    assert states(second) == expected
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
@@ -528,6 +585,19 @@ def test_the_backbone_learns_at_its_own_rate(
                 assert torch.equal(parameter, before[name]), name
         moved = trainer.model.class_predictor.weight
         assert not torch.equal(moved, before["class_predictor.weight"])
+
+
+def test_a_step_trains_even_after_a_look_at_predictions(
+    small_session: Session, small_config: Config
+) -> None:
+    with small_session.open_video() as video:
+        trainer = Trainer(video, small_session.boxes, small_config, device=CPU, seed=0)
+        trainer.model.eval()
+        before = {k: v.clone() for k, v in trainer.model.named_buffers() if "running" in k}
+        trainer.step(0)
+        after = dict(trainer.model.named_buffers())
+    assert before
+    assert not any(torch.equal(value, after[name]) for name, value in before.items())
 
 
 def test_gradients_are_clipped_as_a_whole(

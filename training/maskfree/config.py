@@ -255,14 +255,14 @@ class PriorConfig(Section):
     weight: float = setting(1.0, "weight at the first step; 0 switches it off", low=0.0)
     centre: float = setting(
         0.4,
-        "surely object within this radius of the box's centre; less so with distance",
+        "cells within this radius of the box's centre are object",
         unit="of the box's half",
         low=0.0,
         high=1.0,
     )
     corner: float = setting(
-        1.4,
-        "surely background beyond this radius; nothing is said midway between the two",
+        1.15,
+        "cells beyond this radius are background",
         unit="of the box's half",
         low=0.0,
         high=1.5,
@@ -402,6 +402,13 @@ class PredictConfig(Section):
         "pixels of a prediction clip, all frames together; larger frames make shorter clips",
         unit="pixels",
         low=64 * 64,
+    )
+    shape_weight: float = setting(
+        4.0,
+        "where a clip has little contrast its masks lean on the ellipse in the box: this logit for "
+        "each whole stretch of its contrast",
+        low=0.0,
+        source="measured",
     )
     duplicate_overlap: float = setting(
         0.7, "without boxes: queries whose masks overlap more are one", low=0.0, high=1.0

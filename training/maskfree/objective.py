@@ -175,13 +175,10 @@ class Objective:
     def _prior(
         self, logits: torch.Tensor, targets: BoxTargets, evidence: torch.Tensor
     ) -> torch.Tensor:
-        config = self.config.prior
         silent = evidence == Evidence.UNKNOWN
-        across = (targets.radius - config.centre) / max(1e-6, config.corner - config.centre)
-        sure = silent * (1 - 2 * across.clamp(0, 1))
-        return _balanced(
-            logits, sure.clamp_min(0), -sure.clamp_max(0) * (targets.box_masks > 0), least=1
-        )
+        centre = silent & (targets.radius < self.config.prior.centre)
+        corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
+        return _balanced(logits, centre, corner, least=1)
 
 
 def _balanced(
@@ -189,8 +186,7 @@ def _balanced(
 ) -> torch.Tensor:
     """Cross-entropy, averaged over each side on its own: the smaller side counts as much.
 
-    ``foreground`` and ``background`` say how sure each cell is, 0 to 1. A side of fewer than
-    ``least`` sure cells is averaged over ``least``: a few stray cells stay few.
+    A side of fewer than ``least`` cells is averaged over ``least``: a few stray cells stay few.
     """
     missed = functional.softplus(-logits) * foreground
     spilled = functional.softplus(logits) * background

@@ -18,7 +18,7 @@ from maskfree.errors import InputError
 from maskfree.lab import GRID_STRIDE
 from maskfree.linking import Linker, TrackLinker
 from maskfree.model.checkpoint import load_model
-from maskfree.sampling import padded_size
+from maskfree.sampling import lab_stretch, padded_size
 from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
@@ -101,16 +101,21 @@ def predict_video(
         linker = Linker(config.predict)
     else:
         linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config)
+    lean = 0.0
+    if tracks is not None and config.predict.shape_weight:
+        lean = config.predict.shape_weight * (lab_stretch(working, config=config.sampling) - 1)
     pending: dict[int, tuple[torch.Tensor, int]] = {}
     clips = windows(start, stop, length, overlap)
     for number, (first, last) in enumerate(clips):
         rgb = _read_clip(working, range(first, last), size).to(device)
         targets = _clip_targets(boxes[:, first:last], slack[:, first:last], video, size, config)
         shared = max(0, clips[number - 1][1] - first) if number else 0
-        logits = linker.link(model, rgb, targets.to(device), shared=shared)
+        logits = linker.link(model, rgb, targets.to(device), shared=shared).float().cpu()
+        if lean:
+            logits = logits + lean * (1 - targets.radius).clamp(-1, 1)
         following = clips[number + 1][0] if number + 1 < len(clips) else stop
         for offset, frame in enumerate(range(first, last)):
-            logits_here = logits[:, offset].float().cpu()
+            logits_here = logits[:, offset]
             before, count = pending.pop(frame, (None, 0))
             if before is not None:
                 grown = len(logits_here) - len(before)
