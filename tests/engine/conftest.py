@@ -52,7 +52,12 @@ def small_config() -> Config:
         temporal=TemporalKNNConfig(search_radius=2),
         evidence=EvidenceConfig(weight=1.0),
         sampling=SamplingConfig(
-            clip_length=2, max_gap=1, frame_area=64 * 96, object_size=8.0, max_enlarge=1.0
+            clip_length=2,
+            max_gap=1,
+            frame_area=64 * 96,
+            object_size=8.0,
+            max_enlarge=1.0,
+            contrast=0.0,
         ),
         augment=AugmentConfig(flip=True, scale_jitter=0.2, colour_jitter=0.15),
         optimiser=OptimiserConfig(steps=4, learning_rate=1e-3, warmup=0.25, checkpoint_every=2),

@@ -229,9 +229,10 @@ def test_boxes_replace_those_of_the_session(
 
 def stoppable(words: list[str], ready: Callable[[], bool]) -> subprocess.CompletedProcess[str]:
     """Start ``maskfree`` in a process of its own and send Ctrl-C once it is ready."""
-    group: dict[str, Any] = {}
     if sys.platform == "win32":
-        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        group: dict[str, Any] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    else:  # where the tests run in the background, a shell has switched Ctrl-C off
+        group = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     process = subprocess.Popen(
         [sys.executable, "-m", "maskfree", *words],
         stdout=subprocess.PIPE,
@@ -267,6 +268,30 @@ def test_ctrl_c_keeps_what_was_learnt(
     assert run["checkpoint"]
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     assert f"in {records[-1]['step']} of 100000 steps" in last
+
+
+def test_resume_goes_on_where_a_run_was_stopped(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    from maskfree.presets import preset
+    from maskfree.session import Session
+    from maskfree.settings import override
+    from maskfree.tracks import read_boxes
+    from maskfree.train import finetune
+
+    folder = tmp_path / "session"
+    session = Session.create(
+        folder, video_source=clip / "frames", boxes=read_boxes(clip / "boxes.json")
+    )
+    small = dict(pair.split("=") for pair in SMALL[1:])
+    steps = finetune(session, override(preset("tiny"), {"optimiser.steps": 3, **small}))
+    next(steps)
+    steps.close()
+    result = cli("finetune", "--session", folder, "--resume", "--steps", 9, "--json")
+    assert (result.json["run"], result.json["steps"]) == ("0001", 3)
+    assert "those given now are not used" in result.err
+    records = session.runs()[0].records()
+    assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
 
 
 # ---- bad input: one line, exit code 2, nothing left behind
@@ -305,6 +330,17 @@ def test_truncated_video(bad: Callable[..., str], tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])
     assert "cut.mp4" in bad(video=cut, boxes=rabbit_boxes_path())
+
+
+def test_a_frame_that_cannot_be_read_once_training_begins(
+    bad: Callable[..., str], clip: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(clip / "frames", tmp_path / "frames")
+    broken = tmp_path / "frames" / "00006.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    assert "00006.png" in bad(video=tmp_path / "frames")
 
 
 def _boxes_file(folder: Path, *keyframes: dict[str, Any], **changes: Any) -> Path:

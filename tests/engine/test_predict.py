@@ -152,8 +152,10 @@ def test_masks_follow_their_objects_at_full_size(
 ) -> None:
     red, green = moving(4, 8, 4, 0, 10), moving(72, 40, -4, 0, 10)
     tracks = make_tracks(boxes_of(red), boxes_of(green), num_frames=10)
-    results = run(paint(red, green), tracks, small_config)
+    model = ColourModel().train()
+    results = run(paint(red, green), tracks, small_config, model=model)
     assert sorted(results) == list(range(10))
+    assert not model.training
     for t, masks in results.items():
         assert masks.track_ids == (1, 2)
         assert (masks.masks.shape, masks.masks.dtype) == ((2, 64, 96), bool)
@@ -284,21 +286,21 @@ def test_shared_frames_are_averaged(
     small_config: Config, make_tracks: Callable[..., BoxTracks], settings_of: Callable[..., Config]
 ) -> None:
     class Fading(ColourModel):
-        """Logits 8, -2, -9 in the first, second and third clip."""
+        """Logits 8, -2, -4 in the first, second and third clip."""
 
         def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
-            value = (8.0, -2.0, -9.0)[self.calls // 2]
+            value = (8.0, -2.0, -4.0)[self.calls // 2]
             self.calls += 1
             masks = torch.full((1, len(rgb[0]), 16, 24), value)
             return VideoOutput((torch.zeros(1, 1, 2),), (masks[None],))
 
     config = settings_of(small_config, "predict", clip_length=4, overlap=2)
     tracks = make_tracks({0: (16.0, 16.0, 48.0, 48.0)}, num_frames=7)
-    # clips 0-3, 2-5, 3-6: frames 2 has 8, -2; frame 3 has 8, -2, -9; frames 4, 5 have -2, -9
+    # frame 2 has 8 and -2, frame 3 has 8, -2 and -4 (2/3 on average), frames 4 and 5 -2 and -4
     assert windows(0, 7, 4, 2) == [(0, 4), (2, 6), (3, 7)]
     results = run(paint([None] * 7), tracks, config, model=Fading(), track_ids=[1])
     shown = [bool(m.track_ids) for m in results.values()]
-    assert shown == [True, True, True, False, False, False, False]
+    assert shown == [True, True, True, True, False, False, False]
 
 
 def test_a_range_of_frames_alone(
@@ -366,6 +368,28 @@ def test_one_frame(small_config: Config, make_tracks: Callable[..., BoxTracks]) 
     path = moving(20, 20, 0, 0, 1)
     results = run(paint(path), make_tracks(boxes_of(path), num_frames=1), small_config)
     assert iou(results[0].masks[0], truth(path, 0)) > 0.97
+
+
+def test_a_dull_clip_leans_on_the_ellipse_in_its_boxes(
+    small_config: Config, make_tracks: Callable[..., BoxTracks], settings_of: Callable[..., Config]
+) -> None:
+    class Unsure(ColourModel):
+        def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
+            masks = torch.full((1, len(rgb[0]), 16, 24), -1.0)
+            return VideoOutput((torch.zeros(1, 1, 2),), (masks[None],))
+
+    frames = np.full((1, 64, 96, 3), 100, np.uint8)
+    tracks = make_tracks({0: (16.0, 8.0, 80.0, 56.0)}, num_frames=1)
+    shown = {}
+    for weight, contrast in ((1.0, 0.0), (0.0, 16.0), (1.0, 16.0)):
+        config = settings_of(small_config, "sampling", contrast=contrast, max_stretch=3.0)
+        config = settings_of(config, "predict", shape_weight=weight)
+        shown[weight, contrast] = run(frames, tracks, config, model=Unsure(), track_ids=[1])[0]
+    assert shown[1.0, 0.0].track_ids == shown[0.0, 16.0].track_ids == ()
+    # a flat clip is stretched by 3: 2 (1 - r) - 1 > 0 within half of the radius
+    y, x = np.mgrid[:64, :96] + 0.5
+    ellipse = np.hypot((y - 32) / 24, (x - 48) / 32) < 0.5
+    assert iou(shown[1.0, 16.0].masks[0], ellipse) > 0.95
 
 
 # memory
@@ -463,15 +487,25 @@ def test_without_boxes_ids_are_stable_over_clips(
         assert masks.scores == (0.982, 0.982)
 
 
+def test_without_boxes_fast_objects_are_linked_in_the_frames_that_clips_share(
+    small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    # 12 of 16 pixels a frame: neighbouring frames hardly overlap
+    config = settings_of(small_config, "predict", clip_length=4, overlap=2)
+    red, green = moving(4, 8, 12, 0, 7), moving(76, 40, -12, 0, 7)
+    results = run(paint(red, green), None, config, model=ColourModel(roll=True), track_ids=())
+    assert [m.track_ids for m in results.values()] == [(1, 2)] * 7
+
+
 def test_without_boxes_a_newcomer_gets_the_next_id(
     small_config: Config, settings_of: Callable[..., Config]
 ) -> None:
     config = settings_of(small_config, "predict", clip_length=3, overlap=1)
-    red = moving(4, 8, 2, 0, 9)
+    red, blue = moving(4, 8, 2, 0, 9), moving(4, 40, 2, 0, 9)
     green: list[Place] = [None] * 4 + moving(60, 40, 2, 0, 5)
-    results = run(paint(red, green), None, config, track_ids=())
-    assert [m.track_ids for m in results.values()] == [(1,)] * 4 + [(1, 2)] * 5
-    assert iou(mask_of(results[8], 2), truth(green, 8)) > 0.9
+    results = run(paint(red, green, blue), None, config, track_ids=())
+    assert [m.track_ids for m in results.values()] == [(1, 2)] * 4 + [(1, 2, 3)] * 5
+    assert iou(mask_of(results[8], 3), truth(green, 8)) > 0.9
 
 
 def test_without_boxes_and_objects_there_is_nothing(small_config: Config) -> None:
@@ -583,6 +617,21 @@ def test_another_video_gets_its_masks_beside(trained: Session, tmp_path: Path) -
     assert before is not None
     assert after is not None
     np.testing.assert_array_equal(before.masks, after.masks)
+
+
+def test_the_boxes_are_for_the_sessions_own_video_only(
+    monkeypatch: pytest.MonkeyPatch, trained: Session
+) -> None:
+    asked: list[Any] = []
+
+    def spy(video: Any, tracks: Any, model: Any, config: Any, **settings: Any) -> Any:
+        asked.append((tracks, settings["track_ids"]))
+        return iter(())
+
+    monkeypatch.setattr(module, "predict_video", spy)
+    list(predict(trained, device="cpu"))
+    list(predict(trained, video=trained.video_source, device="cpu"))  # named, so another
+    assert asked == [(trained.boxes, [1, 2]), (None, [1, 2])]
 
 
 def test_closing_keeps_the_frames_that_are_done(trained: Session) -> None:

@@ -33,6 +33,7 @@ def test_the_published_recipes_have_their_own_terms_alone(
     assert config.evidence.weight == 0
     assert config.prior.weight == 0
     assert config.matching.mode == "tube"
+    assert config.sampling.contrast == 0  # Lab as it is
     assert config.model == Config().model
 
 

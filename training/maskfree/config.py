@@ -229,6 +229,12 @@ class EvidenceConfig(Section):
     object_noise: float = setting(
         6.0, "this many times the noise away is enough for object", low=1.0, source="measured"
     )
+    object_least_noise: float = setting(
+        2.5,
+        "object is at least this many times the noise away, as on moving water",
+        low=1.0,
+        source="measured",
+    )
     max_corners: int = setting(400, "corners followed between frames", low=8, unit="points")
     min_inliers: int = setting(
         12, "fewer agreeing corners than this: motion unknown, no evidence", low=4, unit="points"
@@ -271,7 +277,7 @@ class PriorConfig(Section):
         0.5, "the weight falls to its floor by this part of the run", low=0.0, high=1.0
     )
     floor: float = setting(
-        0.3, "part of the weight that stays to the end", low=0.0, high=1.0, source="measured"
+        0.1, "part of the weight that stays to the end", low=0.0, high=1.0, source="measured"
     )
 
 

@@ -96,7 +96,8 @@ def _thresholds(
         return config.background_distance, config.object_distance
     noise = max(config.least_noise, float(np.quantile(own, config.noise_quantile)))
     near = min(config.background_distance, config.background_noise * noise)
-    far = max(noise, min(config.object_distance, config.object_noise * noise))
+    enough = min(config.object_distance, config.object_noise * noise)
+    far = max(enough, config.object_least_noise * noise)
     return near, max(near, far)
 
 

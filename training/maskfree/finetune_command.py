@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.boxes_file import read_boxes
@@ -20,7 +21,6 @@ from maskfree.video import open_video
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from maskfree.config import Config
     from maskfree.run import Run
@@ -66,6 +66,8 @@ def finetune_session(
     if resume and existing is not None:
         _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
     session = existing
+    place = Path(folder).absolute()
+    new_folders = [each for each in (place, *place.parents) if not each.exists()]
     if session is None or video is not None or boxes is not None:
         session = Session.create_or_open(
             folder, video_source=video, boxes=None if boxes is None else tracks
@@ -74,7 +76,7 @@ def finetune_session(
         return _train(session, config, device=device, seed=seed or 0, resume=resume)
     except InputError:
         if existing is None and not session.runs():
-            _take_back(session.path)
+            _take_back(session.path, new_folders)
         raise
 
 
@@ -185,11 +187,11 @@ def _what_is_kept(session: Session, last: Progress | None) -> str:
     )
 
 
-def _take_back(folder: Path) -> None:
-    """Remove a session folder just made; what else is in it stays."""
+def _take_back(path: Path, new_folders: list[Path]) -> None:
+    """Remove the files of a session just made, and the folders that were made for it."""
     with contextlib.suppress(OSError):
         for name in ("session.json", "boxes.json"):
-            (folder / name).unlink(missing_ok=True)
-        if (folder / "runs").is_dir():
-            (folder / "runs").rmdir()
-        folder.rmdir()
+            (path / name).unlink(missing_ok=True)
+        for folder in (path / "runs", *new_folders):
+            if folder.is_dir():
+                folder.rmdir()

@@ -48,7 +48,8 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for name in _NAMES:  # Windows has no real SIGTERM, only it has SIGBREAK
                 number = getattr(signal, name, None)
-                if number is not None:
+                # What the shell has switched off, as for a job in the background, stays off.
+                if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -16,7 +16,7 @@ __all__ = ["ProgressBar", "clock", "one_line", "say", "table", "use_utf8"]
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where stderr is not a terminal."""
 _MINUTE, _HOUR = 60, 3600
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 def use_utf8() -> None:
