@@ -140,6 +140,17 @@ def test_too_few_corners_break_the_chain() -> None:
     assert motion.span.tolist() == [0, 1]
 
 
+def test_a_homography_that_collapses_the_frame_breaks_the_chain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for wrong in (np.zeros((3, 3)), np.diag([1.0, 0.0, 1.0]), np.diag([1.0, -1.0, 1.0])):
+        everyone = np.ones((1000, 1), np.uint8)
+        monkeypatch.setattr(cv2, "findHomography", lambda *_, m=wrong, e=everyone: (m, e))
+        motion = motion_of([pan(3 * t, 0) for t in range(3)])
+        assert motion.span.tolist() == [0, 1, 2]
+        assert motion.between(0, 2) is None
+
+
 def test_one_frame() -> None:
     motion = motion_of([pan(0, 0)])
     matrix = motion.between(0, 0)

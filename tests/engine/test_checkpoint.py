@@ -110,12 +110,14 @@ def test_weights_that_are_something_else(saved: Path) -> None:
         b"3",
         b"\xff\xfe\x00",
         b"{}",
-        b'{"config": {}, "classes": ["a"], "track_ids": []}',
-        b'{"config": [], "classes": ["a"], "track_ids": [], "num_queries": 1}',
-        b'{"config": {}, "classes": 3, "track_ids": [], "num_queries": 1}',
-        b'{"config": {}, "classes": ["a"], "track_ids": ["x"], "num_queries": 1}',
-        b'{"config": {}, "classes": ["a"], "track_ids": [], "num_queries": "many"}',
-        b'{"config": {"modle": {}}, "classes": ["a"], "track_ids": [], "num_queries": 1}',
+        b'{"format": 2, "config": {}, "classes": ["a"], "track_ids": [], "num_queries": 1}',
+        b'{"config": {}, "classes": ["a"], "track_ids": [], "num_queries": 1}',
+        b'{"format": 1, "config": {}, "classes": ["a"], "track_ids": []}',
+        b'{"format": 1, "config": [], "classes": ["a"], "track_ids": [], "num_queries": 1}',
+        b'{"format": 1, "config": {}, "classes": 3, "track_ids": [], "num_queries": 1}',
+        b'{"format": 1, "config": {}, "classes": ["a"], "track_ids": ["x"], "num_queries": 1}',
+        b'{"format": 1, "config": {}, "classes": ["a"], "track_ids": [], "num_queries": "many"}',
+        b'{"format": 1, "config": {"modle": {}}, "classes": [], "track_ids": [], "num_queries": 1}',
     ],
 )
 def test_a_description_that_is_none(saved: Path, content: bytes) -> None:
@@ -124,6 +126,11 @@ def test_a_description_that_is_none(saved: Path, content: bytes) -> None:
     told = message(saved)
     assert told.startswith(f"{about} should describe the weights beside it and cannot be read: ")
     assert told.endswith(AGAIN)
+
+
+def test_a_description_of_a_newer_version(saved: Path) -> None:
+    rewrite(saved, format=2)
+    assert "cannot be read: format 2 is not 1, update napari-maskfree." in message(saved)
 
 
 def test_a_missing_description(saved: Path) -> None:

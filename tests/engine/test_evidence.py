@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,6 +23,7 @@ CONFIG = EvidenceConfig(
     noise_quantile=0.98,
     background_noise=2.0,
     object_noise=6.0,
+    object_least_noise=1.0,
     least_noise=0.5,
     box_margin=0.0,
 )
@@ -179,12 +181,30 @@ def test_shimmering_background_raises_the_distance_of_an_object() -> None:
         ring[t, 5:11, column - 1 : column + 5] = False
 
     def mistaken(quantile: float) -> float:
-        config = EvidenceConfig(object_distance=5.0, noise_quantile=quantile)
+        config = dataclasses.replace(CONFIG, object_distance=5.0, noise_quantile=quantile)
         evidence = collect_evidence(frames, boxes, config=config)
         return float((evidence[ring] == Evidence.OBJECT).mean())
 
     assert mistaken(0.5) > 0.1
     assert mistaken(0.98) < 0.02
+
+
+def test_the_thresholds_by_hand() -> None:
+    # certain background lies 0 to 10 from its sightings: the noise is 8
+    deltas = [np.array([[*range(11), 99.0, np.inf]])]
+    certain = [np.array([[True] * 11 + [False, True]])]
+    for values, expected in (
+        ({"background_distance": 4.0, "object_distance": 15.0}, (4.0, 15.0)),
+        ({"background_distance": 40.0, "object_distance": 90.0}, (16.0, 48.0)),
+        ({"background_distance": 4.0, "object_distance": 1.0}, (4.0, 8.0)),
+        ({"object_distance": 1.0, "object_least_noise": 2.0}, (4.0, 16.0)),
+        ({"background_distance": 20.0, "object_distance": 1.0}, (16.0, 16.0)),
+        ({"least_noise": 100.0, "object_distance": 15.0}, (4.0, 100.0)),
+    ):
+        config = dataclasses.replace(CONFIG, noise_quantile=0.8, **values)
+        assert evidence_module._thresholds(deltas, certain, config) == pytest.approx(expected)
+    nothing = [np.zeros((1, 13), bool)]
+    assert evidence_module._thresholds(deltas, nothing, CONFIG) == (4.0, 15.0)
 
 
 def test_without_boxes_all_is_background() -> None:

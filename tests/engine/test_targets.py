@@ -81,9 +81,16 @@ def test_trust_falls_with_the_slack(slack: float, expected: float) -> None:
     ],
 )
 def test_a_box_that_the_crop_cuts_is_not_trusted(box: list[float], expected: float) -> None:
-    config = dataclasses.replace(CONFIG, max_cut=0.0501)
+    config = dataclasses.replace(CONFIG, max_cut=0.0501)  # 0.1 / 2, but for rounding
     targets = box_targets(np.array([[box]]), np.zeros((1, 1)), 4, 6, config=config)
     assert targets.trust.item() == expected
+
+
+def test_without_tolerance_a_box_may_still_touch_the_edge() -> None:
+    config = dataclasses.replace(CONFIG, max_cut=0.0)
+    for x1, expected in ((6.0, 1), (6.01, 0)):
+        boxes = np.array([[[2.0, 1.0, x1, 3.0]]])
+        assert box_targets(boxes, np.zeros((1, 1)), 4, 6, config=config).trust.item() == expected
 
 
 def test_a_box_reaching_beyond_the_grid_is_filled_up_to_the_edge() -> None:

@@ -426,7 +426,7 @@ def test_a_loss_that_is_not_finite_says_what_to_do(
         trainer.step(0)
         with torch.no_grad():
             trainer.model.class_predictor.weight.fill_(torch.nan)
-        with pytest.raises(RuntimeError) as caught:
+        with pytest.raises(InputError) as caught:
             trainer.step(1)
     assert str(caught.value) == (
         "The loss is nan at step 2. Lower optimiser.learning_rate (now 0.001) or try another "
@@ -443,7 +443,7 @@ def test_matching_does_not_hide_that_the_loss_is_not_finite(
         trainer = Trainer(video, small_session.boxes, config, device=CPU, seed=0)
         with torch.no_grad():
             trainer.model.class_predictor.weight.fill_(torch.nan)
-        with pytest.raises(RuntimeError, match="The loss is nan at step 1"):
+        with pytest.raises(InputError, match="The loss is nan at step 1"):
             trainer.step(0)
 
 
@@ -542,6 +542,24 @@ def test_a_device_that_is_not_there_is_refused_before_a_run_is_made(
     with pytest.raises(InputError, match="--device cuda was asked for"):
         list(finetune(small_session, small_config, device="cuda"))
     assert small_session.runs() == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_is_none_is_refused_before_a_run_is_made(
+    small_session: Session, small_config: Config, seed: int
+) -> None:
+    with pytest.raises(InputError) as caught:
+        list(go(small_session, small_config, seed=seed))
+    assert str(caught.value) == (
+        f"seed must be a whole number from 0 to 9223372036854775807, got {seed}."
+    )
+    assert small_session.runs() == []
+
+
+def test_the_largest_seed_will_do(small_session: Session, small_config: Config) -> None:
+    steps = go(small_session, small_config, seed=2**63 - 1)
+    assert next(steps).step == 1
+    steps.close()  # type: ignore[attr-defined]
 
 
 def test_evidence_is_collected_once_and_at_the_size_of_the_budget(

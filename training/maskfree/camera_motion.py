@@ -24,6 +24,10 @@ __all__ = ["CameraMotion", "estimate_motion"]
 _CORNER_QUALITY = 0.01
 _CORNER_SPACING = 5
 _STATIC_DIFFERENCE = 2.0
+_LEAST_AGREEMENT = 0.3
+"""Part of the corners that must agree on the motion."""
+_LEAST_DETERMINANT = 0.05
+"""A homography that shrinks a frame's area by more is a wrong one, and may be singular."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +104,9 @@ def _step(
             matrix, inliers = cv2.findHomography(
                 corners[ok], followed[ok], cv2.RANSAC, config.ransac_threshold
             )
-            if matrix is not None and inliers.sum() >= max(config.min_inliers, 0.3 * ok.sum()):
-                return np.asarray(matrix)
+            if matrix is not None and np.linalg.det(matrix) > _LEAST_DETERMINANT:
+                if inliers.sum() >= max(config.min_inliers, _LEAST_AGREEMENT * ok.sum()):
+                    return np.asarray(matrix)
     difference = cv2.absdiff(grey, grey_before)[both]
     if difference.size and float(difference.mean()) < _STATIC_DIFFERENCE:
         return np.eye(3)  # nothing to follow, and nothing moves: a static camera

@@ -359,7 +359,11 @@ class AugmentConfig(Section):
 
     flip: bool = setting(True, "mirror left and right, half of the time")
     scale_jitter: float = setting(
-        0.2, "scale drawn from 1 - this to 1 + this", low=0.0, high=0.9, source="measured"
+        0.2,
+        "frames are enlarged by up to twice this before they are cropped",
+        low=0.0,
+        high=0.9,
+        source="measured",
     )
     colour_jitter: float = setting(
         0.15, "brightness, contrast and saturation change by up to this", low=0.0, high=0.9

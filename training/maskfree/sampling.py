@@ -25,7 +25,7 @@ _MULTIPLE = 32
 
 
 def padded_size(height: float, width: float) -> tuple[int, int]:
-    """Return the next multiples of 32, at least one each."""
+    """Return the next multiples of 32, at least one each; 8 pixels less are near enough."""
     return (
         max(1, math.ceil(height / _MULTIPLE - 0.25)) * _MULTIPLE,
         max(1, math.ceil(width / _MULTIPLE - 0.25)) * _MULTIPLE,
@@ -107,7 +107,7 @@ class ClipSampler:
                 self.frames[t],
                 matrix,
                 (width, height),
-                flags=cv2.INTER_AREA,
+                flags=cv2.INTER_LINEAR,  # clips are never smaller than their frames
                 borderMode=cv2.BORDER_REPLICATE,
             )
             for t in indices
@@ -138,8 +138,6 @@ class ClipSampler:
         fit = max(height / self.frames.height, width / self.frames.width)
         jitter = self.augment.scale_jitter
         zoom = max(1.0, fit) * (1 + self.rng.uniform(0, jitter) * 2)
-        if zoom * self.frames.height < height or zoom * self.frames.width < width:
-            zoom = fit
         room_x = zoom * self.frames.width - width
         room_y = zoom * self.frames.height - height
         shift_x, shift_y = self._draw_shift(boxes, zoom, room_x, room_y)

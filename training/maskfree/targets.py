@@ -112,7 +112,7 @@ def box_targets(
         across = (2 * cell_x - x0 - x1) / (x1 - x0)
         radius[n, t] = np.hypot((2 * cell_y - y0 - y1) / (y1 - y0), across)
         cut = max(-x0, -y0, x1 - width, y1 - height)
-        if cut < config.max_cut * min(x1 - x0, y1 - y0):
+        if cut <= config.max_cut * min(x1 - x0, y1 - y0):
             trust[n, t] = 1 - (1 - config.least_trust) * slack[n, t] / max(config.max_slack, 1e-9)
     background = ~reach.any(0) if count else np.ones((length, height, width), bool)
     return BoxTargets(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Trainer", "finetune", "learning_rate"]
 
+_SEEDS = 2**63
+
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
@@ -127,7 +129,7 @@ class Trainer:
 
         Raises
         ------
-        RuntimeError
+        InputError
             When a loss is not finite.
         """
         steps = self.config.optimiser.steps
@@ -145,7 +147,7 @@ class Trainer:
         losses = self._objective(output, sample, step=index, steps=steps)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise RuntimeError(
+            raise InputError(
                 f"The loss is {total.item()} at step {index + 1}. Lower optimiser.learning_rate "
                 f"(now {self.config.optimiser.learning_rate}) or try another --seed."
             )
@@ -224,9 +226,12 @@ def finetune(
     Raises
     ------
     InputError
-        For a missing device, video or box, or a video that the boxes do not fit.
+        For a missing device, video or box, a video that the boxes do not fit, or a loss that is
+        not finite.
     """
     where = resolve_device(device)
+    if not 0 <= seed < _SEEDS:
+        raise InputError(f"seed must be a whole number from 0 to {_SEEDS - 1}, got {seed}.")
     video, tracks = session.open_video(), session.boxes
     with video:
         _, height, width, _ = video.shape

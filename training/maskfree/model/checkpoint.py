@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_model", "read_tensors", "save_model"]
 
+_FORMAT = 1
+
 
 def save_model(
     path: Path, model: Mask2FormerVideo, config: Config, *, classes: list[str], track_ids: list[int]
@@ -31,7 +33,7 @@ def save_model(
     is bound to (empty when queries are not bound).
     """
     about = {
-        "format": 1,
+        "format": _FORMAT,
         "config": to_dict(config),
         "classes": classes,
         "track_ids": track_ids,
@@ -54,6 +56,8 @@ def load_model(
     about_path = path.with_suffix(".json")
     try:
         about = json.loads(about_path.read_text(encoding="utf-8"))
+        if about["format"] != _FORMAT:
+            raise ValueError(f"format {about['format']} is not {_FORMAT}, update napari-maskfree")
         config = from_dict(Config, about["config"], about_path.name)
         classes, track_ids = list(about["classes"]), [int(i) for i in about["track_ids"]]
         queries = int(about["num_queries"])
