@@ -33,7 +33,7 @@ lint: setup-test
 	@$(PY) -m mypy
 
 slow: setup-test
-	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow $(ARGS)
+	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow -o faulthandler_timeout=3600 $(ARGS)
 
 bench: setup-run
 	@$(PY) training/benchmarks/quality.py $(CLIPS) $(ARGS)
