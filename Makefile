@@ -9,6 +9,9 @@ endif
 
 WINDOW := $(PY) .ci/window.py
 export PYTHON
+# Threads that spin while they wait make everything slow as soon as another program uses a core.
+OMP_WAIT_POLICY ?= PASSIVE
+export OMP_WAIT_POLICY
 
 .PHONY: help demo test gui lint slow bench screenshots setup-run setup-test setup-gui
 

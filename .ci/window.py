@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     if env.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
         del env["QT_QPA_PLATFORM"]
     if not sys.platform.startswith("linux"):
-        return subprocess.run(command, env=env, check=False).returncode
+        return run(command, env)
     displayed = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
     if shown and not displayed:
         return stop("there is no display to show a window on; use a desktop, or ssh -X")
@@ -57,10 +57,10 @@ def main(arguments: list[str]) -> int:
     if missing and not install(missing):
         return stop(f"system packages are missing: sudo apt-get install {' '.join(missing)}")
     if shown:
-        return subprocess.run(command, env=env, check=False).returncode
+        return run(command, env)
     env["QT_QPA_PLATFORM"] = "xcb"
     if env.get("DISPLAY") and works(env):
-        return subprocess.run(command, env=env, check=False).returncode
+        return run(command, env)
     if shutil.which("Xvfb") is None and not install(["xvfb"]):
         return stop("the display does not work and there is no Xvfb: sudo apt-get install xvfb")
     with virtual_display() as display:
@@ -68,7 +68,17 @@ def main(arguments: list[str]) -> int:
             return stop("Xvfb did not start; run it by hand to see why: Xvfb -displayfd 1")
         env |= {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
         env.pop("WAYLAND_DISPLAY", None)
-        return subprocess.run(command, env=env, check=False).returncode
+        return run(command, env)
+
+
+def run(command: list[str], env: dict[str, str]) -> int:
+    """Run the command; Ctrl-C is for it alone, and we wait until it has ended."""
+    with subprocess.Popen(command, env=env) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def stop(text: str) -> int:
