@@ -7,6 +7,9 @@ import sys
 
 __all__ = ["main"]
 
+SIZE = (1500, 950)
+"""Width and height of the window in pixels: the picture, the layers and the whole dock."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Open napari with a video (by default the rabbit sample) and the widget docked."""
@@ -34,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.boxes:
         reported(widget.project.load_boxes, options.boxes)
     widget.refresh_all()
+    viewer.window.resize(*SIZE)
+    viewer.reset_view()
     napari.run()
     return 0
 

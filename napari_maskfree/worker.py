@@ -273,7 +273,7 @@ class Job:
             text = file.read().decode("utf-8", errors="replace").replace("\r", "\n")
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             if lines:
-                return lines[-1].removeprefix("error: ")
+                return lines[-1].removeprefix("maskfree: ").removeprefix("error: ")
         return _MESSAGE.format(code=code, log=log)
 
 
