@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_maskfree._qt.background import Background, reported
@@ -110,7 +110,23 @@ class MaskFreeWidget(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.scroll_area)
-        self.setMinimumWidth(MIN_WIDTH)
+        self._column = column
+        column.installEventFilter(self)
+        self._fit_width()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Grow with the rows: they are never cut at the right."""
+        if watched is self._column and event and event.type() == QEvent.Type.LayoutRequest:
+            self._fit_width()
+        return super().eventFilter(watched, event)
+
+    def _fit_width(self) -> None:
+        bar = self.scroll_area.verticalScrollBar()
+        room = bar.sizeHint().width() if bar is not None else 0
+        room += 2 * self.scroll_area.frameWidth()
+        needed = self._column.minimumSizeHint().width() + room
+        if self.minimumWidth() != max(MIN_WIDTH, needed):
+            self.setMinimumWidth(max(MIN_WIDTH, needed))
 
     # ---- what the panels ask for
 

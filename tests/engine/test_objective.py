@@ -189,6 +189,21 @@ def test_the_paper_trains_on_the_masks_as_they_are() -> None:
     assert float(temporal) > 0
 
 
+def test_the_paper_sums_the_temporal_loss_over_instances_and_averages_decoder_outputs() -> None:
+    logits = noise(2, 3, 8, 8)
+    sample = make_sample([[[1, 1, 5, 5]] * 3, [[3, 3, 7, 7]] * 3], height=8, width=8)
+    config = changed(preset("paper"), {"matching": {"mode": "bound"}, "pairwise": {"weight": 0.0}})
+    output = VideoOutput((torch.zeros(1, 2, 2),) * 2, (logits[None], logits[None] * 0.5))
+    gated = [x.masked_fill(~sample.targets.reach, -15) for x in (logits, logits * 0.5)]
+    sums = [float(temporal_knn_loss(x, sample.clip.lab, config=config.temporal)) for x in gated]
+    losses = losses_of(config, output, sample)
+    assert losses["temporal"] == pytest.approx(config.objective.mask_weight * sum(sums), rel=1e-5)
+    ours = changed(config, {"objective": {"temporal_mean": True}})
+    assert losses_of(ours, output, sample)["temporal"] == pytest.approx(
+        losses["temporal"] / 2, rel=1e-5
+    )
+
+
 def test_the_released_temporal_loss_looks_into_the_boxes_and_warms_up() -> None:
     logits = noise(1, 3, 8, 8)
     sample = make_sample([[[1, 1, 5, 5]] * 3], height=8, width=8)

@@ -141,6 +141,15 @@ def test_override_refuses(key: str, value: Any, expected: str) -> None:
     assert message(lambda: override(Outer(), {key: value})) == expected
 
 
+def test_the_preset_is_not_a_setting_of_its_own() -> None:
+    with pytest.raises(
+        InputError, match=r'"preset" is not set on its own. Choose it with --preset'
+    ):
+        override(Config(), {"preset": "paper"})
+    assert "preset" not in {s.key for s in iter_settings(Config())}
+    assert from_dict(Config, {"preset": "paper"}).preset == "paper"
+
+
 def test_from_dict_takes_defaults_for_what_is_absent() -> None:
     assert from_dict(Outer, {"inner": {"radius": 8}}) == Outer(inner=Inner(radius=8))
 

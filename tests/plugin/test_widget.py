@@ -41,6 +41,11 @@ def test_it_fits_a_narrow_dock(widget, qtbot, clip):
     qtbot.wait(50)
     column = widget.scroll_area.widget()
     assert column.minimumSizeHint().width() <= MIN_WIDTH - 14, "with the scroll bar beside it"
+    widget.boxes.sample.setText("A text that makes this button wider than the narrowest dock is")
+    widget.boxes.sample.setVisible(True)
+    qtbot.waitUntil(lambda: widget.minimumWidth() > MIN_WIDTH)
+    view = widget.scroll_area.viewport()
+    qtbot.waitUntil(lambda: view.width() >= column.minimumSizeHint().width())
 
 
 def test_an_open_image_is_taken_and_its_axes_can_be_chosen(widget, viewer):

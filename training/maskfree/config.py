@@ -193,6 +193,11 @@ class ObjectiveConfig(Section):
     other_box_weight: float = setting(
         0.2, "the same within another track's box", low=0.0, high=1.0, source="measured"
     )
+    temporal_mean: bool = setting(
+        True,
+        "TK-Loss by the grid normaliser is averaged over the instances, as the other mask terms",
+        source="paper, Algorithm 1: no",
+    )
     deep_supervision: bool = setting(
         True, "losses on every decoder layer's output", source="Mask2Former"
     )
@@ -526,9 +531,12 @@ class FormatConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Config(Section):
-    """All sections together: what a run is made with, saved beside its weights."""
+    """All sections together: what a run is made with, saved beside its weights.
 
-    preset: str = setting("tiny", "the named starting point of this config")
+    ``preset`` names the starting point that the other values were changed from.
+    """
+
+    preset: str = "tiny"
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     pairwise: PairwiseConfig = dataclasses.field(default_factory=PairwiseConfig)
     temporal: TemporalKNNConfig = dataclasses.field(default_factory=TemporalKNNConfig)

@@ -124,7 +124,7 @@ class Objective:
             * projection_loss(gated, repeated.box_masks, repeated.trust if bound else None),
             "pairwise": config.pairwise.weight
             * pairwise_loss(gated, repeated.box_masks, lab, config=config.pairwise),
-            "temporal": self._temporal(gated, repeated, lab, step),
+            "temporal": self._temporal(gated, repeated, lab, step, layers),
         }
         if config.objective.outside_weight:
             terms["outside"] = config.objective.outside_weight * self._outside(logits, repeated)
@@ -140,7 +140,7 @@ class Objective:
         return terms
 
     def _temporal(
-        self, logits: torch.Tensor, targets: BoxTargets, lab: torch.Tensor, step: int
+        self, logits: torch.Tensor, targets: BoxTargets, lab: torch.Tensor, step: int, layers: int
     ) -> torch.Tensor:
         config = self.config.temporal
         if not config.weight:
@@ -148,8 +148,8 @@ class Objective:
         matches = match_clip(lab, config=config)
         boxes = targets.box_masks if config.inside_boxes else None
         loss = temporal_knn_loss(logits, lab, boxes, config=config, matches=matches)
-        if config.normaliser == "grid":
-            loss = loss / len(logits)
+        if config.normaliser == "grid":  # a sum over the instances of all decoder outputs
+            loss = loss / (len(logits) if self.config.objective.temporal_mean else layers)
         return loss * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def _outside(self, logits: torch.Tensor, targets: BoxTargets) -> torch.Tensor:

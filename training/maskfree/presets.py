@@ -46,7 +46,7 @@ def preset(name: str) -> Config:
         preset=name,
         pairwise=PairwiseConfig.released() if released else PairwiseConfig.paper(),
         temporal=TemporalKNNConfig.released() if released else TemporalKNNConfig.paper(),
-        objective=ObjectiveConfig(outside_weight=0.0),
+        objective=ObjectiveConfig(outside_weight=0.0, temporal_mean=False),
         evidence=EvidenceConfig(weight=0.0),
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),

@@ -167,6 +167,8 @@ def _override_one(config: S, path: list[str], value: Any, key: str) -> S:
         new = _override_one(current, path[1:], value, key)
     elif len(path) > 1:
         raise InputError(f'There is no setting "{key}".{_nearest_key(config, path, key)}')
+    elif not field.metadata:
+        raise InputError(f'"{key}" is not set on its own. Choose it with --{key}.')
     else:
         new = _cast(field, type(config), value, key)
     return dataclasses.replace(config, **{path[0]: new})
