@@ -37,6 +37,11 @@ MASK_OPACITY = 0.55
 MASK_CACHE = 16
 """Frames of masks kept in memory."""
 
+EVIDENCE_OPACITY = 0.5
+"""Opacity of the evidence layer where the belief is certain."""
+EVIDENCE_BACKGROUND, EVIDENCE_OBJECT = (55, 135, 255), (240, 75, 70)
+"""RGB of what is background, and of what is object, by the evidence; legible in both themes."""
+
 GRID = 4
 """Pixels of the video in a cell of the method's grid (stride 4)."""
 PICKED_CELLS, MATCH_CELLS = 1.25, 1.0

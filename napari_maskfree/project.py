@@ -17,6 +17,7 @@ from maskfree.video import open_video
 from napari_maskfree import boxes_layer, masks_layer, video_layer
 from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
+from napari_maskfree.evidence_layer import EvidenceLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ class Project:
         self.masks: Labels | None = None
         self._kept: tuple[str, str | None, int] | None = None
         self.matches = MatchLayers(viewer)
+        self.evidence = EvidenceLayer(viewer)
         viewer.dims.events.point.connect(self._on_dims)
         viewer.layers.events.removed.connect(self._on_removed)
         state.tracks_changed.connect(self._on_tracks)
@@ -64,6 +66,7 @@ class Project:
         if self.boxes is not None:
             self.boxes.close()
             self.boxes = None
+        self.evidence.layer = None
 
     # ---- video
 
@@ -78,8 +81,12 @@ class Project:
         return self._add_video(open_video(path), str(Path(path).absolute()))
 
     def _add_video(self, video: Video, source: str) -> Image:
+        from napari.layers import Image
+
         data, options, _ = video_layer.layer_from_video(video, source)
-        layer = self.viewer.add_image(data, **options)
+        # a plugin's viewer is a proxy: its add_image returns one, which is no layer of the list
+        layer = Image(data, **options)
+        self.viewer.add_layer(layer)
         self.bind(layer, video_layer.guess_axes(layer))
         return layer
 
@@ -269,6 +276,9 @@ class Project:
             self.state.tracks_changed.emit()
         elif layer is self.masks:
             self.masks = None
+            self.state.session_changed.emit()
+        elif layer is self.evidence.layer:
+            self.evidence.layer = None
             self.state.session_changed.emit()
         elif layer is self.image:
             self.image = None

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.section import Panel, button, hint
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 
@@ -23,7 +24,7 @@ _PERCENT = 100
 
 
 class MasksPanel(Panel):
-    """Opacity and outline of the masks layer; brings it back after it was closed."""
+    """Opacity and outline of the masks layer, which it brings back; what the masks stand on."""
 
     def __init__(self, main: MaskFreeWidget) -> None:
         super().__init__()
@@ -37,13 +38,14 @@ class MasksPanel(Panel):
         self.outline = QCheckBox("Outlines only")
         self.outline.toggled.connect(self._set_outline)
         self.show_layer = button("Show masks", self._show, "Add the masks layer to the viewer")
+        self.evidence = EvidenceToggle(main)
         self.controls = QWidget()
         self.controls.setObjectName("mfBody")
         form = QFormLayout(self.controls)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Opacity", self.opacity)
         form.addRow("", self.outline)
-        self.add(self.empty, self.controls, self.show_layer)
+        self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
         main.jobs.updated.connect(self._while_predicting)
         main.jobs.finished.connect(self.refresh)
@@ -57,6 +59,7 @@ class MasksPanel(Panel):
         self.empty.setVisible(frames == 0)
         self.controls.setVisible(shown)
         self.show_layer.setVisible(frames > 0 and not shown)
+        self.evidence.refresh()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
 

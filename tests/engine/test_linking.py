@@ -155,6 +155,18 @@ def test_the_mirror_image_is_averaged_in() -> None:
     torch.testing.assert_close(link(Linker(CONFIG), stub), stub.masks * 0.75)
 
 
+def test_the_mirror_image_can_be_left_out() -> None:
+    stub = Stub().tell(masks_of([A, B]), [0.9])
+    logits = link(Linker(CONFIG, mirror=False), stub)
+    torch.testing.assert_close(logits, stub.masks)
+    assert len(stub.prompts) == 1
+    bound = TrackLinker([1], [1], Config(), mirror=False)
+    logits = link(bound, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]))
+    torch.testing.assert_close(logits, stub.masks)
+    assert bound.scores() == pytest.approx([0.9], abs=1e-4)
+    assert len(stub.prompts) == 1
+
+
 # instances from the boxes
 
 

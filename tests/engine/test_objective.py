@@ -18,7 +18,6 @@ from maskfree.config import (
     SamplingConfig,
     TemporalKNNConfig,
 )
-from maskfree.evidence import Evidence
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.objective import Objective
@@ -41,7 +40,7 @@ CONFIG = Config(
         other_box_weight=0.2,
     ),
     evidence=EvidenceConfig(weight=0.8, least_share=0.0),
-    prior=PriorConfig(weight=1.2, centre=0.5, corner=1.1, until=0.5, floor=0.0),
+    prior=PriorConfig(weight=1.2, centre=0.5, corner=1.1, silence=0.25, until=0.5, floor=0.0),
     matching=MatchingConfig(mode="bound"),
 )
 OTHERS_OFF = {
@@ -51,6 +50,8 @@ OTHERS_OFF = {
     "evidence": {"weight": 0.0},
     "prior": {"weight": 0.0},
 }
+EVIDENCE_ALONE = {**OTHERS_OFF, "evidence": {}, "consensus": {"train": False}}
+"""Labels from the evidence, not from the consensus; no other term."""
 
 
 def changed(config: Config, sections: dict[str, dict[str, Any]]) -> Config:
@@ -64,12 +65,15 @@ def make_sample(
     boxes: Any,
     *,
     slack: float = 0.0,
-    evidence: Any = None,
+    said: Any = None,
     lab: torch.Tensor | None = None,
     height: int = SIDE,
     width: int = SIDE,
 ) -> TrainingClip:
-    """A clip of N boxes (N, T, 4) in grid cells; colours that differ from cell to cell."""
+    """A clip of N boxes (N, T, 4) in grid cells; colours that differ from cell to cell.
+
+    ``said``: labels (T, H, W) of all instances, or (N, T, H, W).
+    """
     array = np.array(boxes, float).reshape(len(boxes), -1, 4)
     length = array.shape[1]
     if lab is None:
@@ -77,10 +81,10 @@ def make_sample(
     targets = box_targets(
         array, np.full(array.shape[:2], slack), height, width, config=SamplingConfig()
     )
-    if evidence is None:
-        evidence = np.zeros((length, height, width), np.uint8)
+    labels = np.zeros((height, width)) if said is None else np.array(said)
+    labels = np.broadcast_to(labels, (len(array), length, height, width)).astype(np.float32)
     clip = Clip(torch.zeros(length, 3, height * 4, width * 4), lab, tuple(range(length)))
-    return TrainingClip(clip, targets, torch.as_tensor(np.array(evidence, np.uint8)))
+    return TrainingClip(clip, targets, torch.from_numpy(labels))
 
 
 def make_output(mask_logits: torch.Tensor, class_logits: torch.Tensor | None = None) -> VideoOutput:
@@ -242,47 +246,105 @@ def test_what_an_uncertain_box_may_cover_is_not_outside() -> None:
 
 
 def test_evidence_by_hand() -> None:
-    said = np.zeros((1, SIDE, SIDE), np.uint8)
-    said[0, 1, 1] = said[0, 1, 2] = Evidence.OBJECT
-    said[0, 2, 1] = Evidence.BACKGROUND
-    said[0, 0, 0] = Evidence.OBJECT  # beyond the box: not this instance's
-    said[0, 3, 3] = Evidence.BACKGROUND
+    said = np.zeros((1, SIDE, SIDE))
+    said[0, 1, 1] = said[0, 1, 2] = 1
+    said[0, 2, 1] = -1
+    said[0, 0, 0] = 1  # beyond the box: not this instance's
+    said[0, 3, 3] = -1
     logits = noise(1, 1)
-    config = changed(CONFIG, {**OTHERS_OFF, "evidence": {}})
-    losses = losses_of(config, make_output(logits), make_sample([BOX], evidence=said))
+    config = changed(CONFIG, EVIDENCE_ALONE)
+    losses = losses_of(config, make_output(logits), make_sample([BOX], said=said))
     grid = logits[0, 0].tolist()
     missed = (softplus(-grid[1][1]) + softplus(-grid[1][2])) / 2
     spilled = softplus(grid[2][1])
     assert losses["evidence"] == pytest.approx(5 * 0.8 * (missed + spilled) / 2, rel=1e-5)
 
 
+def test_what_is_believed_less_counts_less() -> None:
+    said = np.zeros((1, SIDE, SIDE))
+    said[0, 0, :3] = 1.0, 0.5, 0.25
+    said[0, 3, :3] = -0.75, -0.5, -0.25
+    logits = noise(1, 1)
+    config = changed(CONFIG, EVIDENCE_ALONE)
+    sample = make_sample([[[0, 0, 4, 4]]], said=said)
+    losses = losses_of(config, make_output(logits), sample)
+    top, low = logits[0, 0, 0].tolist(), logits[0, 0, 3].tolist()
+    missed = softplus(-top[0]) + 0.5 * softplus(-top[1]) + 0.25 * softplus(-top[2])
+    spilled = 0.75 * softplus(low[0]) + 0.5 * softplus(low[1]) + 0.25 * softplus(low[2])
+    expected = 5 * 0.8 * (missed / 1.75 + spilled / 1.5) / 2
+    assert losses["evidence"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_instance_has_its_own_labels() -> None:
+    box = [[0, 0, 4, 4]]
+    said = np.zeros((2, 1, SIDE, SIDE))
+    said[0, 0, 0], said[1, 0, 0] = 1, -1
+    logits = torch.full((2, 1, SIDE, SIDE), 30.0)
+    logits[1] = -30.0
+    config = changed(CONFIG, EVIDENCE_ALONE)
+    right = make_sample([box, box], said=said)
+    assert losses_of(config, make_output(logits), right)["evidence"] == pytest.approx(0, abs=1e-5)
+    wrong = make_sample([box, box], said=said[::-1])
+    assert losses_of(config, make_output(logits), wrong)["evidence"] > 100
+    # an absent instance takes its labels along
+    absent = make_sample([[[np.nan] * 4], box], said=said)
+    assert losses_of(config, make_output(logits), absent)["evidence"] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_consensus_counts_as_masks_do_by_hand() -> None:
+    # cross-entropy and dice, each cell by how sure its label is
+    said = np.zeros((2, 1, SIDE, SIDE))
+    said[0, 0, 1, 1:3] = 1.0, 0.5
+    said[0, 0, 2, 1:3] = -0.25, 0.0
+    said[0, 0, 0] = 1.0  # beyond the box
+    said[1, 0, 1, 1] = -0.5
+    logits = noise(2, 1)
+    config = changed(CONFIG, {**OTHERS_OFF, "evidence": {"least_share": 1.0}})
+    losses = losses_of(config, make_output(logits), make_sample([BOX, BOX], said=said))
+    grid, other = logits[0, 0].tolist(), logits[1, 0].tolist()
+    entropy = softplus(-grid[1][1]) + 0.5 * softplus(-grid[1][2]) + 0.25 * softplus(grid[2][1])
+    entropy += 0.5 * softplus(other[1][1])
+    probability = [1 / (1 + math.exp(-x)) for x in (grid[1][1], grid[1][2], grid[2][1])]
+    both = probability[0] + 0.5 * probability[1]
+    either = both + 0.25 * probability[2] + 1.5
+    dice = 1 - (2 * both + 1) / (either + 1)
+    nothing = 1 - 1 / (0.5 / (1 + math.exp(-other[1][1])) + 1)
+    expected = entropy / 2.25 + (dice + nothing) / 2
+    assert losses["evidence"] == pytest.approx(5 * 0.8 * expected, rel=1e-5)
+
+
+def test_the_dice_of_a_right_mask_is_nothing() -> None:
+    said = np.full((1, SIDE, SIDE), -1.0)
+    said[0, 1, 1:3] = 1
+    config = changed(CONFIG, {**OTHERS_OFF, "evidence": {}})
+    sample = make_sample([BOX], said=said)
+    right = make_output(torch.from_numpy(said[None]).float() * 30)
+    assert losses_of(config, right, sample)["evidence"] == pytest.approx(0, abs=1e-5)
+    everywhere = make_output(torch.full((1, 1, SIDE, SIDE), 30.0))
+    # 30 in two cells of four; of 4 cells 2 are right
+    expected = 5 * 0.8 * (30 * 2 / 4 + 1 - 5 / 7)
+    found = losses_of(config, everywhere, sample)["evidence"]
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
 def test_few_stray_cells_are_not_weighted_up() -> None:
-    said = np.zeros((1, SIDE, SIDE), np.uint8)
-    said[0, 1, 1] = Evidence.OBJECT
-    sample = make_sample([BOX], evidence=said)
+    said = np.zeros((1, SIDE, SIDE))
+    said[0, 1, 1] = 1
+    sample = make_sample([BOX], said=said)
     output = make_output(torch.zeros(1, 1, SIDE, SIDE))
     for share, cells in ((0.0, 1), (0.5, 2), (1.0, 4)):  # of the 4 cells within reach
-        config = changed(CONFIG, {**OTHERS_OFF, "evidence": {"least_share": share}})
+        config = changed(CONFIG, {**EVIDENCE_ALONE, "evidence": {"least_share": share}})
         losses = losses_of(config, output, sample)
         assert losses["evidence"] == pytest.approx(5 * 0.8 * math.log(2) / cells / 2, rel=1e-5)
 
 
-def test_where_two_boxes_overlap_an_object_could_be_either() -> None:
-    boxes = [[[0, 0, 3, 4]], [[1, 0, 4, 4]]]
-    said = np.full((1, SIDE, SIDE), Evidence.OBJECT, np.uint8)
-    logits = torch.full((2, 1, SIDE, SIDE), 30.0)
-    logits[:, :, :, 1:3] = -30.0  # wrong, but only where both boxes are
-    config = changed(CONFIG, {**OTHERS_OFF, "evidence": {}})
-    losses = losses_of(config, make_output(logits), make_sample(boxes, evidence=said))
-    assert losses["evidence"] == pytest.approx(0, abs=1e-5)
-
-
 def test_prior_by_hand_and_its_fading() -> None:
     logits = noise(1, 1)
-    said = np.zeros((1, SIDE, SIDE), np.uint8)
-    said[0, 1, 1] = Evidence.BACKGROUND  # the evidence speaks: the prior is silent there
-    said[0, 3, 3] = Evidence.OBJECT
-    sample = make_sample([[[0, 0, 4, 4]]], evidence=said)
+    said = np.zeros((1, SIDE, SIDE))
+    said[0, 1, 1] = -0.25  # the evidence speaks: the prior is silent there
+    said[0, 3, 3] = 0.25
+    said[0, 1, 2], said[0, 0, 0] = 0.24, -0.24  # hardly
+    sample = make_sample([[[0, 0, 4, 4]]], said=said)
     grid = logits[0, 0].tolist()
     middle = [(1, 2), (2, 1), (2, 2)]
     corners = [(0, 0), (0, 3), (3, 0)]
@@ -347,9 +409,9 @@ def test_an_absent_track_is_left_out_and_the_other_counts_as_alone() -> None:
 
 
 def two_tracks() -> tuple[torch.Tensor, torch.Tensor, TrainingClip]:
-    said = np.random.default_rng(0).integers(0, 3, (2, 8, 8), dtype=np.uint8)
+    said = np.random.default_rng(0).uniform(-1, 1, (2, 2, 8, 8))
     boxes = [[[0, 0, 4, 5], [1, 0, 5, 5]], [[3, 2, 8, 8], [2, 3, 7, 8]]]
-    sample = make_sample(boxes, slack=0.05, evidence=said, height=8, width=8)
+    sample = make_sample(boxes, slack=0.05, said=said, height=8, width=8)
     return noise(4, 2, 8, 8), torch.randn(4, 3, generator=torch.Generator().manual_seed(2)), sample
 
 
@@ -357,7 +419,7 @@ def test_permuting_the_tracks_and_their_queries_changes_nothing() -> None:
     logits, classes, sample = two_tracks()
     plain = losses_of(CONFIG, make_output(logits, classes), sample, labels=[0, 1])
     order = torch.tensor([1, 0])
-    swapped = TrainingClip(sample.clip, sample.targets.select(order), sample.evidence)
+    swapped = TrainingClip(sample.clip, sample.targets.select(order), sample.labels[order])
     queries = torch.tensor([1, 0, 2, 3])
     output = make_output(logits[queries], classes[queries])
     assert losses_of(CONFIG, output, swapped, labels=[1, 0]) == pytest.approx(plain, rel=1e-5)
@@ -383,7 +445,7 @@ def test_mirroring_everything_changes_nothing() -> None:
         },
     )
     clip = dataclasses.replace(sample.clip, lab=sample.clip.lab.flip(-1))
-    mirrored = TrainingClip(clip, targets, sample.evidence.flip(-1))
+    mirrored = TrainingClip(clip, targets, sample.labels.flip(-1))
     output = make_output(logits.flip(-1), classes)
     assert losses_of(CONFIG, output, mirrored, labels=[0, 1]) == pytest.approx(plain, rel=1e-4)
 

@@ -16,6 +16,17 @@ def test_tiny_is_the_default() -> None:
     assert list(PRESETS) == ["tiny", "paper", "released"]
 
 
+def test_tiny_learns_from_scratch_from_the_consensus() -> None:
+    config = preset("tiny")
+    assert config.pairwise == PairwiseConfig.from_scratch() != PairwiseConfig.paper()
+    assert config.temporal == TemporalKNNConfig.from_scratch() != TemporalKNNConfig.paper()
+    assert config.evidence.seek
+    assert config.evidence.weight > 0
+    assert config.consensus.train
+    assert config.consensus.refine
+    assert config.consensus.teacher_at < 1
+
+
 @pytest.mark.parametrize(
     ("name", "pairwise", "temporal"),
     [
@@ -31,6 +42,9 @@ def test_the_published_recipes_have_their_own_terms_alone(
     assert (config.pairwise, config.temporal) == (pairwise, temporal)
     assert config.objective.outside_weight == 0
     assert config.evidence.weight == 0
+    assert not config.evidence.seek
+    assert not config.consensus.train
+    assert not config.consensus.refine
     assert config.prior.weight == 0
     assert config.matching.mode == "tube"
     assert config.sampling.contrast == 0  # Lab as it is

@@ -8,6 +8,8 @@ import torch
 
 from maskfree import sampling
 from maskfree.config import AugmentConfig, SamplingConfig
+from maskfree.consensus import Crop
+from maskfree.evidence import SURE
 from maskfree.lab import to_lab
 from maskfree.sampling import ClipSampler, lab_stretch, padded_size
 from maskfree.video import open_video
@@ -28,6 +30,7 @@ def make_sampler(
     *,
     scale: float = 1.0,
     evidence: np.ndarray | None = None,
+    consensus: Any = None,
     augment: AugmentConfig = STILL,
     seed: int = 0,
     **settings: Any,
@@ -38,6 +41,7 @@ def make_sampler(
         WorkingFrames(open_video(frames), scale, cache_bytes=2**20),
         tracks,
         evidence,
+        consensus,
         sampling=config,
         augment=augment,
         rng=np.random.default_rng(seed),
@@ -81,7 +85,7 @@ def test_the_plain_clip_is_the_frames_themselves(make_tracks: Callable[..., BoxT
     box = torch.zeros(16, 24)
     box[1:11, 2:10] = 1
     assert torch.equal(sample.targets.box_masks, box.expand(1, 2, 16, 24))
-    assert torch.equal(sample.evidence, torch.zeros(2, 16, 24, dtype=torch.uint8))
+    assert torch.equal(sample.labels, torch.zeros(1, 2, 16, 24))
 
 
 MOVING = {t: (10.0 + 6 * t, 30.0 - 3 * t, 30.0 + 8 * t, 52.0 - 2 * t) for t in range(6)}
@@ -134,32 +138,100 @@ def test_boxes_follow_the_pixels_through_zoom_crop_and_mirror(
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.6])
+@pytest.mark.parametrize("seed", range(4))
 def test_the_evidence_follows_the_pixels(
-    make_tracks: Callable[..., BoxTracks], axis: int, seed: int
+    make_tracks: Callable[..., BoxTracks], axis: int, scale: float, seed: int
 ) -> None:
-    # every pixel and every 4-pixel cell of the evidence tells its own place along an axis
+    # every pixel and every 2-pixel cell of the evidence tells its own place along an axis
     place = np.indices((80, 120), dtype=np.uint8)[axis]
     frames = np.repeat(place[None, ..., None], 3, -1).repeat(6, 0)
-    cells = np.indices((20, 30), dtype=np.uint8)[axis][None].repeat(6, 0)
+    cells = -np.indices((40, 60), dtype=np.int8)[axis][None].repeat(6, 0)
     tracks = make_tracks({0: (36, 24, 80, 48)}, num_frames=6, height=80, width=120)
-    sample = make_sampler(frames, tracks, evidence=cells, augment=SHAKEN, seed=seed).draw()
+    sampler = make_sampler(frames, tracks, scale=scale, evidence=cells, augment=SHAKEN, seed=seed)
+    sample = sampler.draw()
+    assert sample.labels.dtype == torch.float32
     pixel = torch.nn.functional.avg_pool2d(sample.clip.rgb[:, 0] * 255, 4)
-    error = sample.evidence * 4 + 1.5 - pixel
-    assert float(error.abs().max()) < 2.1  # the nearest cell is never further than its half
+    error = -sample.labels[0] * SURE * 2 + 0.5 - pixel
+    assert float(error.abs().max()) < 0.75  # half a cell at the frame's border
+    assert abs(float(error.mean())) < 0.15
 
 
 def test_evidence_of_another_resolution_is_spread_over_the_frame(
     make_tracks: Callable[..., BoxTracks],
 ) -> None:
     frames = noise(2)
-    evidence = np.zeros((2, 4, 6), np.uint8)
-    evidence[:, 1, 2] = 2
-    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=2)
+    evidence = np.random.default_rng(0).integers(-SURE, SURE + 1, (2, 4, 6)).astype(np.int8)
+    tracks = make_tracks({0: (0, 0, 96, 64)}, num_frames=2)
     sample = make_sampler(frames, tracks, evidence=evidence).draw()
-    expected = torch.zeros(2, 16, 24, dtype=torch.uint8)
-    expected[:, 4:8, 8:12] = 2
-    assert torch.equal(sample.evidence, expected)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(evidence).float()[None] / SURE, size=(16, 24), mode="bilinear"
+    )
+    torch.testing.assert_close(sample.labels, expected, atol=0.04, rtol=0)  # 1/32 of a cell
+
+
+def test_an_object_where_two_boxes_overlap_could_be_either(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    boxes = (8, 4, 40, 44), (32, 16, 80, 64)
+    tracks = make_tracks(*(dict.fromkeys((0, 1), b) for b in boxes), num_frames=2)
+    for said in (SURE, -SURE):
+        evidence = np.full((2, 32, 48), said, np.int8)
+        labels = make_sampler(noise(2), tracks, evidence=evidence).draw().labels
+        expected = torch.full((2, 2, 16, 24), min(0.0, said / SURE))
+        if said > 0:
+            expected[0, :, 1:11, 2:10] = 1
+            expected[1, :, 4:16, 8:20] = 1
+            expected[:, :, 4:11, 8:10] = 0
+        torch.testing.assert_close(labels, expected)
+
+
+class Told:
+    """A consensus that is sure of what it is told; ``belief``: float (H, W), -1 to 1."""
+
+    def __init__(self, belief: np.ndarray, rows: slice, columns: slice, detail: int = 1) -> None:
+        small = belief[rows, columns]
+        h, w = small.shape[0] // detail, small.shape[1] // detail
+        small = small.reshape(h, detail, w, detail).mean((1, 3))
+        self.made = Crop(rows, columns, (2 * np.arctanh(small)).astype(np.float32))
+        self.asked: list[tuple[int, int]] = []
+
+    def crop(self, n: int, t: int) -> Crop | None:
+        self.asked.append((n, t))
+        return self.made if n == 0 else None
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.6])
+@pytest.mark.parametrize(("seed", "detail"), [(0, 1), (1, 2), (2, 1), (3, 2)])
+def test_the_consensus_follows_the_pixels(
+    make_tracks: Callable[..., BoxTracks], axis: int, scale: float, seed: int, detail: int
+) -> None:
+    place = np.indices((80, 120), dtype=np.uint8)[axis]
+    frames = np.stack([place, np.zeros_like(place), np.zeros_like(place)], -1)[None].repeat(6, 0)
+    rows, columns = slice(8, 60), slice(20, 100)
+    frames[:, rows, columns, 1] = 255
+    box = {0: (36, 24, 80, 48)}
+    tracks = make_tracks(box, box, num_frames=6, height=80, width=120)
+    told = Told(place / 256, rows, columns, detail)
+    sampler = make_sampler(frames, tracks, scale=scale, consensus=told, augment=SHAKEN, seed=seed)
+    sample = sampler.draw()
+    assert (sample.labels.shape[0], sample.labels.dtype) == (2, torch.float32)
+    assert sorted(told.asked) == sorted((n, t) for n in (0, 1) for t in sample.clip.frames)
+    pixel, inside = torch.nn.functional.avg_pool2d(sample.clip.rgb[:, :2], 4).unbind(1)
+    assert int((inside == 1).sum()) > 50
+    error = (sample.labels[0] * 256 - pixel * 255)[inside == 1]
+    assert float(error.abs().max()) < 1.6  # half of a cell where the crop ends
+    assert bool((sample.labels[0][inside == 0] == -1).all())
+    assert torch.equal(sample.labels[1], torch.full_like(sample.labels[1], -1))  # absent
+
+
+def test_a_consensus_is_asked_before_the_evidence(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=2)
+    told = Told(np.full((64, 96), 0.5), slice(0, 64), slice(0, 96))
+    evidence = np.full((2, 32, 48), -SURE, np.int8)
+    sample = make_sampler(noise(2), tracks, evidence=evidence, consensus=told).draw()
+    torch.testing.assert_close(sample.labels, torch.full((1, 2, 16, 24), 0.5))
 
 
 def test_frames_are_in_order_with_gaps_up_to_the_largest(

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from maskfree import storage, train
+from maskfree import prepare, storage
 from maskfree.config import Config, OptimiserConfig
+from maskfree.consensus import ConsensusMemory
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model, read_tensors
+from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.presets import preset
+from maskfree.targets import loose_tube
 from maskfree.train import Progress, Trainer, finetune, learning_rate
 from maskfree.video import open_video
 
@@ -98,6 +101,7 @@ def test_a_run_leaves_a_checkpoint_and_a_log(small_session: Session, small_confi
     assert model.config.num_queries == 4
     assert {p.name for p in run.path.iterdir()} == {
         "config.json",
+        "consensus.npz",
         "metrics.jsonl",
         "model.json",
         "model.safetensors",
@@ -213,15 +217,27 @@ def test_a_run_that_is_stopped_before_its_first_step_has_nothing_to_keep(
 # resuming
 
 
-@pytest.mark.parametrize(("after", "mode"), [(1, "bound"), (2, "tube"), (3, "bound")])
+@pytest.mark.parametrize(
+    ("after", "mode", "teacher_at"),
+    [
+        (1, "bound", 0.5),  # stopped before the network's own masks join in
+        (2, "tube", 0.5),  # just before
+        (3, "bound", 0.5),  # after
+        (3, "tube", 0.25),
+        (2, "bound", 0.0),
+        (2, "bound", 1.0),
+    ],
+)
 def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
     small_session: Session,
     small_config: Config,
     settings_of: Callable[..., Config],
     after: int,
     mode: str,
+    teacher_at: float,
 ) -> None:
     config = settings_of(small_config, "matching", mode=mode, num_points=6)
+    config = settings_of(config, "consensus", teacher_at=teacher_at)
     whole = list(go(small_session, config, seed=2))
     steps = go(small_session, config, seed=2)
     for _ in range(after):
@@ -234,6 +250,7 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
     assert [p.losses for p in rest] == [p.losses for p in whole[after:]]
     assert losses_of(parts) == losses_of(whole_run)
     assert same(read_tensors(whole_run.weights_path), read_tensors(parts.weights_path))
+    assert whole_run.memory_path.read_bytes() == parts.memory_path.read_bytes()
     assert parts.status == "done"
     assert not parts.stop_requested
 
@@ -352,6 +369,167 @@ def test_other_tracks_than_when_the_run_began_cannot_be_resumed(
     # other boxes of the same tracks are what one resumes for
     small_session.save_boxes(make_tracks(box, box, labels=("blob", "star")))
     assert [p.step for p in go(small_session, small_config, resume=True)] == [2, 3, 4]
+
+
+# the network as its own teacher
+
+
+@pytest.mark.parametrize(
+    ("teacher_at", "steps", "expected"),
+    [(0.5, 4, [2]), (0.5, 3, [2]), (0.0, 3, [0]), (0.3, 4, [1]), (0.9, 4, []), (1.0, 3, [])],
+)
+def test_the_networks_masks_join_in_once_at_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    teacher_at: float,
+    steps: int,
+    expected: list[int],
+) -> None:
+    done: list[int] = []
+    taught: list[int] = []
+
+    def spy(self: Trainer) -> None:
+        taught.append(len(done))
+
+    monkeypatch.setattr(Trainer, "_teach", spy)
+    config = settings_of(small_config, "consensus", teacher_at=teacher_at)
+    config = settings_of(config, "optimiser", steps=steps)
+    for progress in go(small_session, config):
+        done.append(progress.step)
+    assert taught == expected
+
+
+def trainer_of(session: Session, config: Config, video: Any) -> Trainer:
+    return Trainer(video, session.boxes, config, device=CPU, seed=1)
+
+
+@pytest.mark.parametrize("mode", ["bound", "tube"])
+def test_what_the_network_says_becomes_part_of_the_labels(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config], mode: str
+) -> None:
+    config = settings_of(small_config, "matching", mode=mode)
+    with small_session.open_video() as video:
+        trainer = trainer_of(small_session, config, video)
+        consensus = trainer._sampler.consensus
+        assert consensus is not None
+        before = consensus.crop(0, 4)
+        trainer.step(0)
+        random = trainer._rng.bit_generator.state, torch.get_rng_state()
+        trainer._teach()
+        after = consensus.crop(0, 4)
+        assert before is not None
+        assert after is not None
+        assert before.values.shape == after.values.shape
+        assert not np.array_equal(before.values, after.values)
+        # it draws nothing: the run goes on with the same clips
+        assert trainer._rng.bit_generator.state == random[0]
+        assert torch.equal(torch.get_rng_state(), random[1])
+        # what was kept is what the network says now, seen once and not mirrored
+        assert trainer._teacher is not None
+        kept = trainer._teacher(0, 4, after)
+        ids = [1, 2] if mode == "bound" else []
+        grids = network_pass(
+            video,
+            small_session.boxes,
+            trainer.model,
+            config,
+            track_ids=ids,
+            device=CPU,
+            mirror=False,
+        )
+        fresh = KeptLogits((64, 96))
+        boxes, slack = loose_tube(small_session.boxes, range(12), config=config.sampling)
+        for grid in grids:
+            fresh.add(grid, boxes[:, grid.frame], slack[:, grid.frame])
+        expected = fresh(0, 4, after)
+    assert kept is not None
+    assert expected is not None
+    np.testing.assert_array_equal(kept, expected)
+
+
+def test_the_teacher_looks_at_so_many_clips_and_no_more(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    config = settings_of(small_config, "consensus", teacher_clips=2)
+    with small_session.open_video() as video:
+        trainer = trainer_of(small_session, config, video)
+        trainer._teach()
+        assert trainer._teacher is not None
+        frames = {t for _, t, *_ in trainer._teacher.state()}
+    assert frames == {0, 1, 2, 9, 10, 11}  # the first and the last of its clips of three
+
+
+@pytest.mark.parametrize(
+    ("sections", "labels", "taught", "kept"),
+    [
+        ({}, True, True, True),
+        ({"consensus": {"train": False}}, False, True, True),
+        ({"consensus": {"refine": False}}, True, True, False),
+        ({"consensus": {"train": False, "refine": False}}, False, False, False),
+        ({"evidence": {"weight": 0.0}}, False, True, True),
+        ({"evidence": {"seek": False}}, True, True, True),
+    ],
+)
+def test_what_the_consensus_is_for_can_be_switched_off(
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    sections: dict[str, Any],
+    labels: bool,
+    taught: bool,
+    kept: bool,
+) -> None:
+    config = small_config
+    for section, values in sections.items():
+        config = settings_of(config, section, **values)
+    run = small_session.new_run(config, seed=1)
+    with small_session.open_video() as video:
+        trainer = trainer_of(small_session, config, video)
+        assert (trainer._sampler.consensus is not None) is labels
+        assert (trainer._sampler.evidence is not None) is config.evidence.seek
+        trainer._teach()
+        assert (trainer._teacher is not None) is taught
+        trainer.step(0)
+        trainer.save(run, 1)
+    assert run.memory_path.is_file() is kept
+    state = torch.load(run.state_path, weights_only=True)
+    assert (state["teacher"] is not None) is taught
+
+
+def test_the_memory_is_what_the_run_knows_in_the_end(
+    small_session: Session, small_config: Config
+) -> None:
+    list(go(small_session, small_config, seed=1))
+    run = last_run(small_session)
+    memory = ConsensusMemory.from_file(run.memory_path, small_config.consensus)
+    assert memory.fits(12)
+    assert set(memory.colours) == {1, 2}
+    assert memory.evidence is not None
+    assert memory.evidence.shape == (12, 32, 48)
+    with small_session.open_video() as video:
+        trainer = trainer_of(small_session, small_config, video)
+        untaught = trainer._consensus.memory([1, 2])
+        assert trainer.restore(run.state_path) == 4
+        taught = trainer._consensus.memory([1, 2])
+    for i in (1, 2):
+        table = memory.colours[i].state()["table"]
+        np.testing.assert_array_equal(table, taught.colours[i].state()["table"])
+        assert not np.array_equal(table, untaught.colours[i].state()["table"])
+
+
+@pytest.mark.parametrize("teacher", [[1, 2], [(0, 0, 0, 0, 16, 24, None)], 3])
+def test_a_state_with_a_broken_teacher_is_refused(
+    small_session: Session, small_config: Config, teacher: Any
+) -> None:
+    steps = go(small_session, small_config)
+    for _ in range(3):
+        next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    path = last_run(small_session).state_path
+    torch.save({**torch.load(path, weights_only=True), "teacher": teacher}, path)
+    changed_state(small_session, small_config)
 
 
 # failing
@@ -575,14 +753,14 @@ def test_evidence_is_collected_once_and_at_the_size_of_the_budget(
         np.testing.assert_allclose(boxes[0, 0], np.array([20, 10, 30, 20]) * frames.height / 128)
         return real(frames, boxes, **settings)
 
-    real = train.collect_evidence
-    monkeypatch.setattr(train, "collect_evidence", spy)
+    real = prepare.collect_evidence
+    monkeypatch.setattr(prepare, "collect_evidence", spy)
     config = settings_of(small_config, "sampling", object_size=40.0, max_enlarge=2.0)
     tracks = make_tracks({0: (20.0, 10.0, 30.0, 20.0)}, num_frames=3, height=128, width=192)
     trainer = Trainer(open_video(noise(3, 128, 192)), tracks, config, device=CPU, seed=0)
     assert trainer._sampler.frames.height == 256  # enlarged, since the object is small
     assert asked == [(64, 96)]
-    off = settings_of(config, "evidence", weight=0.0)
+    off = settings_of(config, "evidence", seek=False)
     Trainer(open_video(noise(3, 128, 192)), tracks, off, device=CPU, seed=0)
     assert len(asked) == 1
 

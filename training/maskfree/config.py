@@ -17,6 +17,7 @@ __all__ = [
     "AugmentConfig",
     "CategoryConfig",
     "Config",
+    "ConsensusConfig",
     "EvidenceConfig",
     "FormatConfig",
     "MatchingConfig",
@@ -89,6 +90,11 @@ class PairwiseConfig(Section):
         """Return the setting of the released code: the paper's, but for its zero padding."""
         return cls(outside_counts=True)
 
+    @classmethod
+    def from_scratch(cls) -> PairwiseConfig:
+        """Return what serves a network without pretrained weights better (measured): less of it."""
+        return cls(similarity_threshold=0.5, weight=0.5)
+
 
 @dataclasses.dataclass(frozen=True)
 class TemporalKNNConfig(Section):
@@ -160,6 +166,11 @@ class TemporalKNNConfig(Section):
         return cls()
 
     @classmethod
+    def from_scratch(cls) -> TemporalKNNConfig:
+        """Return the paper's at half the weight, for a network without pretrained weights."""
+        return cls(weight=0.5)
+
+    @classmethod
     def released(cls) -> TemporalKNNConfig:
         """Return the released code's 9 candidates, dense pairs of T=3, weight 0.1."""
         return cls(
@@ -207,7 +218,10 @@ class ObjectiveConfig(Section):
 class EvidenceConfig(Section):
     """Background seen elsewhere: in-box pixels that other frames show to be background."""
 
-    weight: float = setting(1.0, "weight of the evidence terms; 0 switches them off", low=0.0)
+    seek: bool = setting(True, "background seen elsewhere is looked for")
+    weight: float = setting(
+        1.0, "weight of the labels that come from it and from the consensus", low=0.0
+    )
     max_sources: int = setting(
         32, "other frames looked at for a frame, spread over the video", unit="frames", low=1
     )
@@ -235,12 +249,41 @@ class EvidenceConfig(Section):
         6.0, "this many times the noise away is enough for object", low=1.0, source="measured"
     )
     object_least_noise: float = setting(
-        2.5,
+        2.0,
         "object is at least this many times the noise away, as on moving water",
         low=1.0,
         source="measured",
     )
-    max_corners: int = setting(400, "corners followed between frames", low=8, unit="points")
+    least_shown: float = setting(
+        0.3,
+        "the noise is measured by frames that show at least this part of the box's inside",
+        low=0.0,
+        high=1.0,
+    )
+    split_margin: float = setting(
+        1.25,
+        "in a box the distances split in two; belief begins this factor to either side",
+        low=1.0,
+        source="measured",
+    )
+    cell: int = setting(
+        2, "side of a cell that is compared, in the frame at the area budget", unit="pixels", low=1
+    )
+    surroundings: float = setting(
+        0.75,
+        "a box's surroundings: so far beyond it lie the corners and the noise that are its own",
+        unit="of its longer side",
+        low=0.0,
+        source="measured",
+    )
+    world_share: float = setting(
+        0.8,
+        "surroundings of which this part moves with the whole frame have no motion of their own",
+        low=0.0,
+        high=1.0,
+        source="measured",
+    )
+    max_corners: int = setting(400, "corners that the frame's motion is fitted to", low=8)
     min_inliers: int = setting(
         12, "fewer agreeing corners than this: motion unknown, no evidence", low=4, unit="points"
     )
@@ -257,6 +300,68 @@ class EvidenceConfig(Section):
         high=1.0,
         source="measured",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsensusConfig(Section):
+    """All cues together at the picture's own detail: labels before training, refinement after."""
+
+    train: bool = setting(True, "the network learns from it (else from the evidence alone)")
+    refine: bool = setting(True, "predicted masks are refined by it")
+    teacher_at: float = setting(
+        0.5,
+        "after this part of a run the network's own masks join in; 1: never",
+        low=0.0,
+        high=1.0,
+    )
+    teacher_clips: int = setting(24, "most clips that they are made of", unit="clips", low=1)
+    network: float = setting(0.5, "weight of the network's logits", low=0.0, source="measured")
+    network_limit: float = setting(6.0, "they count no further than this", unit="logit", low=0.1)
+    evidence: float = setting(
+        3.0, "weight of background seen elsewhere", unit="logit", low=0.0, source="measured"
+    )
+    colour: float = setting(1.0, "weight of the log ratio of colours", low=0.0, source="measured")
+    shape: float = setting(
+        1.0, "weight of the ellipse in the box", unit="logit", low=0.0, source="measured"
+    )
+    lean: float = setting(
+        8.0,
+        "where a clip has little contrast its masks lean on that ellipse: so much more for each "
+        "whole stretch of its contrast",
+        unit="logit",
+        low=0.0,
+        source="measured",
+    )
+    first_shape: float = setting(
+        2.0, "more of the ellipse at the start, where the evidence is silent", unit="logit", low=0.0
+    )
+    silence: float = setting(
+        0.25, "the evidence is silent where its belief is below this", low=0.0, high=1.0
+    )
+    smooth: float = setting(
+        8.0, "weight of the neighbours that look alike", unit="logit", low=0.0, source="measured"
+    )
+    radius: int = setting(
+        12, "they lie within this; less in small crops", unit="crop pixels", low=1
+    )
+    flat: float = setting(
+        30.0, "colours that vary less are one surface", unit="Lab^2", low=1e-3, source="measured"
+    )
+    steps: int = setting(3, "mean-field steps", low=0, high=20)
+    rounds: int = setting(4, "times that the colours are learnt again", low=1, high=20)
+    frames: int = setting(20, "frames that a track's colours are learnt from", low=1)
+    bins: int = setting(24, "bins of the colour histogram along each of L, a, b", low=4, high=64)
+    unseen_share: float = setting(
+        0.1, "part of each histogram that is spread evenly: unseen colours tell nothing", low=1e-6
+    )
+    colour_limit: float = setting(3.0, "a colour tells no more than this", unit="logit", low=0.1)
+    margin: float = setting(
+        0.25, "room around the box that is looked at", unit="of its longer side", low=0.0
+    )
+    detail: float = setting(
+        128.0, "boxes larger than this are looked at smaller", unit="pixels", low=8.0
+    )
+    kept: int = setting(2048, "crops kept in memory", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,6 +382,9 @@ class PriorConfig(Section):
         unit="of the box's half",
         low=0.0,
         high=1.5,
+    )
+    silence: float = setting(
+        0.25, "it speaks only where the evidence's belief is below this", low=0.0, high=1.0
     )
     until: float = setting(
         0.5, "the weight falls to its floor by this part of the run", low=0.0, high=1.0
@@ -418,12 +526,12 @@ class PredictConfig(Section):
         unit="pixels",
         low=64 * 64,
     )
-    shape_weight: float = setting(
-        4.0,
-        "where a clip has little contrast its masks lean on the ellipse in the box: this logit for "
-        "each whole stretch of its contrast",
+    stability_margin: float = setting(
+        1.5,
+        "a mask is stable that changes little when its threshold moves by this",
+        unit="logit",
         low=0.0,
-        source="measured",
+        source="measured: ranks masks by their true J",
     )
     duplicate_overlap: float = setting(
         0.7, "without boxes: queries whose masks overlap more are one", low=0.0, high=1.0
@@ -538,10 +646,11 @@ class Config(Section):
 
     preset: str = "tiny"
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
-    pairwise: PairwiseConfig = dataclasses.field(default_factory=PairwiseConfig)
-    temporal: TemporalKNNConfig = dataclasses.field(default_factory=TemporalKNNConfig)
+    pairwise: PairwiseConfig = dataclasses.field(default_factory=PairwiseConfig.from_scratch)
+    temporal: TemporalKNNConfig = dataclasses.field(default_factory=TemporalKNNConfig.from_scratch)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     evidence: EvidenceConfig = dataclasses.field(default_factory=EvidenceConfig)
+    consensus: ConsensusConfig = dataclasses.field(default_factory=ConsensusConfig)
     prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
     matching: MatchingConfig = dataclasses.field(default_factory=MatchingConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)

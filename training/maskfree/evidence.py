@@ -3,45 +3,44 @@
 A pixel in a box is often visible, as certain background, in another frame in which it lies outside
 every box. Other frames are warped onto frame t by the camera's motion; the smallest Lab distance
 (mean over 3x3 cells) to what was seen there is delta. Small delta: background. Seen, and delta
-large: object. "Large" is calibrated on the clip itself, by how far *certain* background lies from
-its own sightings (moving water and noise raise it).
+large: object. What is small and large follows each track's own surroundings (how far *certain*
+background lies from its own sightings: moving water and noise raise it) and its box (where its
+distances split in two). Between the two the belief is weaker, and there is none at the split.
 """
 
 from __future__ import annotations
 
-import enum
+import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from maskfree.camera_motion import CameraMotion, estimate_motion
+from maskfree.camera_motion import CameraMotion, estimate_motions, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maskfree.config import EvidenceConfig
 
-__all__ = ["Evidence", "collect_evidence"]
+__all__ = ["SURE", "collect_evidence"]
 
-_CELL = 4
+SURE = 127
+"""Belief of a cell that is certainly object; certainly background is ``-SURE``."""
 _WHOLE = 0.999
 """A cell is wholly certain above this share: 1, but for rounding."""
-
-
-class Evidence(enum.IntEnum):
-    """What is known about a grid cell of a frame."""
-
-    UNKNOWN = 0
-    BACKGROUND = 1
-    OBJECT = 2
+_BINS = 64
+_FEWEST = 50
+"""Cells: fewer tell nothing about a distribution."""
+_USUAL, _TYPICAL = 0.9, 0.7
+"""Noise is this quantile of the distances; a distance of so much of it is background's."""
+_STEP, _APART = 1.3, 1.5
+"""Factors: from the first doubt to certain object, from certain background to the split."""
 
 
 def collect_evidence(
-    frames: Sequence[np.ndarray],
-    boxes: np.ndarray,
-    *,
-    config: EvidenceConfig,
+    frames: Sequence[np.ndarray], boxes: np.ndarray, *, config: EvidenceConfig
 ) -> np.ndarray:
     """Say for every cell of every frame what other frames show about it.
 
@@ -57,76 +56,187 @@ def collect_evidence(
     Returns
     -------
     numpy.ndarray
-        uint8 ``(T, H // 4, W // 4)`` of :class:`Evidence`; the cells divide the frame evenly.
+        int8 ``(T, H // cell, W // cell)``, the belief that a cell is object: ``SURE`` certainly,
+        ``-SURE`` certainly background, 0 unknown. The cells divide the frame evenly.
     """
+    scene = _look(frames, boxes, config)
+    out = np.zeros((len(frames), *scene.certain[0].shape), np.int8)
+    told = np.zeros(out.shape, bool)
+    for n in range(len(boxes)):
+        views = [scene.view(n, t) for t in scene.present(n)]
+        limits = _limits(views, config)
+        for view, limit in zip(views, limits, strict=True):
+            belief = _belief(view.delta, limit)
+            part, seen = out[view.frame][view.window], view.in_box & np.isfinite(view.delta)
+            known = told[view.frame][view.window]
+            # what lies in two boxes is no more object than the one that believes it least
+            belief = np.where(known, np.minimum(part, belief), belief)
+            part[seen], known[seen] = belief[seen], True
+    for t, certain in enumerate(scene.certain):
+        out[t][certain] = -SURE
+    return out
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """A track's box and its surroundings in one frame.
+
+    ``delta``: smallest distance to background seen elsewhere, infinite where unseen; ``own``: that
+    of the certain background, ``matched``: the same by those frames alone that show the box's
+    inside, so that it can be compared with it; ``in_box``: cells in the box.
+    """
+
+    frame: int
+    window: tuple[slice, slice]
+    delta: np.ndarray
+    in_box: np.ndarray
+    own: np.ndarray
+    matched: np.ndarray
+
+
+@dataclasses.dataclass
+class _Scene:
+    """A video on the grid of cells: colours, certain background, motions."""
+
+    colours: list[np.ndarray]
+    certain: list[np.ndarray]
+    boxes: np.ndarray
+    world: CameraMotion
+    around: list[CameraMotion | None]
+    to_pixels: np.ndarray
+    config: EvidenceConfig
+
+    def present(self, n: int) -> list[int]:
+        """Frames in which a track has a box."""
+        return [int(t) for t in np.flatnonzero(np.isfinite(self.boxes[n]).all(1))]
+
+    def window(self, n: int, t: int, margin: float) -> tuple[slice, slice]:
+        """Cells of a box's surroundings."""
+        rows, columns = self.certain[0].shape
+        x0, y0, x1, y1 = surroundings(self.boxes[n, t], margin)
+        x, y = self.to_pixels[0, 0], self.to_pixels[1, 1]
+        return _span(y0 / y, y1 / y, rows), _span(x0 / x, x1 / x, columns)
+
+    def view(self, n: int, t: int) -> _View:
+        """Look at a box from all other frames."""
+        window = rows, columns = self.window(n, t, self.config.surroundings)
+        in_box = np.zeros(self.certain[t].shape, bool)
+        in_box[self.window(n, t, 0.0)] = True
+        in_box = in_box[window]
+        shift = np.array([[1, 0, columns.start], [0, 1, rows.start], [0, 0, 1.0]])
+        here = _lab(self.colours[t][window])
+        best = np.full(in_box.shape, np.inf, np.float32)
+        matched = best.copy()
+        motion = self.around[n] or self.world
+        for s in _sources(t, len(self.colours), self.config.max_sources):
+            matrix = motion.between(t, s)
+            if matrix is None:
+                continue
+            cells = np.linalg.inv(self.to_pixels) @ matrix @ self.to_pixels @ shift
+            certain = _warp(self.certain[s].astype(np.float32), cells, in_box.shape)
+            seen = cv2.erode((certain > _WHOLE).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            if seen.any():
+                there = _lab(_warp(self.colours[s], cells, in_box.shape))
+                distance = cv2.blur(np.linalg.norm(here - there, axis=2), (3, 3))
+                distance = np.where(seen, distance, np.inf)
+                best = np.minimum(best, distance)
+                if seen[in_box].mean() >= self.config.least_shown:
+                    matched = np.minimum(matched, distance)
+        sure = self.certain[t][window]
+        own, matched = best[sure & np.isfinite(best)], matched[sure & np.isfinite(matched)]
+        return _View(t, window, best, in_box, own, matched)
+
+
+def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfig) -> _Scene:
+    """Read the video once: small frames, certain background, motions."""
     height, width = frames[0].shape[:2]
-    labs: list[np.ndarray] = []
+    rows, columns = max(1, height // config.cell), max(1, width // config.cell)
+    colours: list[np.ndarray] = []
     certain: list[np.ndarray] = []
 
     def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
-            outside = _outside(boxes[:, t], height, width, config.box_margin)
-            labs.append(_grid_lab(frame))
-            certain.append(_grid_all(outside))
+            outside = _outside(boxes[:, t], height, width, config)
+            colours.append(cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA))
+            share = cv2.resize(
+                outside.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA
+            )
+            certain.append(share > _WHOLE)
             yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
 
-    motion = estimate_motion(grey_and_background(), config=config)
-    to_pixels = _cells_to_pixels(height, width)
-    deltas = [_delta(t, labs, certain, motion, to_pixels, config) for t in range(len(frames))]
-    near, far = _thresholds(deltas, certain, config)
-    out = np.zeros((len(frames), *certain[0].shape), np.uint8)
-    for t, delta in enumerate(deltas):
-        seen = np.isfinite(delta)
-        out[t][seen & (delta >= far)] = Evidence.OBJECT
-        out[t][seen & (delta <= near)] = Evidence.BACKGROUND
-        out[t][certain[t]] = Evidence.BACKGROUND
-    return out
+    world, around = estimate_motions(grey_and_background(), boxes, config=config)
+    y, x = height / rows, width / columns
+    to_pixels = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return _Scene(colours, certain, boxes, world, around, to_pixels, config)
 
 
-def _thresholds(
-    deltas: list[np.ndarray], certain: list[np.ndarray], config: EvidenceConfig
-) -> tuple[float, float]:
-    """Return the delta up to which a cell is background, and from which it is object.
+def _limits(views: list[_View], config: EvidenceConfig) -> list[tuple[float, float, float, float]]:
+    """Return for each view the delta of certain background, last and first doubt, certain object.
 
-    Both follow the clip's own noise: how far certain background lies from its sightings.
+    Two kinds of noise: how far certain background lies from its sightings at best (``least``), and
+    how far when only those frames are asked that see the box's inside (``usual``, in each frame).
     """
-    own = np.concatenate([d[c & np.isfinite(d)] for d, c in zip(deltas, certain, strict=True)])
-    if not own.size:
-        return config.background_distance, config.object_distance
-    noise = max(config.least_noise, float(np.quantile(own, config.noise_quantile)))
-    near = min(config.background_distance, config.background_noise * noise)
-    enough = min(config.object_distance, config.object_noise * noise)
-    far = max(enough, config.object_least_noise * noise)
-    return near, max(near, far)
-
-
-def _delta(
-    t: int,
-    labs: list[np.ndarray],
-    certain: list[np.ndarray],
-    motion: CameraMotion,
-    to_pixels: np.ndarray,
-    config: EvidenceConfig,
-) -> np.ndarray:
-    """Smallest Lab distance of frame t's cells to background seen elsewhere; inf where unseen."""
-    height, width = certain[t].shape
-    best = np.full((height, width), np.inf, np.float32)
-    for s in _sources(t, len(labs), config.max_sources):
-        matrix = motion.between(t, s)
-        if matrix is None:
-            continue
-        cells = np.linalg.inv(to_pixels) @ matrix @ to_pixels
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped = cv2.warpPerspective(labs[s], cells, (width, height), flags=flags)
-        weight = cv2.warpPerspective(
-            certain[s].astype(np.float32), cells, (width, height), flags=flags
+    if not views:
+        return []
+    least = max(config.least_noise, _quantile([v.own for v in views], config.noise_quantile, 2.0))
+    usual = max(config.least_noise, _quantile([v.matched for v in views], _USUAL, least))
+    inside = np.concatenate([v.delta[v.in_box & np.isfinite(v.delta)] for v in views])
+    near = min(config.background_distance, config.background_noise * least)
+    far = min(config.object_distance, config.object_noise * least)
+    split = near
+    if inside.size >= _FEWEST:
+        highest = config.object_distance * config.split_margin
+        split = _split(inside, config.least_noise, highest)
+    limits = []
+    for view in views:
+        here = max(config.least_noise, _quantile([view.matched], _USUAL, usual))
+        noise = math.sqrt(here * usual)
+        first = max(split * config.split_margin, noise)
+        last = max(split / config.split_margin, min(noise, split))
+        enough = max(_STEP * first, config.object_least_noise * noise, far)
+        limits.append(
+            _ordered(max(near, min(_TYPICAL * noise, split / _APART)), last, first, enough)
         )
-        distance = np.linalg.norm(labs[t] - warped, axis=2)
-        seen = cv2.erode((weight > _WHOLE).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        distance = cv2.blur(distance, (3, 3))
-        best = np.where(seen, np.minimum(best, distance), best)
-    return best
+    return limits
+
+
+def _quantile(values: list[np.ndarray], share: float, otherwise: float) -> float:
+    known = np.concatenate(values)
+    return float(np.quantile(known, share)) if known.size >= _FEWEST else otherwise
+
+
+def _ordered(
+    near: float, last: float, first: float, far: float
+) -> tuple[float, float, float, float]:
+    """Make the four limits rise."""
+    far = max(near, far)
+    first = min(first, far)
+    return near, min(max(near, last), first), first, far
+
+
+def _split(values: np.ndarray, low: float, high: float) -> float:
+    """Otsu's threshold of the distances, on a logarithmic scale."""
+    logs = np.log(np.clip(values, low, None))
+    counts, edges = np.histogram(logs, _BINS)
+    centres = (edges[1:] + edges[:-1]) / 2
+    share = np.cumsum(counts) / counts.sum()
+    mass = np.cumsum(counts * centres) / counts.sum()
+    between = (mass[-1] * share - mass) ** 2 / np.maximum(share * (1 - share), 1e-9)
+    return float(np.exp(min(centres[between[:-1].argmax()], np.log(high))))
+
+
+def _belief(delta: np.ndarray, limits: tuple[float, float, float, float]) -> np.ndarray:
+    """Belief that cells are object, from their delta: piecewise linear in its logarithm."""
+    near, last, first, far = limits
+    steps = np.log(np.maximum([near, last, first, far], 1e-6)) + np.arange(4) * 1e-6
+    logs = np.log(np.maximum(np.where(np.isfinite(delta), delta, 1.0), 1e-6))
+    return np.rint(np.interp(logs, steps, [-SURE, 0, 0, SURE])).astype(np.int8)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpPerspective(image, matrix, shape[::-1], flags=flags))
 
 
 def _sources(t: int, num_frames: int, count: int) -> list[int]:
@@ -137,37 +247,21 @@ def _sources(t: int, num_frames: int, count: int) -> list[int]:
     return [others[i] for i in np.linspace(0, len(others) - 1, count).round().astype(int)]
 
 
-def _outside(boxes: np.ndarray, height: int, width: int, margin: float) -> np.ndarray:
-    """Pixels that lie outside every box grown by ``margin`` of its size."""
+def _outside(boxes: np.ndarray, height: int, width: int, config: EvidenceConfig) -> np.ndarray:
+    """Pixels that lie outside every box grown by its margin."""
     out = np.ones((height, width), bool)
     for x0, y0, x1, y1 in boxes[np.isfinite(boxes).all(1)]:
-        dx, dy = margin * (x1 - x0) + _CELL, margin * (y1 - y0) + _CELL
-        rows = slice(max(0, int(y0 - dy)), max(0, int(np.ceil(y1 + dy))))
-        columns = slice(max(0, int(x0 - dx)), max(0, int(np.ceil(x1 + dx))))
-        out[rows, columns] = False
+        dx = config.box_margin * (x1 - x0) + config.cell
+        dy = config.box_margin * (y1 - y0) + config.cell
+        out[_span(y0 - dy, y1 + dy, height), _span(x0 - dx, x1 + dx, width)] = False
     return out
 
 
-def _grid(height: int, width: int) -> tuple[int, int]:
-    """Cells of about 4 pixels that divide a frame evenly: rows and columns."""
-    return height // _CELL, width // _CELL
+def _span(low: float, high: float, size: int) -> slice:
+    """Whole numbers that [low, high) touches, at least one, within [0, size)."""
+    first = int(np.clip(np.floor(low), 0, size - 1))
+    return slice(first, int(np.clip(np.ceil(high), first + 1, size)))
 
 
-def _cells_to_pixels(height: int, width: int) -> np.ndarray:
-    """Map ``(3, 3)`` from the centres of cells to those of pixels."""
-    rows, columns = _grid(height, width)
-    y, x = height / rows, width / columns
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-
-
-def _grid_lab(frame: np.ndarray) -> np.ndarray:
-    rows, columns = _grid(*frame.shape[:2])
-    small = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
-
-
-def _grid_all(mask: np.ndarray) -> np.ndarray:
-    """Cells of which every pixel is True."""
-    rows, columns = _grid(*mask.shape)
-    share = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(share > _WHOLE)
+def _lab(rgb: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))

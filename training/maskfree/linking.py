@@ -31,10 +31,14 @@ class TrackLinker:
         Track ids in the boxes' order.
     bound_ids
         The track that each of the first queries is bound to; empty: match every clip anew.
+    mirror
+        Average every clip with its mirror image.
     """
 
-    def __init__(self, ids: list[int], bound_ids: list[int], config: Config) -> None:
-        self._ids, self._config = ids, config
+    def __init__(
+        self, ids: list[int], bound_ids: list[int], config: Config, *, mirror: bool = True
+    ) -> None:
+        self._ids, self._config, self._mirror = ids, config, mirror
         self._queries = [bound_ids.index(i) if i in bound_ids else -1 for i in ids]
         self._num_bound = len(bound_ids)
         self._scores = [0.0] * len(ids)
@@ -58,7 +62,7 @@ class TrackLinker:
         known = [n for n, q in enumerate(self._queries) if q >= 0]
         rows = [self._queries[n] for n in known]
         prompts[rows] = targets.reach[known]
-        classes, masks = _forward(model, rgb, prompts)
+        classes, masks = _forward(model, rgb, prompts, mirror=self._mirror)
         out = masks.new_full((len(self._ids), *masks.shape[1:]), _ABSENT)
         out[known] = masks[rows]
         best = classes[:, :-1].amax(1).tolist()
@@ -68,7 +72,7 @@ class TrackLinker:
     def _match(
         self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets
     ) -> torch.Tensor:
-        classes, masks = _forward(model, rgb, None)
+        classes, masks = _forward(model, rgb, None, mirror=self._mirror)
         present = targets.box_masks.flatten(1).any(1).nonzero()[:, 0]
         out = masks.new_full((len(self._ids), *masks.shape[1:]), _ABSENT)
         self._scores = [0.0] * len(self._ids)
@@ -99,8 +103,8 @@ class TrackLinker:
 class Linker:
     """Links instances over clips without boxes: by mask overlap in the frames that clips share."""
 
-    def __init__(self, config: PredictConfig) -> None:
-        self._config = config
+    def __init__(self, config: PredictConfig, *, mirror: bool = True) -> None:
+        self._config, self._mirror = config, mirror
         self._scores: list[float] = []
         self._last: torch.Tensor | None = None
 
@@ -119,7 +123,7 @@ class Linker:
 
         ``shared``: how many frames the clip has in common with the one before.
         """
-        classes, masks = _forward(model, rgb, None)
+        classes, masks = _forward(model, rgb, None, mirror=self._mirror)
         scores = classes[:, :-1].amax(1)
         order = scores.argsort(descending=True).tolist()
         kept: list[int] = []
@@ -158,13 +162,15 @@ class Linker:
 
 
 def _forward(
-    model: Mask2FormerVideo, rgb: torch.Tensor, prompts: torch.Tensor | None
+    model: Mask2FormerVideo, rgb: torch.Tensor, prompts: torch.Tensor | None, *, mirror: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Class probabilities ``(Q, C + 1)`` and mask logits ``(Q, T, H4, W4)`` of one clip.
 
-    The clip and its mirror image are averaged in logit space.
+    With ``mirror`` the clip and its mirror image are averaged in logit space.
     """
     plain = model(rgb[None], None if prompts is None else prompts[None])
+    if not mirror:
+        return plain.class_logits[-1][0].softmax(-1), plain.mask_logits[-1][0]
     mirrored = model(rgb.flip(-1)[None], None if prompts is None else prompts.flip(-1)[None])
     classes = (plain.class_logits[-1] + mirrored.class_logits[-1]) / 2
     masks = (plain.mask_logits[-1] + mirrored.mask_logits[-1].flip(-1)) / 2

@@ -4,8 +4,9 @@
         + w_class L_class
 
 The first three are the paper's. *Outside* says that beyond its box a pixel is not this instance;
-*evidence* says inside the boxes what other frames showed (`evidence.py`); the *prior* says, less
-and less, that the middle of a box is object and its corners are not, where the evidence is silent.
+*evidence* says inside the boxes what the video shows without the network (`evidence.py`,
+`consensus.py`); the *prior* says, less and less, that the middle of a box is object and its corners
+are not, where that is silent.
 Decoder outputs are stacked along the instance axis, so that each loss is called once.
 """
 
@@ -17,7 +18,6 @@ import torch
 from torch.nn import functional
 
 from maskfree.correspondence import match_clip
-from maskfree.evidence import Evidence
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
 from maskfree.matching import assign_queries
 
@@ -66,7 +66,7 @@ class Objective:
         """Return the weighted losses by name; their sum is what is minimised."""
         config = self.config
         present = (sample.targets.box_masks.flatten(1).any(1)).nonzero()[:, 0]
-        targets = sample.targets.select(present)
+        targets, labels = sample.targets.select(present), sample.labels[present]
         layers = list(zip(output.class_logits, output.mask_logits, strict=True))
         if not config.objective.deep_supervision:
             layers = layers[-1:]
@@ -86,7 +86,9 @@ class Objective:
             chosen.append(mask_logits[0][queries])
         losses = {"class": config.objective.class_weight * class_loss}
         if len(present):
-            terms = self._mask_terms(torch.cat(chosen), targets, sample, step, steps, len(layers))
+            labels = labels.repeat(len(layers), 1, 1, 1)
+            logits = torch.cat(chosen)
+            terms = self._mask_terms(logits, targets, labels, sample, step, steps, len(layers))
             scale = config.objective.mask_weight * len(layers)
             losses.update({name: scale * value for name, value in terms.items()})
         return losses
@@ -105,16 +107,16 @@ class Objective:
         self,
         logits: torch.Tensor,
         targets: BoxTargets,
+        labels: torch.Tensor,
         sample: TrainingClip,
         step: int,
         steps: int,
         layers: int,
     ) -> dict[str, torch.Tensor]:
-        """Mean over decoder outputs of each mask term; ``logits (L N, T, H4, W4)``."""
+        """Mean over decoder outputs of each mask term; ``logits, labels (L N, T, H4, W4)``."""
         config = self.config
         logits = logits.float()
         rows = torch.arange(len(targets.trust), device=logits.device).repeat(layers)
-        alone = targets.reach.sum(0) <= 1
         repeated = targets.select(rows)
         bound = config.matching.mode == "bound"
         gated = logits.masked_fill(~repeated.reach, _NEVER) if bound else logits
@@ -129,14 +131,10 @@ class Objective:
         if config.objective.outside_weight:
             terms["outside"] = config.objective.outside_weight * self._outside(logits, repeated)
         if config.evidence.weight:
-            terms["evidence"] = config.evidence.weight * self._evidence(
-                logits, repeated, sample.evidence, alone
-            )
+            terms["evidence"] = config.evidence.weight * self._evidence(logits, repeated, labels)
         fading = max(config.prior.floor, 1 - step / max(1.0, steps * config.prior.until))
         if config.prior.weight and fading > 0:
-            terms["prior"] = (
-                config.prior.weight * fading * self._prior(logits, repeated, sample.evidence)
-            )
+            terms["prior"] = config.prior.weight * fading * self._prior(logits, repeated, labels)
         return terms
 
     def _temporal(
@@ -160,22 +158,32 @@ class Objective:
         return cost.sum() / weight.sum().clamp_min(1)
 
     def _evidence(
-        self,
-        logits: torch.Tensor,
-        targets: BoxTargets,
-        evidence: torch.Tensor,
-        alone: torch.Tensor,
+        self, logits: torch.Tensor, targets: BoxTargets, labels: torch.Tensor
     ) -> torch.Tensor:
-        """What other frames showed; an object in two instances' reach could be either."""
-        background = targets.reach & (evidence == Evidence.BACKGROUND)
-        foreground = alone & (evidence == Evidence.OBJECT) & (targets.box_masks > 0)
-        least = max(1.0, self.config.evidence.least_share * float(targets.reach.sum()))
-        return _balanced(logits, foreground, background, least)
+        """What the video shows without the network, each cell weighted by how sure that is.
+
+        The evidence alone speaks of few cells, object or background: each side counts as much. The
+        consensus speaks of all: cross-entropy and dice, as against true masks (Mask2Former).
+        """
+        background = targets.reach * (-labels).clamp_min(0)
+        foreground = targets.reach * labels.clamp_min(0)
+        if not self.config.consensus.train:
+            least = max(1.0, self.config.evidence.least_share * float(targets.reach.sum()))
+            return _balanced(logits, foreground, background, least)
+        cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
+        weight = foreground + background
+        probability = logits.sigmoid() * weight
+        both, either = (
+            (probability * (labels > 0)).flatten(1),
+            (probability + foreground).flatten(1),
+        )
+        dice = 1 - (2 * both.sum(1) + 1) / (either.sum(1) + 1)
+        return cost.sum() / weight.sum().clamp_min(1) + dice.mean()
 
     def _prior(
-        self, logits: torch.Tensor, targets: BoxTargets, evidence: torch.Tensor
+        self, logits: torch.Tensor, targets: BoxTargets, labels: torch.Tensor
     ) -> torch.Tensor:
-        silent = evidence == Evidence.UNKNOWN
+        silent = labels.abs() < self.config.prior.silence
         centre = silent & (targets.radius < self.config.prior.centre)
         corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
         return _balanced(logits, centre, corner, least=1)
@@ -186,7 +194,8 @@ def _balanced(
 ) -> torch.Tensor:
     """Cross-entropy, averaged over each side on its own: the smaller side counts as much.
 
-    A side of fewer than ``least`` cells is averaged over ``least``: a few stray cells stay few.
+    Each side is a weight per cell. One that sums to fewer than ``least`` cells is averaged over
+    ``least``: a few stray cells stay few.
     """
     missed = functional.softplus(-logits) * foreground
     spilled = functional.softplus(logits) * background

@@ -11,29 +11,32 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
+from maskfree.confidence import box_fit, stability
+from maskfree.consensus import Consensus, ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
-from maskfree.lab import GRID_STRIDE
-from maskfree.linking import Linker, TrackLinker
 from maskfree.model.checkpoint import load_model
-from maskfree.sampling import lab_stretch, padded_size
-from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.network_pass import KeptLogits, network_pass
+from maskfree.prepare import prepare
+from maskfree.targets import loose_tube
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
-from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import torch
 
     from maskfree.config import Config
     from maskfree.model.mask2former_video import Mask2FormerVideo
+    from maskfree.network_pass import GridFrame
+    from maskfree.run import Run
     from maskfree.session import Session
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["PredictProgress", "predict", "predict_video", "windows"]
+__all__ = ["PredictProgress", "predict", "predict_video", "settle_video"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +49,6 @@ class PredictProgress:
     seconds_left: float
 
 
-def windows(start: int, stop: int, length: int, overlap: int) -> list[tuple[int, int]]:
-    """Return the half-open clips that cover [start, stop), the last one moved back to fit."""
-    if stop - start <= length:
-        return [(start, stop)]
-    stride = max(1, length - overlap)
-    starts = [*range(start, stop - length, stride), stop - length]
-    return [(s, s + length) for s in starts]
-
-
-@torch.no_grad()
 def predict_video(
     video: Video,
     tracks: BoxTracks | None,
@@ -65,6 +58,7 @@ def predict_video(
     track_ids: list[int],
     device: torch.device,
     frames: tuple[int, int] | None = None,
+    memory: ConsensusMemory | None = None,
 ) -> Iterator[tuple[int, InstanceMasks]]:
     """Predict frame after frame; memory holds one clip.
 
@@ -77,112 +71,119 @@ def predict_video(
         The track that each of the first queries is bound to; empty when they are not bound.
     frames
         Half-open range of frames; None for all.
+    memory
+        What the run learnt about this video, to refine the masks with; None: the network alone.
 
     Yields
     ------
     tuple
         Frame number and its masks at the video's size.
     """
-    model.eval()
-    span = range(len(video))
+    grids = network_pass(
+        video, tracks, model, config, track_ids=track_ids, device=device, frames=frames
+    )
+    size = video.shape[1:3]
     if tracks is None:
-        boxes = np.zeros((0, len(video), 4))
-        slack = np.zeros((0, len(video)))
-    else:
-        boxes, slack = loose_tube(tracks, span, config=config.sampling)
-    scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
-    working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
-    size = padded_size(working.height, working.width)
-    start, stop = frames or (0, len(video))
-    length = max(1, min(config.predict.clip_length, config.predict.clip_area // math.prod(size)))
-    overlap = min(config.predict.overlap, length - 1)
-    linker: Linker | TrackLinker
-    if tracks is None:
-        linker = Linker(config.predict)
-    else:
-        linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config)
-    lean = 0.0
-    if tracks is not None and config.predict.shape_weight:
-        lean = config.predict.shape_weight * (lab_stretch(working, config=config.sampling) - 1)
-    pending: dict[int, tuple[torch.Tensor, int]] = {}
-    clips = windows(start, stop, length, overlap)
-    for number, (first, last) in enumerate(clips):
-        rgb = _read_clip(working, range(first, last), size).to(device)
-        targets = _clip_targets(boxes[:, first:last], slack[:, first:last], video, size, config)
-        shared = max(0, clips[number - 1][1] - first) if number else 0
-        logits = linker.link(model, rgb, targets.to(device), shared=shared).float().cpu()
-        if lean:
-            logits = logits + lean * (1 - targets.radius).clamp(-1, 1)
-        following = clips[number + 1][0] if number + 1 < len(clips) else stop
-        for offset, frame in enumerate(range(first, last)):
-            logits_here = logits[:, offset]
-            before, count = pending.pop(frame, (None, 0))
-            if before is not None:
-                grown = len(logits_here) - len(before)
-                before = torch.nn.functional.pad(before, (0, 0, 0, 0, 0, grown), value=-15.0)
-                logits_here = before + (logits_here - before) / (count + 1)
-            if frame < following:
-                scores = linker.scores()
-                yield (
-                    frame,
-                    _finish(
-                        logits_here,
-                        boxes[:, frame],
-                        slack[:, frame],
-                        linker.ids(),
-                        scores,
-                        video.shape[1:3],
-                        config,
-                        bound=tracks is not None,
-                    ),
-                )
-            else:
-                pending[frame] = (logits_here, count + 1)
+        for grid in grids:
+            yield grid.frame, _free(grid, size, config)
+        return
+    boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
+    ids = [t.id for t in tracks.tracks]
+    consensus = None
+    if memory is not None and memory.fits(len(video)):
+        consensus = Consensus.recall(video, boxes, slack, ids, memory, config=config.consensus)
+    for grid in grids:
+        here, loose = boxes[:, grid.frame], slack[:, grid.frame]
+        if consensus is not None:
+            heard = KeptLogits(size)
+            heard.add(grid, here, loose)
+            consensus.hear(heard)
+        parts = {}
+        for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
+            part = _refined(consensus, n, grid.frame)
+            if part is None:
+                window = _reach(here[n], loose[n], *size)
+                part = window, _enlarge(grid.logits[n], size, window)
+            parts[n] = part
+        yield grid.frame, _boxed(parts, here, ids, size, config)
 
 
-def _read_clip(working: WorkingFrames, span: range, size: tuple[int, int]) -> torch.Tensor:
-    images = [
-        cv2.resize(working[t], (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for t in span
-    ]
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+def settle_video(
+    video: Video, tracks: BoxTracks, config: Config
+) -> Iterator[tuple[int, InstanceMasks]]:
+    """Yield the masks of all cues but the network: what a run starts from.
+
+    Raises
+    ------
+    InputError
+        When there is no box.
+    """
+    prepared = prepare(video, tracks, config)
+    prepared.consensus.fit()
+    ids = [t.id for t in tracks.tracks]
+    for frame in range(len(video)):
+        found = {n: _refined(prepared.consensus, n, frame) for n in range(len(ids))}
+        parts = {n: part for n, part in found.items() if part is not None}
+        yield frame, _boxed(parts, prepared.boxes[:, frame], ids, video.shape[1:3], config)
 
 
-def _clip_targets(
-    boxes: np.ndarray, slack: np.ndarray, video: Video, size: tuple[int, int], config: Config
-) -> BoxTargets:
-    _, height, width, _ = video.shape
-    grid = (size[0] // GRID_STRIDE, size[1] // GRID_STRIDE)
-    ratio = np.array([grid[1] / width, grid[0] / height] * 2)
-    return box_targets(boxes * ratio, slack, *grid, config=config.sampling)
-
-
-def _finish(
-    logits: torch.Tensor,
+def _boxed(
+    parts: Mapping[int, tuple[tuple[slice, slice], np.ndarray]],
     boxes: np.ndarray,
-    slack: np.ndarray,
-    ids: list[int],
-    scores: list[float],
+    ids: Sequence[int],
     size: tuple[int, int],
     config: Config,
-    *,
-    bound: bool,
 ) -> InstanceMasks:
-    """Bring one frame's logits to full size; a cell belongs to its likeliest instance."""
+    """Put the tracks' logits into one frame, each with its score.
+
+    Parameters
+    ----------
+    parts
+        Window (rows, columns) and logits there, by the track's place in ``boxes (N, 4)`` and
+        ``ids``.
+    size
+        Height and width of the frame.
+    """
+    scores = [
+        stability(logits, config.predict.stability_margin) * box_fit(logits > 0, window, boxes[n])
+        for n, (window, logits) in parts.items()
+    ]
+    return _compose(list(parts.values()), [ids[n] for n in parts], scores, size, config)
+
+
+def _refined(
+    consensus: Consensus | None, n: int, frame: int
+) -> tuple[tuple[slice, slice], np.ndarray] | None:
+    crop = consensus.crop(n, frame) if consensus is not None else None
+    return None if crop is None else ((crop.rows, crop.columns), crop.full())
+
+
+def _free(grid: GridFrame, size: tuple[int, int], config: Config) -> InstanceMasks:
+    """Masks of a frame without boxes."""
+    whole = (slice(0, size[0]), slice(0, size[1]))
+    parts = [(whole, _enlarge(logits, size, whole)) for logits in grid.logits]
+    margin = config.predict.stability_margin
+    scores = [s * stability(p, margin) for s, (_, p) in zip(grid.scores, parts, strict=True)]
+    return _compose(parts, grid.ids, scores, size, config)
+
+
+def _compose(
+    parts: Sequence[tuple[tuple[slice, slice], np.ndarray]],
+    ids: Sequence[int],
+    scores: Sequence[float],
+    size: tuple[int, int],
+    config: Config,
+) -> InstanceMasks:
+    """Put the instances' logits into one frame; a pixel belongs to its likeliest instance."""
     height, width = size
     best = np.zeros((height, width), np.float32)
     owner = np.full((height, width), -1, np.int32)
     floor = math.log(config.predict.mask_threshold / (1 - config.predict.mask_threshold))
-    for n in range(len(logits)):
-        window = (slice(0, height), slice(0, width))
-        if bound:
-            if not np.isfinite(boxes[n]).all():
-                continue
-            window = _reach(boxes[n], slack[n], height, width)
-        full = _enlarge(logits[n].numpy(), size, window)
-        wins = (full > floor) & ((owner[window] < 0) | (full > best[window]))
+    for n, (window, logits) in enumerate(parts):
+        wins = (logits > floor) & ((owner[window] < 0) | (logits > best[window]))
         owner[window][wins] = n
-        best[window][wins] = full[wins]
-    kept = [n for n in range(len(logits)) if (owner == n).any()]
+        best[window][wins] = logits[wins]
+    kept = [n for n in range(len(parts)) if (owner == n).any()]
     masks = np.stack([owner == n for n in kept]) if kept else np.zeros((0, height, width), bool)
     return InstanceMasks(
         tuple(ids[n] for n in kept), masks, tuple(round(scores[n], 4) for n in kept)
@@ -249,6 +250,7 @@ def predict(
             track_ids=track_ids,
             device=where,
             frames=(first, last),
+            memory=_memory(run, config) if own else None,
         )
         status, message = "stopped", ""
         started, total = time.monotonic(), last - first
@@ -265,6 +267,12 @@ def predict(
             raise
         finally:
             log.append({"status": status, "message": message})
+
+
+def _memory(run: Run, config: Config) -> ConsensusMemory | None:
+    if not config.consensus.refine or not run.memory_path.is_file():
+        return None
+    return ConsensusMemory.from_file(run.memory_path, config.consensus)
 
 
 def source_name(video: Video) -> str:

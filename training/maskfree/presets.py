@@ -6,6 +6,7 @@ import dataclasses
 
 from maskfree.config import (
     Config,
+    ConsensusConfig,
     EvidenceConfig,
     MatchingConfig,
     ObjectiveConfig,
@@ -47,7 +48,8 @@ def preset(name: str) -> Config:
         pairwise=PairwiseConfig.released() if released else PairwiseConfig.paper(),
         temporal=TemporalKNNConfig.released() if released else TemporalKNNConfig.paper(),
         objective=ObjectiveConfig(outside_weight=0.0, temporal_mean=False),
-        evidence=EvidenceConfig(weight=0.0),
+        evidence=EvidenceConfig(seek=False, weight=0.0),
+        consensus=ConsensusConfig(train=False, refine=False),
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
         sampling=SamplingConfig(contrast=0.0),

@@ -98,6 +98,11 @@ class Run:
         return self.path / "state.pt"
 
     @property
+    def memory_path(self) -> Path:
+        """Where what the run learnt about its video is kept, see :mod:`maskfree.consensus`."""
+        return self.path / "consensus.npz"
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether weights were saved."""
         return self.weights_path.is_file()

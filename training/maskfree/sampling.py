@@ -10,12 +10,16 @@ import cv2
 import numpy as np
 import torch
 
+from maskfree.evidence import SURE
 from maskfree.lab import GRID_STRIDE, rgb_to_lab, to_lab
 from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import Clip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maskfree.config import AugmentConfig, SamplingConfig
+    from maskfree.consensus import Consensus
     from maskfree.types import BoxTracks
     from maskfree.working import WorkingFrames
 
@@ -51,13 +55,14 @@ def lab_stretch(frames: WorkingFrames, *, config: SamplingConfig) -> float:
 class TrainingClip:
     """A clip with everything that the objective needs.
 
-    ``targets`` covers all N annotated tracks in their order; ``evidence``: uint8 ``(T, H4, W4)`` of
-    :class:`~maskfree.evidence.Evidence`.
+    ``targets`` covers all N annotated tracks in their order; ``labels``: float
+    ``(N, T, H4, W4)``, what is believed of each cell without the network's say, from -1 (certainly
+    not this instance) to 1 (certainly this instance), 0 where nothing is known.
     """
 
     clip: Clip
     targets: BoxTargets
-    evidence: torch.Tensor
+    labels: torch.Tensor
 
 
 class ClipSampler:
@@ -68,7 +73,9 @@ class ClipSampler:
     frames, tracks
         The video at its working scale, and its boxes (in the video's own pixels).
     evidence
-        uint8 ``(T, h4, w4)`` for whole frames, or None.
+        int8 ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
+    consensus
+        Where the labels come from; None: from the evidence alone.
     rng
         Source of all randomness: the same seed draws the same clips.
     """
@@ -78,18 +85,19 @@ class ClipSampler:
         frames: WorkingFrames,
         tracks: BoxTracks,
         evidence: np.ndarray | None,
+        consensus: Consensus | None = None,
         *,
         sampling: SamplingConfig,
         augment: AugmentConfig,
         rng: np.random.Generator,
     ) -> None:
-        self.frames, self.tracks, self.evidence = frames, tracks, evidence
+        self.frames, self.tracks = frames, tracks
+        self.evidence, self.consensus = evidence, consensus
         self.sampling, self.augment, self.rng = sampling, augment, rng
-        area = frames.height * frames.width
-        shrink = min(1.0, math.sqrt(sampling.frame_area / area))
-        self.size = padded_size(frames.height * shrink, frames.width * shrink)
         keyframes = {k.frame for t in tracks.tracks for k in t.keyframes if not k.outside}
         boxes, _ = loose_tube(tracks, range(len(frames)), config=sampling)
+        shrink = min(1.0, math.sqrt(sampling.frame_area / (frames.height * frames.width)))
+        self.size = padded_size(frames.height * shrink, frames.width * shrink)
         present = np.isfinite(boxes).all(-1).any(0)
         self._keyframes = np.array(sorted(k for k in keyframes if present[k]))
         self._present = np.flatnonzero(present)
@@ -119,7 +127,7 @@ class ClipSampler:
         cells = _map_boxes(boxes, matrix) / GRID_STRIDE
         targets = box_targets(cells, slack, *grid, config=self.sampling)
         clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
-        return TrainingClip(clip, targets, self._window_evidence(indices, matrix, grid))
+        return TrainingClip(clip, targets, self._labels(indices, matrix, targets))
 
     def _draw_frames(self) -> list[int]:
         """T frames around a frame with boxes; a keyframe half of the time."""
@@ -176,13 +184,40 @@ class ClipSampler:
         rgb = (rgb - rgb.mean()) * contrast + rgb.mean()
         return torch.clamp(rgb * brightness, 0, 1)
 
-    def _window_evidence(
-        self, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]
-    ) -> torch.Tensor:
+    def _labels(self, indices: list[int], matrix: np.ndarray, targets: BoxTargets) -> torch.Tensor:
+        """Labels ``(N, T, H4, W4)`` of a clip; ``matrix (2, 3)``: working pixels to the clip's."""
+        shape = targets.box_masks.shape
+        if self.consensus is not None:
+            return self._consensus_labels(self.consensus, indices, matrix, shape)
         if self.evidence is None:
-            return torch.zeros((len(indices), *grid), dtype=torch.uint8)
-        cell_y = self.frames.height / self.evidence.shape[1]
-        cell_x = self.frames.width / self.evidence.shape[2]
+            return torch.zeros(shape)
+        seen = self._window_evidence(self.evidence, indices, matrix, (shape[2], shape[3]))
+        # an object in two instances' reach could be either
+        mine = (targets.reach.sum(0) <= 1) & (targets.box_masks > 0)
+        return torch.where(mine, seen, seen.clamp_max(0))
+
+    def _consensus_labels(
+        self, consensus: Consensus, indices: list[int], matrix: np.ndarray, shape: Sequence[int]
+    ) -> torch.Tensor:
+        sy, sx = self.frames.scale_yx
+        cells = np.indices(shape[2:])[::-1] * GRID_STRIDE + (GRID_STRIDE - 1) / 2
+        x, y = np.linalg.solve(matrix[:, :2], cells.reshape(2, -1) - matrix[:, 2:])
+        x = ((x + 0.5) / sx - 0.5).reshape(shape[2:]).astype(np.float32)
+        y = ((y + 0.5) / sy - 0.5).reshape(shape[2:]).astype(np.float32)
+        cell = abs(float(x[0, -1] - x[0, 0])) / max(1, shape[3] - 1)
+        out = np.full(tuple(shape), -1, np.float32)
+        for n in range(shape[0]):
+            for i, t in enumerate(indices):
+                crop = consensus.crop(n, t)
+                if crop is not None:
+                    out[n, i] = crop.belief(cell).at(x, y, outside=-1.0)
+        return torch.from_numpy(out)
+
+    def _window_evidence(
+        self, evidence: np.ndarray, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]
+    ) -> torch.Tensor:
+        cell_y = self.frames.height / evidence.shape[1]
+        cell_x = self.frames.width / evidence.shape[2]
         to_frame = np.array(
             [[cell_x, 0, cell_x / 2 - 0.5], [0, cell_y, cell_y / 2 - 0.5], [0, 0, 1]]
         )
@@ -190,10 +225,16 @@ class ClipSampler:
         to_clip = np.array([[GRID_STRIDE, 0, half], [0, GRID_STRIDE, half], [0, 0, 1.0]])
         full = np.linalg.inv(to_clip) @ np.vstack([matrix, [0, 0, 1]]) @ to_frame
         warped = [
-            cv2.warpAffine(self.evidence[t], full[:2], (grid[1], grid[0]), flags=cv2.INTER_NEAREST)
+            cv2.warpAffine(
+                evidence[t].astype(np.float32),
+                full[:2],
+                (grid[1], grid[0]),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
             for t in indices
         ]
-        return torch.from_numpy(np.stack(warped))
+        return torch.from_numpy(np.stack(warped)) / SURE
 
 
 def _map_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -15,16 +15,15 @@ import torch
 
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
-from maskfree.evidence import collect_evidence
 from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
+from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
+from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
 from maskfree.storage import atomic_write
-from maskfree.targets import loose_tube
 from maskfree.tracks import check_against_video
 from maskfree.types import Clip
-from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,23 +81,24 @@ class Trainer:
     def __init__(
         self, video: Video, tracks: BoxTracks, config: Config, *, device: torch.device, seed: int
     ) -> None:
-        boxes, _ = loose_tube(tracks, range(len(video)), config=config.sampling)
-        if not np.isfinite(boxes).any():
-            raise InputError("There is no box to learn from. Draw a box on at least one frame.")
+        prepared = prepare(video, tracks, config)
         torch.manual_seed(seed)
         self.config, self.device = config, device
         self.classes = sorted({t.label for t in tracks.tracks})
         self.track_ids = [t.id for t in tracks.tracks]
         self._rng = np.random.default_rng(seed)
-        scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
-        frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
-        evidence = None
-        if config.evidence.weight:
-            evidence = _evidence(video, boxes, frames, config)
+        self._video, self._tracks = video, tracks
+        self._boxes, self._slack = prepared.boxes, prepared.slack
+        self._consensus = prepared.consensus
+        self._teacher: KeptLogits | None = None
+        learns = config.consensus.train and bool(config.evidence.weight)
+        if learns or config.consensus.refine:
+            self._consensus.fit()
         self._sampler = ClipSampler(
-            frames,
+            prepared.frames,
             tracks,
-            evidence,
+            prepared.evidence,
+            self._consensus if learns else None,
             sampling=config.sampling,
             augment=config.augment,
             rng=self._rng,
@@ -133,6 +133,8 @@ class Trainer:
             When a loss is not finite.
         """
         steps = self.config.optimiser.steps
+        if index == round(self.config.consensus.teacher_at * steps):
+            self._teach()
         rate = learning_rate(index, self.config.optimiser)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["multiplier"]
@@ -160,9 +162,32 @@ class Trainer:
         self._scaler.update()
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    def _teach(self) -> None:
+        """Let the network's own masks, corrected by the picture, into the labels."""
+        config = self.config.consensus
+        if not (config.train or config.refine):
+            return
+        self._teacher = KeptLogits(self._video.shape[1:3])
+        bound = self.track_ids if self.config.matching.mode == "bound" else []
+        for grid in network_pass(
+            self._video,
+            self._tracks,
+            self.model,
+            self.config,
+            track_ids=bound,
+            device=self.device,
+            most_clips=config.teacher_clips,
+            mirror=False,
+        ):
+            self._teacher.add(grid, self._boxes[:, grid.frame], self._slack[:, grid.frame])
+        self._consensus.fit(self._teacher)
+
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
         bound = self.track_ids if self.config.matching.mode == "bound" else []
+        if self.config.consensus.refine:
+            memory = self._consensus.memory(self.track_ids)
+            atomic_write(run.memory_path, memory.to_bytes())
         save_model(run.weights_path, self.model, self.config, classes=self.classes, track_ids=bound)
         state = {
             "step": step,
@@ -174,6 +199,7 @@ class Trainer:
             "torch_rng": torch.get_rng_state(),
             "objective_rng": self._objective.rng_state,
             "numpy_rng": _plain_rng(self._rng),
+            "teacher": None if self._teacher is None else self._teacher.state(),
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -197,6 +223,10 @@ class Trainer:
             torch.set_rng_state(state["torch_rng"].cpu())
             self._objective.rng_state = state["objective_rng"].cpu()
             self._rng.bit_generator.state = _wide_rng(state["numpy_rng"])
+            if state["teacher"] is not None:
+                self._teacher = KeptLogits(self._video.shape[1:3])
+                self._teacher.restore(state["teacher"])
+                self._consensus.fit(self._teacher)
             return int(state["step"])
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
@@ -279,15 +309,6 @@ def _steps(trainer: Trainer, run: Run, first: int) -> Iterator[Progress]:
             run.append({"status": status, "step": done, "message": message})
 
 
-def _evidence(video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config) -> np.ndarray:
-    """Collect evidence at the scale at which a whole frame fits the area budget."""
-    area = frames.height * frames.width
-    if area > config.sampling.frame_area:
-        scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
-        frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
-    return collect_evidence(frames, frames.to_working(boxes), config=config.evidence)
-
-
 def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -300,7 +321,7 @@ def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
 
 def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:
     clip = Clip(sample.clip.rgb.to(device), sample.clip.lab.to(device), sample.clip.frames)
-    return TrainingClip(clip, sample.targets.to(device), sample.evidence.to(device))
+    return TrainingClip(clip, sample.targets.to(device), sample.labels.to(device))
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -1,0 +1,187 @@
+"""Why the masks are what they are: background seen elsewhere, as a napari layer.
+
+:func:`load_evidence` reads a run's file and may be called in a background thread;
+:class:`EvidenceLayer` shows what it read and touches layers, so only the main thread may use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.errors import InputError
+from napari_maskfree import constants as c
+from napari_maskfree.video_layer import METADATA, layer_shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from maskfree.session import Session
+    from napari_maskfree.state import VideoInfo
+
+__all__ = [
+    "EVIDENCE_NAME",
+    "EvidenceLayer",
+    "EvidenceSource",
+    "evidence_colormap",
+    "evidence_source",
+    "is_evidence",
+    "load_evidence",
+]
+
+EVIDENCE_NAME = "Evidence"
+_KEY = "evidence"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvidenceSource:
+    """The file with a run's evidence as it was when we looked, and the video that it is about."""
+
+    path: Path
+    modified: int
+    video: VideoInfo
+
+
+def evidence_source(session: Session | None, video: VideoInfo | None) -> EvidenceSource:
+    """Return where the evidence of the newest run with a checkpoint is.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message says why and what to do. A damaged file is no reason:
+        :func:`load_evidence` tells of it.
+    """
+    if video is None:
+        raise InputError("Choose a video first (section 1).")
+    run = session.latest_run() if session is not None else None
+    if run is None:
+        raise InputError("No run has finished yet. Fine-tune first (section 3).")
+    from maskfree.consensus import has_evidence
+
+    found, modified = False, 0
+    with contextlib.suppress(OSError):
+        modified, found = run.memory_path.stat().st_mtime_ns, True
+    with contextlib.suppress(InputError):
+        found = found and has_evidence(run.memory_path)
+    if not found:
+        raise InputError(
+            f"Run {run.name} did not look for background seen elsewhere: its preset or settings "
+            "leave it out. Fine-tune again (section 3)."
+        )
+    return EvidenceSource(run.memory_path, modified, video)
+
+
+def load_evidence(source: EvidenceSource) -> np.ndarray:
+    """Return the evidence, int8 (T, h, w).
+
+    The file is compressed as a whole, so it is read once; napari then takes a frame at a time.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or is about another video.
+    """
+    from maskfree.consensus import read_evidence
+
+    found = read_evidence(source.path)
+    if found is None or len(found) != source.video.num_frames:
+        frames = "no frame" if found is None else f"{len(found)} frames"
+        raise InputError(
+            f"{source.path} holds the evidence of {frames}, but {source.video.name} has "
+            f"{source.video.num_frames}. Fine-tune again (section 3)."
+        )
+    return found
+
+
+def evidence_colormap() -> Any:
+    """Return the colours of -SURE to SURE: by the sign, and the fainter the weaker the belief."""
+    from napari.utils.colormaps import Colormap
+
+    background, thing = np.array([c.EVIDENCE_BACKGROUND, c.EVIDENCE_OBJECT]) / 255
+    colours = [(*background, 1.0), (*background, 0.0), (*thing, 0.0), (*thing, 1.0)]
+    near = 1e-3  # the two colours meet where both are clear
+    return Colormap(colours, controls=[0.0, 0.5 - near, 0.5 + near, 1.0], name="evidence")
+
+
+def is_evidence(layer: Any) -> bool:
+    """Say whether a layer is our evidence, and so no video."""
+    return bool((layer.metadata.get(METADATA) or {}).get(_KEY))
+
+
+class EvidenceLayer:
+    """The layer over the viewer's video while it is shown: ``layer``, of ``source``."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.layer: Image | None = None
+        self.source: EvidenceSource | None = None
+
+    def show(self, image: Image, evidence: np.ndarray, source: EvidenceSource) -> None:
+        """Show evidence (T, h, w), in place of what was shown, over the video's layer."""
+        data, scale, translate = _over(image, evidence, source.video)
+        if self.layer is not None and self.layer.ndim != data.ndim:
+            self.clear()
+        self.source = source
+        if self.layer is not None:
+            self.layer.data = data
+            self.layer.scale, self.layer.translate = scale, translate
+            return
+        self.layer = _make(data, scale=scale, translate=translate)
+        active = self.viewer.layers.selection.active
+        self.viewer.layers.insert(self.viewer.layers.index(image) + 1, self.layer)
+        if active is not None:
+            self.viewer.layers.selection.active = active
+
+    def clear(self) -> None:
+        """Remove the layer, if it is there."""
+        layer, self.layer, self.source = self.layer, None, None
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
+
+
+def _make(data: np.ndarray, **geometry: Any) -> Image:
+    from napari.layers import Image
+
+    from maskfree.evidence import SURE
+
+    return Image(
+        data,
+        name=EVIDENCE_NAME,
+        rgb=False,
+        multiscale=False,
+        contrast_limits=(-SURE, SURE),
+        colormap=evidence_colormap(),
+        blending="translucent",
+        opacity=c.EVIDENCE_OPACITY,
+        metadata={METADATA: {_KEY: True}},
+        **geometry,
+    )
+
+
+def _over(
+    image: Image, evidence: np.ndarray, video: VideoInfo
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the evidence on the image's own axes (a view), its scale and its translation.
+
+    The grid divides the frame evenly, and napari counts pixel centres: the centre of the first
+    cell lies half a cell, less half a pixel, from that of the first pixel. All planes of an axis
+    that is not time, y or x show the same.
+    """
+    planes, grid = layer_shape(image)[:-2], evidence.shape[1:]
+    if video.time_axis is None:
+        shown = evidence[0]
+    else:
+        shown = evidence[
+            tuple(slice(None) if a == video.time_axis else None for a in range(len(planes)))
+        ]
+    cell = np.array([video.height, video.width]) / grid
+    scale, translate = np.array(image.scale, float), np.array(image.translate, float)
+    translate[-2:] += scale[-2:] * (cell - 1) / 2
+    scale[-2:] *= cell
+    return np.broadcast_to(shown, (*planes, *grid)), scale, translate

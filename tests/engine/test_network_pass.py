@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from maskfree.consensus import Crop
+from maskfree.model.mask2former_video import VideoOutput
+from maskfree.network_pass import GridFrame, KeptLogits, network_pass, windows
+from maskfree.video import open_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maskfree.config import Config
+    from maskfree.types import BoxTracks
+
+CPU = torch.device("cpu")
+
+
+# which clips
+
+
+def test_windows_by_hand() -> None:
+    assert windows(0, 10, 5, 2) == [(0, 5), (3, 8), (5, 10)]
+    assert windows(0, 12, 5, 2) == [(0, 5), (3, 8), (6, 11), (7, 12)]
+    assert windows(4, 9, 5, 2) == [(4, 9)]
+    assert windows(4, 6, 5, 2) == [(4, 6)]
+    assert windows(0, 3, 1, 0) == [(0, 1), (1, 2), (2, 3)]
+    assert windows(0, 4, 2, 5) == [(0, 2), (1, 3), (2, 4)]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_windows_cover_every_frame_in_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start, count, length = (int(v) for v in rng.integers([0, 1, 1], [9, 40, 9]))
+    overlap = int(rng.integers(0, length))
+    found = windows(start, start + count, length, overlap)
+    assert {t for a, b in found for t in range(a, b)} == set(range(start, start + count))
+    for (a, b), (c, d) in itertools.pairwise(found):
+        assert a < c <= b
+        assert d - c == length == b - a
+        assert b - c >= overlap
+    assert len(found) == 1 or found[-1][1] == start + count
+
+
+# the pass
+
+
+class Reader(nn.Module):
+    """Logits are the frame's own number (its grey level) in query 0, and more in query 1.
+
+    In the mirrored pass they are 100 higher, so that it shows whether there was one.
+    """
+
+    def __init__(self, queries: int = 2) -> None:
+        super().__init__()
+        self.queries = queries
+        self.clips: list[list[int]] = []
+        self.prompts: list[torch.Tensor | None] = []
+
+    def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
+        numbers = (rgb[0] * 255).mean((1, 2, 3)).round()
+        left, right = rgb[0, 0, :, 0, 0], rgb[0, 0, :, 0, -1]
+        mirrored = bool((left > right).any())
+        self.clips.append(numbers.int().tolist())
+        self.prompts.append(prompts)
+        small = numbers[:, None, None].expand(-1, rgb.shape[-2] // 4, rgb.shape[-1] // 4)
+        masks = torch.stack([small + 50 * q + 100 * mirrored for q in range(self.queries)])
+        return VideoOutput((torch.zeros(1, self.queries, 2),), (masks[None],))
+
+
+def numbered(count: int, height: int = 64, width: int = 96) -> np.ndarray:
+    """Frames whose mean is twice their number, a little darker at the left."""
+    frames = np.zeros((count, height, width, 3), np.uint8)
+    for t in range(count):
+        frames[t, :, : width // 2], frames[t, :, width // 2 :] = max(0, 2 * t - 1), 2 * t + 1
+    frames[0, :, width // 2 :] = 1
+    return frames
+
+
+def grids(
+    video: np.ndarray, tracks: BoxTracks | None, config: Config, **settings: Any
+) -> tuple[list[GridFrame], Reader]:
+    model = settings.pop("model", None) or Reader()
+    found = network_pass(
+        open_video(video),
+        tracks,
+        model,
+        config,
+        track_ids=settings.pop("track_ids", [1, 2]),
+        device=CPU,
+        **settings,
+    )
+    return list(found), model
+
+
+@pytest.fixture
+def two(make_tracks: Callable[..., BoxTracks]) -> Callable[[int], BoxTracks]:
+    def make(count: int) -> BoxTracks:
+        boxes = {0: (4.0, 4.0, 40.0, 40.0)}, {0: (50.0, 4.0, 90.0, 40.0)}
+        return make_tracks(*boxes, num_frames=count)
+
+    return make
+
+
+def clips_of(config: Config, settings_of: Callable[..., Config], **values: int) -> Config:
+    return settings_of(config, "predict", **values)
+
+
+def test_every_frame_comes_once_in_order_with_all_tracks(
+    small_config: Config, two: Callable[[int], BoxTracks]
+) -> None:
+    found, _ = grids(numbered(8), two(8), small_config, mirror=False)
+    assert [g.frame for g in found] == list(range(8))
+    for grid in found:
+        assert grid.logits.shape == (2, 16, 24)
+        assert grid.ids == [1, 2]
+        assert grid.scores == [0.5, 0.5]
+        np.testing.assert_allclose(grid.logits[0], 2 * grid.frame, atol=1)
+        np.testing.assert_allclose(grid.logits[1], 2 * grid.frame + 50, atol=1)
+
+
+def test_most_clips_are_spread_over_the_video(
+    small_config: Config, two: Callable[[int], BoxTracks], settings_of: Callable[..., Config]
+) -> None:
+    config = clips_of(small_config, settings_of, clip_length=4, overlap=0)
+    for most, starts in ((3, (0, 16, 36)), (2, (0, 36)), (1, (0,)), (10, range(0, 40, 4))):
+        found, model = grids(numbered(40), two(40), config, most_clips=most, mirror=False)
+        expected = [t for s in starts for t in range(s, s + 4)]
+        assert [g.frame for g in found] == expected
+        assert len(model.clips) == len(starts)
+        for grid in found:
+            np.testing.assert_allclose(grid.logits[0], 2 * grid.frame, atol=1)
+    whole, model = grids(numbered(40), two(40), config, most_clips=99, mirror=False)
+    assert [g.frame for g in whole] == list(range(40))
+    assert len(model.clips) == 10
+
+
+def test_most_clips_that_still_overlap_are_averaged_where_they_do(
+    small_config: Config, two: Callable[[int], BoxTracks], settings_of: Callable[..., Config]
+) -> None:
+    class Counting(Reader):
+        def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
+            output = super().forward(rgb, prompts)
+            value = float(10 * len(self.clips))
+            return VideoOutput(
+                output.class_logits, (torch.full_like(output.mask_logits[0], value),)
+            )
+
+    config = clips_of(small_config, settings_of, clip_length=4, overlap=3)
+    # clips from 0, 1, 2, 3 and 4 on, of which 0, 1, 3 and 4 (linspace: 0, 1.3, 2.7, 4)
+    found, _ = grids(
+        numbered(8), two(8), config, most_clips=4, mirror=False, model=Counting(), track_ids=[1, 2]
+    )
+    assert [g.frame for g in found] == list(range(8))
+    values = [float(g.logits[0, 0, 0]) for g in found]
+    assert values == pytest.approx([10, 15, 15, 20, 30, 35, 35, 40])
+
+
+def test_a_range_of_frames(small_config: Config, two: Callable[[int], BoxTracks]) -> None:
+    found, model = grids(numbered(20), two(20), small_config, frames=(7, 12), mirror=False)
+    assert [g.frame for g in found] == [7, 8, 9, 10, 11]
+    seen = [n for clip in model.clips for n in clip]
+    assert min(seen) >= 2 * 7 - 1
+    assert max(seen) <= 2 * 11 + 1
+
+
+def test_the_mirror_image_is_a_second_look(
+    small_config: Config, two: Callable[[int], BoxTracks]
+) -> None:
+    once, plain = grids(numbered(3), two(3), small_config, mirror=False)
+    twice, both = grids(numbered(3), two(3), small_config, mirror=True)
+    assert (len(plain.clips), len(both.clips)) == (1, 2)
+    for first, second in zip(once, twice, strict=True):
+        np.testing.assert_allclose(second.logits - first.logits, 50, atol=1e-4)
+    default, model = grids(numbered(3), two(3), small_config)
+    assert len(model.clips) == 2
+    np.testing.assert_array_equal(default[2].logits, twice[2].logits)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_the_mirror_image_of_a_video_without_boxes(small_config: Config, mirror: bool) -> None:
+    _, model = grids(numbered(3), None, small_config, mirror=mirror, track_ids=[])
+    assert len(model.clips) == (2 if mirror else 1)
+    assert model.prompts == [None] * len(model.clips)
+
+
+def test_it_leaves_no_gradients_and_the_model_in_its_place(
+    small_config: Config, two: Callable[[int], BoxTracks]
+) -> None:
+    class Weighted(Reader):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
+            assert not torch.is_grad_enabled()
+            assert not self.training
+            output = super().forward(rgb, prompts)
+            return VideoOutput(output.class_logits, (output.mask_logits[0] * self.weight,))
+
+    found, _ = grids(numbered(3), two(3), small_config, model=Weighted().train())
+    assert len(found) == 3
+    assert torch.is_grad_enabled()
+
+
+# logits that are kept
+
+
+def bilinear(grid: np.ndarray, y: float, x: float) -> float:
+    """Value between the cells' centres; the outermost reach on for ever."""
+    total = 0.0
+    y0, x0 = math.floor(y), math.floor(x)
+    for j, i in itertools.product((0, 1), (0, 1)):
+        weight = (1 - abs(y - y0 - j)) * (1 - abs(x - x0 - i))
+        row = min(max(y0 + j, 0), grid.shape[0] - 1)
+        column = min(max(x0 + i, 0), grid.shape[1] - 1)
+        total += weight * float(grid[row, column])
+    return total
+
+
+def smooth(count: int, rows: int, columns: int) -> np.ndarray:
+    """Logits of a few units that change little from cell to cell: OpenCV places on 1/32."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:rows, :columns]
+    waves = [np.sin(y / a + b) * np.cos(x / c) * 4 for a, b, c in rng.uniform(2, 5, (count, 3))]
+    return np.stack(waves).astype(np.float32)
+
+
+def kept(
+    boxes: Any, *, slack: float = 0.0, size: tuple[int, int] = (61, 100), frame: int = 3
+) -> tuple[KeptLogits, np.ndarray]:
+    array = np.array(boxes, float)
+    logits = smooth(len(array), 16, 24)
+    made = KeptLogits(size)
+    grid = GridFrame(frame, logits, list(range(len(array))), [1.0] * len(array))
+    made.add(grid, array, np.full(len(array), slack))
+    return made, logits
+
+
+@pytest.mark.parametrize("detail", [1.0, 0.5, 0.3])
+@pytest.mark.parametrize(
+    ("box", "slack"),
+    [
+        ((30.0, 20, 70, 50), 0.0),
+        ((30.3, 20.7, 61.2, 49.1), 0.2),
+        ((-10.0, -5, 20, 15), 0.1),
+        ((90.0, 50, 140, 90), 0.3),
+        ((0.0, 0, 100, 61), 0.3),
+        ((44.0, 33, 45, 33.5), 0.0),
+    ],
+)
+def test_kept_logits_at_a_crops_pixels_are_the_grids(
+    box: tuple[float, ...], slack: float, detail: float
+) -> None:
+    made, logits = kept([box], slack=slack)
+    x0, y0, x1, y1 = box
+    dx, dy = slack * (x1 - x0), slack * (y1 - y0)
+    rows = slice(max(0, math.floor(y0 - dy) - 3), min(61, math.ceil(y1 + dy) + 3))
+    columns = slice(max(0, math.floor(x0 - dx) - 3), min(100, math.ceil(x1 + dx) + 3))
+    shape = [max(1, round((s.stop - s.start) * detail)) for s in (rows, columns)]
+    crop = Crop(rows, columns, np.zeros(shape, np.float32))
+    found = made(0, 3, crop)
+    assert found is not None
+    assert found.shape == tuple(shape)
+    compared = 0
+    for j, i in np.ndindex(*shape):
+        y = rows.start + (j + 0.5) * (rows.stop - rows.start) / shape[0]
+        x = columns.start + (i + 0.5) * (columns.stop - columns.start) / shape[1]
+        if y0 - dy <= y <= y1 + dy and x0 - dx <= x <= x1 + dx:
+            expected = bilinear(logits[0], y * 16 / 61 - 0.5, x * 24 / 100 - 0.5)
+            assert found[j, i] == pytest.approx(expected, abs=0.05)
+            compared += 1
+    assert compared > 0 or detail < 1 or x1 - x0 < 2
+
+
+def test_what_is_kept_by_hand() -> None:
+    # in a video of 64 x 96 a cell is 4 pixels: the box covers rows 5 to 9 and columns 3 to 7
+    made, logits = kept([(12, 20, 32, 40), [np.nan] * 4], size=(64, 96))
+    (state,) = made.state()
+    assert state[:6] == (0, 3, 4, 2, 16, 24)  # track, frame, first row and column, the grid
+    part = state[6]
+    assert (part.dtype, tuple(part.shape)) == (torch.float16, (7, 7))
+    np.testing.assert_allclose(part.numpy(), logits[0, 4:11, 2:9], atol=2e-3)
+
+
+def test_what_was_not_kept_is_none() -> None:
+    made, _ = kept([(12, 20, 32, 40), [np.nan] * 4])
+    crop = Crop(slice(20, 40), slice(12, 32), np.zeros((20, 20), np.float32))
+    assert made(0, 3, crop) is not None
+    for n, t in ((1, 3), (0, 2), (2, 3)):
+        assert made(n, t, crop) is None
+
+
+def test_what_is_kept_is_a_copy_and_newer_is_better() -> None:
+    made, logits = kept([(12, 20, 32, 40)])
+    crop = Crop(slice(20, 40), slice(12, 32), np.zeros((20, 20), np.float32))
+    before = made(0, 3, crop)
+    logits[:] = 77
+    after = made(0, 3, crop)
+    assert before is not None
+    assert after is not None
+    np.testing.assert_array_equal(after, before)
+    made.add(GridFrame(3, logits, [0], [1.0]), np.array([[12.0, 20, 32, 40]]), np.zeros(1))
+    newer = made(0, 3, crop)
+    assert newer is not None
+    np.testing.assert_array_equal(newer, 77)
+
+
+def test_the_state_goes_through_a_file_that_holds_no_code() -> None:
+    made, _ = kept([(12, 20, 32, 40), (50.0, 3, 90, 30)], slack=0.1)
+    content = io.BytesIO()
+    torch.save(made.state(), content)
+    content.seek(0)
+    again = KeptLogits((61, 100))
+    again.restore(torch.load(content, weights_only=True))
+    crop = Crop(slice(0, 61), slice(0, 100), np.zeros((30, 50), np.float32))
+    for n in (0, 1):
+        expected, found = made(n, 3, crop), again(n, 3, crop)
+        assert expected is not None
+        assert found is not None
+        np.testing.assert_array_equal(found, expected)
+    again.restore([])
+    assert again(0, 3, crop) is None

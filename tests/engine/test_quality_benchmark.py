@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import job as job_module
+import quality
+from cache import Cache, job_name
+from clips import boxes_from_masks, first_only, jittered, true_ids
+from job import Job, Result, make_boxes, run_job
+from maskfree.errors import InputError
+from maskfree.session import Session
+from maskfree.types import BoxTracks, InstanceMasks
+from report import notes, table
+from runner import Runner
+from scores import scored_masks, spearman
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from maskfree.config import Config
+    from napari_maskfree.sample_data import GeneratedClip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, small_clip: GeneratedClip) -> Path:
+    folder = tmp_path_factory.mktemp("clips") / "made"
+    small_clip.write(folder)
+    return folder
+
+
+@pytest.fixture
+def quick(small_config: Config, settings_of: Callable[..., Config]) -> Config:
+    config = settings_of(small_config, "evidence", weight=0.0)
+    return settings_of(config, "optimiser", steps=2)
+
+
+def keyframes(tracks: BoxTracks) -> list[list[tuple[int, Any]]]:
+    return [[(k.frame, k.xyxy) for k in track.keyframes] for track in tracks.tracks]
+
+
+def boxes(tracks: BoxTracks) -> np.ndarray:
+    return np.array([k.xyxy for t in tracks.tracks for k in t.keyframes if k.xyxy is not None])
+
+
+# boxes
+
+
+@pytest.mark.parametrize("every", [3, 10])
+def test_boxes_from_masks_are_those_of_the_clip(
+    clip: Path, small_clip: GeneratedClip, every: int
+) -> None:
+    assert keyframes(boxes_from_masks(clip, every)) == keyframes(small_clip.boxes(every))
+
+
+def test_every_must_be_a_frame_or_more(clip: Path) -> None:
+    with pytest.raises(InputError, match=r"--every must be 1 or more frames, got 0\."):
+        boxes_from_masks(clip, 0)
+
+
+def test_jitter_by_hand(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks({0: (30.0, 20.0, 50.0, 30.0), 4: None, 6: (10.0, 10.0, 20.0, 20.0)})
+    moved = jittered(tracks, 0.1, seed=7)
+    rng = np.random.default_rng(7)
+    first = np.array([30, 20, 50, 30]) + rng.normal(0, 0.1, 4) * [20, 10, 20, 10]
+    second = np.array([10, 10, 20, 20]) + rng.normal(0, 0.1, 4) * 10
+    assert boxes(moved) == pytest.approx(np.stack([first, second]), abs=0.0051)
+    assert [k.frame for k in moved.tracks[0].keyframes] == [0, 4, 6]
+    assert moved.tracks[0].keyframes[1].outside
+    assert jittered(tracks, 0.1, seed=7) == moved != jittered(tracks, 0.1, seed=8)
+
+
+def test_jitter_spreads_as_asked(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks(*[{0: (400.0, 400.0, 600.0, 500.0)}] * 500, height=1000, width=1000)
+    moves = (boxes(jittered(tracks, 0.05, seed=0)) - boxes(tracks)) / [200, 100, 200, 100]
+    assert moves.std(0) == pytest.approx([0.05] * 4, rel=0.1)
+    assert moves.mean(0) == pytest.approx([0] * 4, abs=0.01)
+
+
+def test_a_jittered_box_stays_a_box_in_the_frame(make_tracks: Callable[..., BoxTracks]) -> None:
+    near = {0: (90.0, 60.0, 96.0, 64.0), 1: (0.0, 0.0, 1.0, 1.0), 2: (20.0, 20.0, 70.0, 50.0)}
+    x0, y0, x1, y1 = boxes(jittered(make_tracks(*[near] * 200), 2.0, seed=0)).T
+    assert min(x0.min(), y0.min()) >= 0
+    assert (x1.max(), y1.max()) == (96, 64)
+    assert min((x1 - x0).min(), (y1 - y0).min()) >= 1 - 1e-9
+
+
+def test_a_negative_jitter_is_refused(make_tracks: Callable[..., BoxTracks]) -> None:
+    with pytest.raises(InputError, match=r"--jitter must be 0 or more of a box's size, got -0\.1"):
+        jittered(make_tracks({0: (1.0, 1.0, 5.0, 5.0)}), -0.1, seed=0)
+
+
+def test_the_first_box_alone(clip: Path, small_config: Config) -> None:
+    every = boxes_from_masks(clip, 5)
+    assert keyframes(first_only(every)) == [each[:1] for each in keyframes(every)]
+    job = Job(clip, small_config, first_only=True, jitter=0.1, seed=3)
+    assert make_boxes(job) == jittered(first_only(every), 0.1, seed=3)
+    assert all(not k.outside for t in make_boxes(job).tracks for k in t.keyframes)
+
+
+# rank correlation
+
+
+def test_spearman_by_hand() -> None:
+    # squared differences of the ranks: 1 + 1 + 1 + 1; rho = 1 - 6 * 4 / (4 * (16 - 1))
+    assert spearman([(0.1, 0.4), (0.2, 0.3), (0.6, 0.9), (0.7, 0.8)]) == pytest.approx(0.6)
+    assert spearman([(0.1, 0.1), (0.5, 0.2), (0.6, 0.9)]) == pytest.approx(1)
+    assert spearman([(0.9, 0.1), (0.5, 0.2), (0.4, 0.9)]) == pytest.approx(-1)
+    # ties share their mean rank: 1.5, 1.5, 3 against 1, 2, 3
+    assert spearman([(0.1, 0.1), (0.1, 0.2), (0.6, 0.9)]) == pytest.approx(1.5 / 3**0.5)
+
+
+@pytest.mark.parametrize(
+    "pairs", [[], [(0.1, 0.2), (0.3, 0.4)], [(1.0, 0.1), (1.0, 0.2), (1.0, 0.3)]]
+)
+def test_no_rank_correlation_where_there_is_none(pairs: list[tuple[float, float]]) -> None:
+    assert spearman(pairs) is None
+
+
+def test_scored_masks(clip: Path, small_clip: GeneratedClip) -> None:
+    names = [f"{t:05d}" for t in range(12)]
+    truth = small_clip.masks
+    shown = {t: [i for i in (1, 2) if (truth[t] == i).any()] for t in range(12)}
+
+    def read(frame: int) -> InstanceMasks | None:
+        if frame == 0:
+            return None
+        masks = np.stack([truth[frame] == 2, truth[frame] > 0])
+        return InstanceMasks((2, 3), masks, (0.75, 0.5))
+
+    pairs = scored_masks(read, clip / "masks", names)
+    wanted = [
+        (0.75, 1.0) if frame and track_id == 2 else (0.0, 0.0)
+        for frame, ids in shown.items()
+        for track_id in ids
+    ]
+    assert pairs == wanted
+    assert (0.75, 1.0) in pairs
+
+
+# jobs, the cache, kept sessions
+
+
+def test_a_job_makes_masks_and_scores(clip: Path, quick: Config, tmp_path: Path) -> None:
+    result = run_job(Job(clip, quick, device="cpu"), tmp_path / "session")
+    assert (result.clip, result.kind, result.tracks, result.frames) == ("made", "train", 2, 12)
+    assert 0 < result.box_j < 1
+    assert 0 <= result.j <= 1
+    assert len(result.scored) == sum(len(np.unique(m)) - 1 for m in true_ids_of(clip).values())
+    by_track = np.mean([j for _, j in result.scored])
+    assert result.j == pytest.approx(by_track, abs=0.2)
+    assert Result.from_json(json.loads(json.dumps(dataclasses.asdict(result)))) == result
+    assert Session.open(tmp_path / "session").mask_store().frames() == list(range(12))
+
+
+def true_ids_of(clip: Path) -> dict[int, np.ndarray]:
+    return true_ids(clip, [f"{t:05d}" for t in range(12)])
+
+
+def test_an_unknown_kind(clip: Path, quick: Config) -> None:
+    with pytest.raises(ValueError, match=r"kind must be one of train, oracle, filled, got trian\."):
+        Job(clip, quick, kind="trian")
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The jobs that were really run, in order; their results are made up."""
+    jobs: list[Job] = []
+
+    def run(job: Job, folder: Path) -> Result:
+        Session.create(folder, video_source=job.clip / "frames", boxes=make_boxes(job))
+        jobs.append(job)
+        score = len(jobs) / 10
+        scored = ((0.1, 0.2), (0.2, 0.3), (0.3, score))
+        return Result("made", job.kind, job.seed, 2, 12, score, score, 0.4, 9.0, 1.0, scored)
+
+    monkeypatch.setattr("runner.run_job", run)
+    return jobs
+
+
+def test_a_finished_job_is_not_run_again(
+    clip: Path, quick: Config, tmp_path: Path, trained: list[Job], capsys: Any
+) -> None:
+    job = Job(clip, quick, device="cpu")
+    first = Runner(cache=tmp_path).run(job)
+    assert Runner(cache=tmp_path).run(job) == first
+    assert len(trained) == 1
+    one, two = capsys.readouterr().err.splitlines()
+    assert one == "made seed 0: J 0.100 F 0.100, box 0.400, 10 s"
+    assert two == f"{one} (finished before)"
+    (file,) = tmp_path.iterdir()
+    kept = json.loads(file.read_text())
+    assert set(kept) == {"key", "commit", "result"}
+    assert str(clip.parent) not in file.read_text()
+    file.write_text(file.read_text()[:50])  # as of another program
+    assert Runner(cache=tmp_path).run(job) != first
+    Runner().run(job)
+    assert len(trained) == 3
+
+
+def test_whatever_changes_the_result_is_another_job(
+    clip: Path, quick: Config, tmp_path: Path, settings_of: Callable[..., Config], monkeypatch: Any
+) -> None:
+    job = Job(clip, quick, device="cpu")
+    changes: list[dict[str, Any]] = [
+        {"every": 10},
+        {"jitter": 0.1},
+        {"first_only": True},
+        {"kind": "oracle"},
+        {"seed": 1},
+        {"config": settings_of(quick, "optimiser", steps=3)},
+    ]
+    jobs = [job, *(dataclasses.replace(job, **change) for change in changes)]
+    assert len({job_name(j) for j in jobs}) == len(jobs)
+    assert job_name(dataclasses.replace(job, device="cpu")) == job_name(job)
+    before = job_name(job)
+    monkeypatch.setattr("cache.code_digest", lambda: "other code")
+    assert job_name(job) != before
+    assert Cache(tmp_path).read(job) is None
+
+
+def test_a_kept_session_is_named_by_its_job_and_replaces_an_interrupted_one(
+    clip: Path, quick: Config, tmp_path: Path, trained: list[Job], capsys: Any
+) -> None:
+    job = Job(clip, quick, device="cpu")
+    runner = Runner(keep=tmp_path / "keep", cache=tmp_path / "cache")
+    folder = tmp_path / "keep" / job_name(job)
+    Session.create(folder, video_source=clip / "frames", boxes=make_boxes(job))
+    (folder / "left").touch()
+    runner.run(job)
+    assert not (folder / "left").exists()
+    assert len(Session.open(folder).boxes.tracks) == 2
+    runner.run(job)
+    assert len(trained) == 1
+    Runner(keep=tmp_path / "other", cache=tmp_path / "cache").run(job)
+    assert "its session was not kept; leave out --cache to run it" in capsys.readouterr().err
+
+
+def test_a_sheet_of_each_run(clip: Path, quick: Config, tmp_path: Path, trained: list[Job]) -> None:
+    folders = {"keep": tmp_path / "keep", "cache": tmp_path / "cache", "draw": tmp_path / "draw"}
+    sheet = tmp_path / "draw" / "made-seed0.png"
+    for _ in range(2):
+        Runner(**folders).run(Job(clip, quick, device="cpu"))
+        assert sheet.stat().st_size > 1000
+        sheet.unlink()
+    assert len(trained) == 1
+
+
+# the table and the command
+
+
+def result(**changes: Any) -> Result:
+    scored = ((0.1, 0.1), (0.2, 0.3), (0.3, 0.2))
+    first = Result("bear", "train", 0, 1, 40, 0.8, 0.6, 0.5, 100.0, 10.0, scored)
+    return dataclasses.replace(first, **changes)
+
+
+def test_the_table() -> None:
+    more = {"j": 0.9, "f": 0.8, "seed": 1}
+    lines = table([result(), result(**more), result(clip="dog", scored=())]).splitlines()
+    assert lines == [
+        "| clip | tracks | frames | box filled in J | **J** | F | J&F | rho | train s "
+        "| predict s |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| bear | 1 | 40 | 0.500 | **0.850** (0.800 to 0.900) | 0.700 | 0.775 | 0.500 | 100 | 10 |",
+        "| dog | 1 | 40 | 0.500 | **0.800** | 0.600 | 0.700 | – | 100 | 10 |",
+        "| **mean** |  |  | 0.500 | **0.825** | 0.650 | 0.738 | 0.500 |  |  |",
+    ]
+
+
+def test_the_table_with_an_oracle() -> None:
+    best = result(kind="oracle", j=1.0, seed=0)
+    text = table([result(), best, result(clip="dog"), result(clip="dog", kind="oracle", j=0.9)])
+    header, _, bear, dog, mean = text.splitlines()
+    assert "| J&F | oracle J | retention | rho |" in header
+    assert "| 0.700 | 1.000 | 0.800 | 0.500 |" in bear
+    assert "| 0.700 | 0.900 | 0.889 | 0.500 |" in dog
+    assert "| 0.700 | 0.950 | 0.844 |" in mean
+    assert "retention: J from boxes / J of the oracle" in notes([result(), best])
+    assert "retention" not in notes([result()])
+
+
+def test_the_pooled_rho_is_over_all_clips() -> None:
+    low = tuple((s, j / 10) for s, j in ((0.1, 1), (0.2, 2), (0.3, 3)))
+    high = tuple((s, j / 10) for s, j in ((0.1, 7), (0.2, 8), (0.3, 9)))
+    mean = table([result(scored=low), result(clip="dog", scored=high)]).splitlines()[-1]
+    pooled = spearman([*low, *high])
+    assert pooled is not None
+    assert pooled < 1
+    assert f"| {pooled:.3f} |" in mean
+
+
+def test_the_command_from_clip_to_table(clip: Path, tmp_path: Path, capsys: Any) -> None:
+    small = ["sampling.frame_area=6144", "sampling.max_enlarge=1", "evidence.weight=0"]
+    common = [str(clip), "--steps", "1", "--device", "cpu", "--cache", str(tmp_path)]
+    assert quality.main([*common, "--set", *small]) == 0
+    text = capsys.readouterr().out
+    assert "| made | 2 | 12 |" in text
+    assert "Boxes every 5 annotated frames, preset tiny, sampling.frame_area=6144 " in text
+    assert quality.main([*common, "--set", *small, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["clip"] == "made"
+    assert set(found) == {f.name for f in dataclasses.fields(Result)} - {"scored"} | {"rho"}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_oracle_runs_beside_the_boxes(clip: Path, trained: list[Job], capsys: Any) -> None:
+    assert quality.main([str(clip), "--seed", "0", "1", "--oracle", "--jitter", "0.1"]) == 0
+    assert [(j.kind, j.seed, j.jitter) for j in trained] == [
+        ("train", 0, 0.1),
+        ("oracle", 0, 0.1),
+        ("train", 1, 0.1),
+        ("oracle", 1, 0.1),
+    ]
+    assert "sides moved by 0.1 of the box" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["quality", "ablation"])
+def test_a_command_says_how_threads_wait_before_torch_is_imported(command: str) -> None:
+    code = f"import sys, {command}; sys.exit('torch' in sys.modules)"
+    folder = str(Path(quality.__file__).parent)
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "temporal"], "--set takes KEY=VALUE, got temporal."),
+        (["--set", "temporal.wait=1"], 'There is no setting "temporal.wait".'),
+        (["--preset", "tny"], "preset must be one of tiny, paper, released"),
+        (["--every", "0"], "--every must be 1 or more frames"),
+    ],
+)
+def test_bad_input_is_one_line(clip: Path, arguments: list[str], message: str, capsys: Any) -> None:
+    assert quality.main([str(clip), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("quality: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_interrupted_series_goes_on(
+    clip: Path, tmp_path: Path, trained: list[Job], monkeypatch: Any, capsys: Any
+) -> None:
+    from runner import run_job as stand_in
+
+    def interrupted(job: Job, folder: Path) -> Result:
+        if job.seed == 1:
+            raise KeyboardInterrupt
+        return stand_in(job, folder)
+
+    command = [str(clip), "--seed", "0", "1", "--cache", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("runner.run_job", interrupted)
+        assert quality.main(command) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert quality.main(command) == 0
+    assert [job.seed for job in trained] == [0, 1]
+
+
+def test_the_boxes_run_never_sees_a_mask(
+    clip: Path, quick: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_masks(*_: Any, **__: Any) -> Iterator[None]:
+        raise AssertionError("a true mask was read for training")
+
+    monkeypatch.setattr(job_module, "true_ids", no_masks)
+    monkeypatch.setattr(job_module, "train_on_masks", no_masks)
+    assert run_job(Job(clip, quick, device="cpu"), tmp_path / "session").kind == "train"
+    with pytest.raises(AssertionError, match="a true mask"):
+        run_job(Job(clip, quick, kind="oracle", device="cpu"), tmp_path / "oracle")

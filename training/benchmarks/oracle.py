@@ -1,0 +1,213 @@
+"""The oracle: the same network, trained on the true masks. What its capacity allows.
+
+The model, the number of steps, the crops and flips, the prompts (the boxes' reach), the binding of
+tracks to queries and the prediction are those of the boxes' run; only the objective differs: cross-
+entropy and dice against the true masks, on every decoder output. So J from boxes / J of the oracle
+says how much of the network's ability the supervision by boxes keeps.
+
+This is a yardstick and lives outside the package: the engine knows no mask supervision. In a clip,
+true masks stand where `maskfree.sampling` puts its labels; the sampler hands over the very crop,
+zoom and flip that it made of the frames.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from maskfree.device import resolve_device
+from maskfree.errors import InputError
+from maskfree.lab import GRID_STRIDE
+from maskfree.objective import Objective
+from maskfree.sampling import ClipSampler
+from maskfree.settings import override
+from maskfree.train import Progress, Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maskfree.config import Config
+    from maskfree.model.mask2former_video import VideoOutput
+    from maskfree.sampling import TrainingClip
+    from maskfree.session import Session
+    from maskfree.targets import BoxTargets
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
+
+__all__ = ["OVERRIDES", "MaskObjective", "OracleTrainer", "TruthSampler", "train_on_masks"]
+
+OVERRIDES = {
+    "matching.mode": "bound",
+    "evidence.seek": False,
+    "evidence.weight": 0.0,
+    "consensus.train": False,
+    "consensus.refine": False,
+}
+"""Settings of every oracle: tracks bound to queries; no time spent on evidence that nobody reads;
+the network's masks as they are."""
+
+UNKNOWN, BACKGROUND, FIRST = 0, 1, 2
+"""Labels of a cell: unannotated (also beyond the frame's edge), background, track n is 2 + n."""
+MOST_TRACKS = 256 - FIRST
+"""As many tracks as 8-bit labels tell apart."""
+SMOOTH = 1.0
+"""Added to both sides of the dice ratio (Mask2Former)."""
+
+
+def truth_labels(truth: Mapping[int, np.ndarray], tracks: BoxTracks) -> np.ndarray:
+    """Return uint8 ``(T, H, W)``: the label of every pixel.
+
+    Raises
+    ------
+    InputError
+        For more tracks than 8-bit labels tell apart.
+    """
+    if len(tracks.tracks) > MOST_TRACKS:
+        raise InputError(
+            f"The oracle tells {MOST_TRACKS} tracks apart, got {len(tracks.tracks)}. Take a clip "
+            "with fewer."
+        )
+    labels = np.full((tracks.num_frames, tracks.height, tracks.width), UNKNOWN, np.uint8)
+    for frame, ids in truth.items():
+        labels[frame] = BACKGROUND
+        for n, track in enumerate(tracks.tracks):
+            labels[frame][ids == track.id] = FIRST + n
+    return labels
+
+
+class TruthSampler(ClipSampler):
+    """Draws the clips of the boxes' run, each frame moved to the nearest annotated one.
+
+    Where every frame has masks, these are the same clips. Its clips' labels come from
+    ``labels``, uint8 ``(T, H, W)`` of the whole video, see :func:`truth_labels`.
+    """
+
+    labels: np.ndarray
+
+    @functools.cached_property
+    def _annotated(self) -> np.ndarray:
+        return np.flatnonzero((self.labels != UNKNOWN).any(axis=(1, 2)))
+
+    def _draw_frames(self) -> list[int]:
+        drawn = super()._draw_frames()
+        return [int(self._annotated[np.abs(self._annotated - t).argmin()]) for t in drawn]
+
+    def _labels(self, indices: list[int], matrix: np.ndarray, targets: BoxTargets) -> torch.Tensor:
+        """Return what is true at the middle of each cell: float ``(N, T, H4, W4)``.
+
+        1 on the track, -1 beside it, 0 where nothing is annotated. ``matrix``: the affine
+        ``(2, 3)`` map from working pixels to the clip's pixels.
+        """
+        count, _, *grid = targets.box_masks.shape
+        height, width = self.labels.shape[1:]
+        cells = np.indices(grid)[::-1] * GRID_STRIDE + (GRID_STRIDE - 1) / 2
+        x, y = np.linalg.solve(matrix[:, :2], cells.reshape(2, -1) - matrix[:, 2:])
+        columns = np.floor((x + 0.5) * width / self.frames.width).astype(int)
+        rows = np.floor((y + 0.5) * height / self.frames.height).astype(int)
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        found = np.full((len(indices), inside.size), UNKNOWN, np.uint8)
+        found[:, inside] = self.labels[np.array(indices)[:, None], rows[inside], columns[inside]]
+        found = found.reshape(len(indices), *grid)
+        mine = found == FIRST + np.arange(count)[:, None, None, None]
+        out = np.where(mine, 1.0, np.where(found == UNKNOWN, 0.0, -1.0))
+        return torch.from_numpy(out.astype(np.float32))
+
+
+class MaskObjective(Objective):
+    """Cross-entropy and dice against the labels, and the classes, over every decoder output."""
+
+    def __call__(
+        self, output: VideoOutput, sample: TrainingClip, *, step: int, steps: int
+    ) -> dict[str, torch.Tensor]:
+        """Return the weighted losses by name; their sum is what is minimised."""
+        weights = self.config.objective
+        labels = sample.labels
+        truth = labels > 0
+        present = truth.flatten(1).any(1).nonzero()[:, 0]
+        layers = list(zip(output.class_logits, output.mask_logits, strict=True))
+        if not weights.deep_supervision:
+            layers = layers[-1:]
+        class_loss = torch.stack([self._class_loss(c[0], present, present) for c, _ in layers])
+        losses = {"class": weights.class_weight * class_loss.sum()}
+        if len(present):
+            logits = torch.cat([m[0][present] for _, m in layers]).float()
+            wanted = truth[present].repeat(len(layers), 1, 1, 1).float()
+            known = (labels[0] != 0).float()
+            scale = weights.mask_weight * len(layers)
+            losses["cross-entropy"] = scale * cross_entropy(logits, wanted, known)
+            losses["dice"] = scale * dice(logits, wanted, known)
+        return losses
+
+
+def cross_entropy(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Mean binary cross-entropy over the known cells.
+
+    ``logits``, ``truth``: float ``(N, T, H4, W4)``; ``known``: float ``(T, H4, W4)``, 0 or 1.
+    """
+    cost = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (cost * known).sum() / (known.sum() * len(logits)).clamp_min(1)
+
+
+def dice(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Mean over N of ``1 - (2 Σpg + 1) / (Σp + Σg + 1)`` over a clip's known cells."""
+    probs, truth = logits.sigmoid() * known, truth * known
+    both, either = (probs * truth).flatten(1).sum(1), (probs + truth).flatten(1).sum(1)
+    return (1 - (2 * both + SMOOTH) / (either + SMOOTH)).mean()
+
+
+class OracleTrainer(Trainer):
+    """A trainer whose clips carry true masks and whose objective compares with them."""
+
+    def __init__(
+        self,
+        video: Video,
+        tracks: BoxTracks,
+        config: Config,
+        *,
+        device: torch.device,
+        seed: int,
+        truth: Mapping[int, np.ndarray],
+    ) -> None:
+        super().__init__(video, tracks, config, device=device, seed=seed)
+        sampler = TruthSampler(
+            self._sampler.frames,
+            tracks,
+            None,
+            sampling=config.sampling,
+            augment=config.augment,
+            rng=self._sampler.rng,
+        )
+        sampler.labels = truth_labels(truth, tracks)
+        self._sampler = sampler
+        self._objective = MaskObjective(config, self._objective.labels.tolist(), seed=seed)
+
+
+def train_on_masks(
+    session: Session,
+    config: Config,
+    truth: Mapping[int, np.ndarray],
+    *,
+    device: str = "auto",
+    seed: int = 0,
+) -> Iterator[Progress]:
+    """Train a run of ``session`` on the ids ``(H, W)`` of its annotated frames, by frame number.
+
+    Yields
+    ------
+    maskfree.train.Progress
+        After each optimiser step.
+    """
+    config = override(config, OVERRIDES)
+    steps = config.optimiser.steps
+    with session.open_video() as video:
+        trainer = OracleTrainer(
+            video, session.boxes, config, device=resolve_device(device), seed=seed, truth=truth
+        )
+        run = session.new_run(config, seed=seed)
+        for index in range(steps):
+            yield Progress(index + 1, steps, trainer.step(index), 0.0)
+        trainer.save(run, steps)

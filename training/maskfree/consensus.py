@@ -1,0 +1,394 @@
+"""What all cues together say about the pixels around a box, at the picture's own detail.
+
+For each track: background seen elsewhere, the track's and its surroundings' colours over the whole
+video, where in the box a pixel lies, and, once there is one, the network. Their sum is made to
+keep to the picture's edges (mean-field steps through the guided filter), and the colours are learnt
+again from the result, a few times. Before training this gives the network its first labels, from
+boxes alone; during training it takes the network's own masks in (a teacher that is corrected by the
+picture); after it, it refines them.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+
+from maskfree.appearance import ColourModel
+from maskfree.edges import GuidedFilter
+from maskfree.errors import InputError
+from maskfree.evidence import SURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from maskfree.config import ConsensusConfig
+
+__all__ = ["Consensus", "ConsensusMemory", "Crop", "Network", "has_evidence", "read_evidence"]
+
+Network = Callable[[int, int, "Crop"], np.ndarray | None]
+"""Gives the network's logits of (track, frame) at a crop's pixels, or None where it has none."""
+_LIMIT = 30.0
+_EVIDENCE = "evidence"
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged ``.npz`` file may raise."""
+
+
+class Frames(Protocol):
+    """A video's frames, uint8 RGB ``(H, W, 3)``, read one at a time."""
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        """Return frame ``index``."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """A part of a frame at its own scale.
+
+    ``rows``, ``columns``: pixels of the video; ``values``: float ``(h, w)``, what is known there.
+    """
+
+    rows: slice
+    columns: slice
+    values: np.ndarray
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the video's y of each row and x of each column (pixel centres whole)."""
+        h, w = self.values.shape
+        y = self.rows.start + (np.arange(h) + 0.5) * (self.rows.stop - self.rows.start) / h
+        x = self.columns.start + (np.arange(w) + 0.5) * (self.columns.stop - self.columns.start) / w
+        return y - 0.5, x - 0.5
+
+    def at(self, x: np.ndarray, y: np.ndarray, outside: float) -> np.ndarray:
+        """Return the values at places of the video (pixel centres at whole numbers)."""
+        sy = self.values.shape[0] / (self.rows.stop - self.rows.start)
+        sx = self.values.shape[1] / (self.columns.stop - self.columns.start)
+        map_x = ((x - self.columns.start + 0.5) * sx - 0.5).astype(np.float32)
+        map_y = ((y - self.rows.start + 0.5) * sy - 0.5).astype(np.float32)
+        found = cv2.remap(
+            self.values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        h, w = self.values.shape
+        here = (map_x > -1) & (map_x < w) & (map_y > -1) & (map_y < h)
+        return np.where(here, found, outside)
+
+    def belief(self, cell: float) -> Crop:
+        """Turn logits into beliefs from -1 to 1, means over cells of ``cell`` video pixels."""
+        values = np.tanh(self.values / 2)
+        pixels = round(cell * values.shape[1] / (self.columns.stop - self.columns.start))
+        if pixels > 1:
+            values = cv2.blur(values, (pixels, pixels), borderType=cv2.BORDER_REPLICATE)
+        return Crop(self.rows, self.columns, values)
+
+    def full(self) -> np.ndarray:
+        """Return the values at the video's own pixels."""
+        size = (self.columns.stop - self.columns.start, self.rows.stop - self.rows.start)
+        return np.asarray(cv2.resize(self.values, size, interpolation=cv2.INTER_LINEAR))
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsensusMemory:
+    """What is kept of a consensus: evidence, contrast, and each track's colours by its id."""
+
+    evidence: np.ndarray | None
+    stretch: float
+    colours: dict[int, ColourModel]
+
+    def fits(self, num_frames: int) -> bool:
+        """Whether it was made of a video of this length."""
+        return self.evidence is None or len(self.evidence) == num_frames
+
+    def to_bytes(self) -> bytes:
+        """Return it as the content of an ``.npz`` file."""
+        arrays: dict[str, np.ndarray] = {"stretch": np.array(self.stretch)}
+        if self.evidence is not None:
+            arrays[_EVIDENCE] = self.evidence
+        for track_id, model in self.colours.items():
+            for name, values in model.state().items():
+                arrays[f"{track_id}/{name}"] = values
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        return content.getvalue()
+
+    @classmethod
+    def from_file(cls, path: Path, config: ConsensusConfig) -> ConsensusMemory:
+        """Read what :meth:`to_bytes` made.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        try:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            states: dict[int, dict[str, np.ndarray]] = {}
+            for name, values in arrays.items():
+                if "/" in name:
+                    track_id, key = name.split("/")
+                    states.setdefault(int(track_id), {})[key] = values
+            models = {i: ColourModel.from_state(s, config) for i, s in states.items()}
+            return cls(arrays.get(_EVIDENCE), float(arrays["stretch"]), models)
+        except _DAMAGE as error:
+            raise InputError(f"{path} is damaged. Fine-tune again.") from error
+
+
+def has_evidence(path: Path) -> bool:
+    """Say whether a file of :class:`ConsensusMemory` holds evidence, without reading it.
+
+    Raises
+    ------
+    InputError
+        When the file is seen to be damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return f"{_EVIDENCE}.npy" in file.namelist()
+    except _DAMAGE as error:
+        raise InputError(f"{path} is damaged. Fine-tune again.") from error
+
+
+def read_evidence(path: Path) -> np.ndarray | None:
+    """Read the evidence alone of a file of :class:`ConsensusMemory`.
+
+    Returns
+    -------
+    numpy.ndarray
+        int8 ``(T, h, w)``, see :mod:`maskfree.evidence`; None where the run looked for none.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            found = file[_EVIDENCE] if _EVIDENCE in file else None
+    except _DAMAGE as error:
+        raise InputError(f"{path} is damaged. Fine-tune again.") from error
+    if found is not None and (found.dtype != np.int8 or found.ndim != 3 or not found.size):
+        raise InputError(
+            f"{path}: expected evidence int8 (T, h, w), got {found.dtype} {found.shape}. "
+            "Fine-tune again."
+        )
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """A box and its surroundings in one frame, at the crop's scale."""
+
+    crop: Crop
+    lab: np.ndarray
+    allowed: np.ndarray
+    evidence: np.ndarray
+    shape: np.ndarray
+    edges: GuidedFilter
+
+
+class Consensus:
+    """Settles, track by track and frame by frame, what is object.
+
+    Parameters
+    ----------
+    frames
+        The video's frames, uint8 RGB ``(H, W, 3)``, read one at a time.
+    boxes, slack
+        float ``(N, T, 4)`` xyxy in the video's pixels, NaN where absent; ``(N, T)``, how far they
+        may be wrong, as a part of their size.
+    evidence
+        int8 ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
+    stretch
+        By how much the clip's contrast is stretched: the more, the less its colours tell and the
+        more the masks lean on the box's ellipse.
+    config
+        Weights of the cues.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        boxes: np.ndarray,
+        slack: np.ndarray,
+        evidence: np.ndarray | None,
+        *,
+        stretch: float,
+        config: ConsensusConfig,
+    ) -> None:
+        self._frames, self._boxes, self._slack = frames, boxes, slack
+        self._evidence, self._stretch, self._config = evidence, stretch, config
+        self._models: dict[int, ColourModel] = {}
+        self._kept: collections.OrderedDict[tuple[int, int], Crop] = collections.OrderedDict()
+        self._network: Network | None = None
+
+    @classmethod
+    def recall(
+        cls,
+        frames: Frames,
+        boxes: np.ndarray,
+        slack: np.ndarray,
+        ids: Sequence[int],
+        memory: ConsensusMemory,
+        *,
+        config: ConsensusConfig,
+    ) -> Consensus:
+        """Make it anew from what was kept; tracks that it did not know have no crops."""
+        made = cls(frames, boxes, slack, memory.evidence, stretch=memory.stretch, config=config)
+        made._models = {n: memory.colours[i] for n, i in enumerate(ids) if i in memory.colours}
+        return made
+
+    def memory(self, ids: Sequence[int]) -> ConsensusMemory:
+        """Return what is to be kept; ``ids``: the tracks' ids in the boxes' order."""
+        colours = {ids[n]: model for n, model in self._models.items()}
+        return ConsensusMemory(self._evidence, self._stretch, colours)
+
+    def hear(self, network: Network | None) -> None:
+        """Take the network's logits in, from now on."""
+        self._network = network
+        self._kept.clear()
+
+    def fit(self, network: Network | None = None) -> None:
+        """Learn every track's colours, from some of its frames."""
+        self.hear(network)
+        for n in range(len(self._boxes)):
+            present = np.flatnonzero(np.isfinite(self._boxes[n]).all(1))
+            if len(present):
+                count = min(len(present), self._config.frames)
+                chosen = present[np.linspace(0, len(present) - 1, count).round().astype(int)]
+                self._fit_track(n, [int(t) for t in chosen])
+
+    def crop(self, n: int, t: int) -> Crop | None:
+        """Return the logits of a track in a frame; None where it is absent."""
+        if n not in self._models or not np.isfinite(self._boxes[n, t]).all():
+            return None
+        if (n, t) in self._kept:
+            self._kept.move_to_end((n, t))
+            return self._kept[n, t]
+        view = self._view(n, t)
+        colours = self._models[n](self._models[n].bins(view.lab))
+        unary = self._unary(view, n, t) + self._config.colour * colours
+        probability = self._settle(unary, view)
+        probability = np.clip(probability, math.exp(-_LIMIT / 2), 1 - 1e-6)
+        logits = np.log(probability / (1 - probability)).astype(np.float32)
+        made = Crop(view.crop.rows, view.crop.columns, logits)
+        self._kept[n, t] = made
+        if len(self._kept) > self._config.kept:
+            self._kept.popitem(last=False)
+        return made
+
+    def _fit_track(self, n: int, chosen: list[int]) -> None:
+        views = [self._view(n, t) for t in chosen]
+        unaries = [self._unary(v, n, t) for v, t in zip(views, chosen, strict=True)]
+        model = ColourModel([v.lab for v in views], self._config)
+        bins = [model.bins(v.lab) for v in views]
+        found = []
+        for view, unary in zip(views, unaries, strict=True):
+            silent = np.abs(view.evidence) < self._config.silence
+            first = unary + self._config.first_shape * view.shape * silent
+            found.append(np.where(view.allowed, _sigmoid(first), 0.0))
+        for _ in range(self._config.rounds):
+            model.fit(list(zip(bins, found, strict=True)))
+            found = [
+                self._settle(unary + self._config.colour * model(b), view)
+                for view, unary, b in zip(views, unaries, bins, strict=True)
+            ]
+        model.fit(list(zip(bins, found, strict=True)))
+        self._models[n] = model
+
+    def _unary(self, view: _View, n: int, t: int) -> np.ndarray:
+        """Sum of the cues but for the colours."""
+        config = self._config
+        lean = config.shape + config.lean * (self._stretch - 1)
+        out = config.evidence * view.evidence + lean * view.shape
+        logits = self._network(n, t, view.crop) if self._network is not None else None
+        if logits is not None:
+            limit = config.network_limit
+            out = out + config.network * np.clip(logits, -limit, limit)
+        return np.asarray(out)
+
+    def _settle(self, unary: np.ndarray, view: _View) -> np.ndarray:
+        """Mean-field steps: a pixel goes with what is like it around it."""
+        found = np.where(view.allowed, _sigmoid(unary), 0.0)
+        for _ in range(self._config.steps):
+            around = 2 * view.edges(found) - 1
+            found = np.where(view.allowed, _sigmoid(unary + self._config.smooth * around), 0.0)
+        return np.asarray(found)
+
+    def _view(self, n: int, t: int) -> _View:
+        config = self._config
+        frame = self._frames[t]
+        height, width = frame.shape[:2]
+        x0, y0, x1, y1 = self._boxes[n, t]
+        across, down = x1 - x0, y1 - y0
+        loose = self._slack[n, t]
+        margin = config.margin * max(across, down)
+        rows = _span(y0 - loose * down - margin, y1 + loose * down + margin, height)
+        columns = _span(x0 - loose * across - margin, x1 + loose * across + margin, width)
+        scale = min(1.0, config.detail / math.sqrt(across * down))
+        size = (
+            max(1, round((rows.stop - rows.start) * scale)),
+            max(1, round((columns.stop - columns.start) * scale)),
+        )
+        crop = Crop(rows, columns, np.zeros(size, np.float32))
+        picture = np.ascontiguousarray(frame[rows, columns])
+        if size != picture.shape[:2]:
+            picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+        lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        y = rows.start + (np.arange(size[0]) + 0.5) * (rows.stop - rows.start) / size[0]
+        x = columns.start + (np.arange(size[1]) + 0.5) * (columns.stop - columns.start) / size[1]
+        allowed = ((y >= y0 - loose * down) & (y < y1 + loose * down))[:, None] & (
+            (x >= x0 - loose * across) & (x < x1 + loose * across)
+        )
+        radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
+        reach = max(2, min(config.radius, round(scale * math.sqrt(across * down) / 12)))
+        edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
+        return _View(
+            crop,
+            lab,
+            allowed,
+            self._evidence_at(t, x, y, (height, width)),
+            np.clip(1 - radius, -1, 1).astype(np.float32),
+            edges,
+        )
+
+    def _evidence_at(
+        self, t: int, x: np.ndarray, y: np.ndarray, size: tuple[int, int]
+    ) -> np.ndarray:
+        if self._evidence is None:
+            return np.zeros((len(y), len(x)), np.float32)
+        belief = self._evidence[t].astype(np.float32) / SURE
+        map_x = (x * belief.shape[1] / size[1] - 0.5).astype(np.float32)
+        map_y = (y * belief.shape[0] / size[0] - 0.5).astype(np.float32)
+        grid_x, grid_y = np.meshgrid(map_x, map_y)
+        return np.asarray(
+            cv2.remap(belief, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        )
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -_LIMIT, _LIMIT))))
+
+
+def _span(low: float, high: float, size: int) -> slice:
+    """Pixels that [low, high) touches, at least one, within [0, size)."""
+    first = int(np.clip(math.floor(low), 0, size - 1))
+    return slice(first, int(np.clip(math.ceil(high), first + 1, size)))
