@@ -103,12 +103,7 @@ def test_belief_is_averaged_over_cells_by_hand(cell: float, pixels: int) -> None
     "cell",
     [
         3.0,
-        pytest.param(
-            4.0,
-            marks=pytest.mark.xfail(
-                strict=True, reason="a window of 4 is laid around a pixel's edge: half a pixel off"
-            ),
-        ),
+        4.0,
     ],
 )
 def test_the_belief_in_a_mirrored_crop_is_the_mirror_image(cell: float) -> None:

@@ -373,7 +373,6 @@ def test_too_few_cells_tell_nothing_about_a_distribution() -> None:
     assert module._limits([few], CONFIG)[0] == pytest.approx((2.0, 2.0, 2.5, 6.0))
 
 
-@pytest.mark.xfail(strict=True, reason="near above first: the two in the middle stay below it")
 def test_four_limits_rise() -> None:
     rng = np.random.default_rng(0)
     for values in rng.uniform(0, 10, (200, 4)):

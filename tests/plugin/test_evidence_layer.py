@@ -247,9 +247,18 @@ def test_a_damaged_file_is_a_notification(viewer, session, widget, qtbot, notice
     assert "Evidence" not in viewer.layers
 
 
-def test_closing_the_dock_while_it_reads(viewer, session, widget):
+def test_closing_the_dock_while_it_reads(viewer, session, widget, qtbot, monkeypatch, patience):
+    from napari_maskfree._qt import evidence_toggle
+
+    def slow(source):
+        assert patience(lambda: not widget.background._open, 30)
+        return load_evidence(source)
+
+    monkeypatch.setattr(evidence_toggle, "load_evidence", slow)
     add_run(session, belief())
     widget.open_session(session.path)
     widget.masks.evidence.box.setChecked(True)
+    assert widget.masks.evidence.legend.text() == "Reading…"
     viewer.window.remove_dock_widget(widget)
+    qtbot.wait(50)
     assert "Evidence" not in viewer.layers

@@ -94,7 +94,8 @@ class Crop:
     def belief(self, cell: float) -> Crop:
         """Turn logits into beliefs from -1 to 1, means over cells of ``cell`` video pixels."""
         values = np.tanh(self.values / 2)
-        pixels = round(cell * values.shape[1] / (self.columns.stop - self.columns.start))
+        pixels = cell * values.shape[1] / (self.columns.stop - self.columns.start)
+        pixels = 2 * round((pixels - 1) / 2) + 1  # odd: around the middle of a pixel
         if pixels > 1:
             values = cv2.blur(values, (pixels, pixels), borderType=cv2.BORDER_REPLICATE)
         return Crop(self.rows, self.columns, values)

@@ -211,7 +211,7 @@ def _ordered(
 ) -> tuple[float, float, float, float]:
     """Make the four limits rise."""
     far = max(near, far)
-    first = min(first, far)
+    first = min(max(near, first), far)
     return near, min(max(near, last), first), first, far
 
 
