@@ -110,7 +110,7 @@ def test_the_same_colours_moved_or_turned_are_no_different() -> None:
     values = np.random.default_rng(1).uniform(0, 1, guide.shape[:2])
     plain = GuidedFilter(guide, 2, 30.0)(values)
     turn, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
-    for changed in (guide + np.array([1000.0, -50, 7]), guide[..., [2, 0, 1]], guide @ turn):
+    for changed in (guide + np.array([1e5, -50, 7]), guide[..., [2, 0, 1]], guide @ turn):
         np.testing.assert_allclose(GuidedFilter(changed, 2, 30.0)(values), plain, atol=1e-3)
     mirror = GuidedFilter(guide[:, ::-1], 2, 30.0)(values[:, ::-1])
     np.testing.assert_allclose(mirror[:, ::-1], plain, atol=1e-4)
