@@ -91,6 +91,12 @@ class Photographer:
         widget.project.go_to(FRAME)
         self.show_only("boxes", "finetune", "masks")
         self.take("5-masks")
+        widget.masks.evidence.box.setChecked(True)
+        self.wait(30, lambda: "Evidence" in self.viewer.layers)
+        widget.project.masks.visible = False
+        self.take("9-evidence")
+        widget.masks.evidence.box.setChecked(False)
+        widget.project.masks.visible = True
 
     def explain(self, out: Path) -> None:
         """Take the pictures of correspondences and export."""

@@ -44,7 +44,7 @@ class MasksPanel(Panel):
         form = QFormLayout(self.controls)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Opacity", self.opacity)
-        form.addRow("", self.outline)
+        form.addRow(self.outline)
         self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
         main.jobs.updated.connect(self._while_predicting)
