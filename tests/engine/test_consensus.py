@@ -391,6 +391,16 @@ def test_the_crop_around_a_box_by_hand() -> None:
     # at the frame's border it ends
     crop = crop_of(one_box(dataclasses.replace(PLAIN, margin=0.25), box=(-5.0, 30, 20, 70)))
     assert (crop.rows, crop.columns) == (slice(20, 64), slice(0, 30))
+    crop = crop_of(one_box(dataclasses.replace(PLAIN, margin=0.25), box=(80.0, 10, 120, 50)))
+    assert (crop.rows, crop.columns) == (slice(0, 60), slice(70, 96))
+
+
+def test_the_reach_of_a_box_by_hand() -> None:
+    # without any cue a pixel within reach could be either; the slack is 2 and 4 pixels
+    crop = crop_of(one_box(PLAIN, slack=0.1))
+    expected = np.full(crop.values.shape, -15.0)
+    expected[inside(crop, (18, 6, 42, 54))] = 0
+    np.testing.assert_allclose(crop.values, expected, atol=1e-3)
 
 
 def test_large_boxes_are_looked_at_smaller() -> None:
@@ -403,6 +413,21 @@ def test_large_boxes_are_looked_at_smaller() -> None:
     radius = np.hypot((y - 30) / 20, (x - 40) / 20)
     within = (y >= 10) & (y < 50) & (x >= 20) & (x < 60)
     np.testing.assert_allclose(crop.values[within], np.clip(1 - radius, -1, 1)[within], atol=1e-5)
+
+
+def test_a_smaller_picture_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    guides: list[np.ndarray] = []
+
+    def spy(guide: np.ndarray, radius: int, strength: float) -> GuidedFilter:
+        guides.append(guide)
+        return GuidedFilter(guide, radius, strength)
+
+    monkeypatch.setattr(module, "GuidedFilter", spy)
+    checks = np.indices((64, 96)).sum(0) % 2 * 100 + 50
+    frames = np.repeat(checks[None, ..., None], 3, -1).astype(np.uint8)
+    one_box(dataclasses.replace(PLAIN, detail=20.0), frames=frames, box=(20.0, 10, 60, 50))
+    grey = cv2.cvtColor(np.full((1, 1, 3), 100 / 255, np.float32), cv2.COLOR_RGB2LAB)
+    np.testing.assert_allclose(guides[0], np.broadcast_to(grey[0, 0], guides[0].shape), atol=0.1)
 
 
 def test_the_ellipse_by_hand() -> None:

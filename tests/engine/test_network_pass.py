@@ -211,6 +211,33 @@ def test_it_leaves_no_gradients_and_the_model_in_its_place(
     assert torch.is_grad_enabled()
 
 
+def test_a_newcomer_was_not_there_in_the_clip_before(
+    small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    class Newcomer(nn.Module):
+        """Query 0 shows the left half, query 1 the right one from the second clip on."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None = None) -> VideoOutput:
+            masks = torch.full((2, len(rgb[0]), 16, 24), -10.0)
+            masks[0, ..., :12] = 10
+            if self.calls:
+                masks[1, ..., 12:] = 8
+            self.calls += 1
+            return VideoOutput((torch.tensor([[[4.0, -4], [4, -4]]]),), (masks[None],))
+
+    config = clips_of(small_config, settings_of, clip_length=3, overlap=1)
+    found, _ = grids(numbered(5), None, config, track_ids=[], mirror=False, model=Newcomer())
+    assert [g.ids for g in found] == [[1], [1], [1, 2], [1, 2], [1, 2]]
+    shared = found[2].logits  # absent is a logit of -15
+    assert float(shared[0, 0, 0]) == pytest.approx(10)
+    assert float(shared[1, 0, 20]) == pytest.approx((-15 + 8) / 2)
+    assert float(found[3].logits[1, 0, 20]) == pytest.approx(8)
+
+
 # logits that are kept
 
 
@@ -279,6 +306,16 @@ def test_kept_logits_at_a_crops_pixels_are_the_grids(
             assert found[j, i] == pytest.approx(expected, abs=0.05)
             compared += 1
     assert compared > 0 or detail < 1 or x1 - x0 < 2
+
+
+@pytest.mark.parametrize(
+    "box", [(20.0, 70, 40, 80), (120.0, 20, 140, 40), (-40.0, -30, -20, -10), (30.0, 30, 30.0, 30)]
+)
+def test_a_box_beyond_the_frame_does_no_harm(box: tuple[float, ...]) -> None:
+    made, _ = kept([box])
+    found = made(0, 3, Crop(slice(60, 61), slice(20, 40), np.zeros((1, 20), np.float32)))
+    assert found is not None
+    assert np.isfinite(found).all()
 
 
 def test_what_is_kept_by_hand() -> None:

@@ -361,7 +361,7 @@ class ConsensusConfig(Section):
     detail: float = setting(
         128.0, "boxes larger than this are looked at smaller", unit="pixels", low=8.0
     )
-    kept: int = setting(2048, "crops kept in memory", low=1)
+    kept: int = setting(512, "crops kept in memory", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
