@@ -337,6 +337,25 @@ def test_how_many_corners_move_as_told_by_hand() -> None:
     assert module._agreement(here[:0], there[:0], move, CONFIG) == 0
 
 
+def test_corners_are_followed_onto_background_alone() -> None:
+    frame, before = seen_through(pan(0, 0)), seen_through(pan(6, 0))  # all moves 6 to the right
+    hidden = EVERYWHERE.copy()
+    hidden[:, 64:] = False
+    here, there = module._follow(frame, EVERYWHERE, before, hidden, CONFIG)
+    assert len(here) > 20
+    assert (np.rint(there[:, 0]) < 64).all()
+    assert here[:, 0].max() > 64
+    here, _ = module._follow(frame, hidden, before, EVERYWHERE, CONFIG)
+    assert here[:, 0].max() < 64
+
+
+def test_around_boxes_more_corners_are_followed_than_the_frame_needs() -> None:
+    frames = seen_through(pan(0, 0)), seen_through(pan(1, 0))
+    few = EvidenceConfig(max_corners=20)
+    here, _ = module._follow(frames[0], EVERYWHERE, frames[1], EVERYWHERE, few)
+    assert 40 < len(here) <= 60
+
+
 @pytest.mark.parametrize(("back", "found"), [(0.5, True), (1.5, False)])
 def test_a_corner_that_does_not_come_back_is_not_followed(
     monkeypatch: pytest.MonkeyPatch, back: float, found: bool

@@ -202,13 +202,14 @@ class Told:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("scale", [0.8, 1.0, 1.6])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.6])
 @pytest.mark.parametrize(("seed", "detail"), [(0, 1), (1, 2), (2, 1), (3, 2)])
 def test_the_consensus_follows_the_pixels(
     make_tracks: Callable[..., BoxTracks], axis: int, scale: float, seed: int, detail: int
 ) -> None:
     place = np.indices((80, 120), dtype=np.uint8)[axis]
-    frames = np.stack([place, np.zeros_like(place), np.zeros_like(place)], -1)[None].repeat(6, 0)
+    frames = np.stack([2 * place, np.zeros_like(place), np.zeros_like(place)], -1)
+    frames = frames[None].repeat(6, 0)
     rows, columns = slice(8, 60), slice(20, 100)
     frames[:, rows, columns, 1] = 255
     box = {0: (36, 24, 80, 48)}
@@ -220,11 +221,22 @@ def test_the_consensus_follows_the_pixels(
     assert sorted(told.asked) == sorted((n, t) for n in (0, 1) for t in sample.clip.frames)
     pixel, inside = torch.nn.functional.avg_pool2d(sample.clip.rgb[:, :2], 4).unbind(1)
     assert int((inside == 1).sum()) > 50
-    error = (sample.labels[0] * 256 - pixel * 255)[inside == 1]
+    error = (sample.labels[0] * 256 - pixel * 255 / 2)[inside == 1]
     assert float(error.abs().max()) < 1.6  # half of a cell where the crop ends
     assert abs(float(error.mean())) < 0.2
     assert bool((sample.labels[0][inside == 0] == -1).all())
     assert torch.equal(sample.labels[1], torch.full_like(sample.labels[1], -1))  # absent
+
+
+def test_labels_are_means_over_the_grids_cells(make_tracks: Callable[..., BoxTracks]) -> None:
+    checks = np.indices((64, 96)).sum(0) % 2 * 1.8 - 0.9
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=2)
+    told = Told(checks, slice(0, 64), slice(0, 96))
+    labels = make_sampler(noise(2), tracks, consensus=told).draw().labels
+    assert float(labels.abs().max()) < 0.1
+    # enlarged eight times, half a pixel is a cell: they are what they are
+    sampler = make_sampler(noise(2), tracks, scale=8.0, consensus=told)
+    assert float(sampler.draw().labels.abs().max()) > 0.3
 
 
 def test_a_consensus_is_asked_before_the_evidence(make_tracks: Callable[..., BoxTracks]) -> None:

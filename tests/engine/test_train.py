@@ -489,6 +489,8 @@ def test_what_the_consensus_is_for_can_be_switched_off(
         trainer = trainer_of(small_session, config, video)
         assert (trainer._sampler.consensus is not None) is labels
         assert (trainer._sampler.evidence is not None) is config.evidence.seek
+        knows = bool(trainer._consensus.memory([1, 2]).colours)
+        assert knows is (labels or config.consensus.refine)
         trainer._teach()
         assert (trainer._teacher is not None) is taught
         trainer.step(0)
