@@ -279,6 +279,17 @@ def test_a_box_that_comes_and_goes_is_followed_where_it_is() -> None:
     np.testing.assert_allclose(away, (-4, 0), atol=0.5)
 
 
+def test_a_cut_breaks_the_chain_around_a_box_too() -> None:
+    frames = tiled((4, 0), (-3, 2))
+    frames[3:] = [(255 - f, b) for f, b in tiled((4, 0), (-3, 2), seed=9)[3:]]
+    world, around = estimate_motions(frames, TILED_BOXES, config=CONFIG)
+    assert world.span.tolist() == [0, 0, 0, 1, 1, 1]
+    assert around[0] is None
+    assert around[1] is not None
+    assert around[1].span.tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(moved(around[1], 3, 5, (160, 50)), (6, -4), atol=0.3)
+
+
 def test_surroundings_by_hand() -> None:
     box = np.array([10.0, 20, 30, 60])
     np.testing.assert_array_equal(surroundings(box, 0.5), (-10, 0, 50, 80))

@@ -468,6 +468,22 @@ def test_the_evidence_by_hand() -> None:
         assert found == pytest.approx(expected, abs=0.15)  # OpenCV places on 1/32
 
 
+def test_the_evidence_reaches_to_the_frames_edge() -> None:
+    evidence = np.full((1, 16, 24), SURE, np.int8)
+    box = (0.0, 0, 96, 64)
+    crop = crop_of(one_box(dataclasses.replace(PLAIN, evidence=2.0), box=box, evidence=evidence))
+    np.testing.assert_allclose(crop.values, 2, atol=1e-4)
+
+
+def test_large_weights_do_not_overflow() -> None:
+    for sign in (1, -1):
+        consensus = one_box(dataclasses.replace(PLAIN, shape=1e5, network=1e5))
+        consensus.hear(constant(6.0 * sign))
+        crop = crop_of(consensus)
+        assert np.isfinite(crop.values).all()
+        assert (np.sign(crop.values[inside(crop)]) == sign).mean() > 0.9
+
+
 def test_each_frame_has_its_own_evidence() -> None:
     evidence = np.stack([np.full((32, 48), v, np.int8) for v in (SURE, -SURE, 0)])
     frames = np.full((3, 64, 96, 3), 90, np.uint8)

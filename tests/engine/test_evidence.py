@@ -311,6 +311,8 @@ def test_a_view_by_hand() -> None:
     # but for a cell around the box, which is neither
     assert len(view.own) == 400 - 10 * 10
     assert view.delta[7:13, 7:13].min() > 15 > 1 > view.own.max()
+    near = module._look(frames, boxes, dataclasses.replace(CONFIG, surroundings=0.25))
+    assert near.view(0, 0).window == (slice(10, 22), slice(18, 30))
 
 
 # from distance to belief

@@ -165,6 +165,10 @@ def test_the_mirror_image_can_be_left_out() -> None:
     torch.testing.assert_close(logits, stub.masks)
     assert bound.scores() == pytest.approx([0.9], abs=1e-4)
     assert len(stub.prompts) == 1
+    matched = TrackLinker([1], [], Config(), mirror=False)
+    logits = link(matched, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]))
+    torch.testing.assert_close(logits, stub.masks)
+    assert len(stub.prompts) == 1
 
 
 # instances from the boxes

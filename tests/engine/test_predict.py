@@ -175,6 +175,10 @@ def test_before_its_first_keyframe_an_object_is_absent(
     results = run(paint(path), tracks, small_config)
     assert [m.track_ids for m in results.values()] == [(), (), (1,), (1,), (1,)]
     assert results[0].masks.shape == (0, 64, 96)
+    other = moving(70, 40, 0, 0, 5)
+    boxes = {2: (20.0, 20.0, 36.0, 36.0)}, {0: (70.0, 40.0, 86.0, 56.0)}
+    results = run(paint(path, other), make_tracks(*boxes, num_frames=5), small_config)
+    assert [m.track_ids for m in results.values()] == [(2,)] * 2 + [(1, 2)] * 3
 
 
 def test_a_mask_ends_where_its_box_does(
