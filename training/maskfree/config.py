@@ -264,7 +264,6 @@ class EvidenceConfig(Section):
         1.25,
         "in a box the distances split in two; belief begins this factor to either side",
         low=1.0,
-        source="measured",
     )
     cell: int = setting(
         2, "side of a cell that is compared, in the frame at the area budget", unit="pixels", low=1
@@ -274,14 +273,12 @@ class EvidenceConfig(Section):
         "a box's surroundings: so far beyond it lie the corners and the noise that are its own",
         unit="of its longer side",
         low=0.0,
-        source="measured",
     )
     world_share: float = setting(
         0.8,
         "surroundings of which this part moves with the whole frame have no motion of their own",
         low=0.0,
         high=1.0,
-        source="measured",
     )
     max_corners: int = setting(400, "corners that the frame's motion is fitted to", low=8)
     min_inliers: int = setting(
@@ -531,7 +528,6 @@ class PredictConfig(Section):
         "a mask is stable that changes little when its threshold moves by this",
         unit="logit",
         low=0.0,
-        source="measured: ranks masks by their true J",
     )
     duplicate_overlap: float = setting(
         0.7, "without boxes: queries whose masks overlap more are one", low=0.0, high=1.0
