@@ -20,6 +20,7 @@ __all__ = [
     "ConsensusConfig",
     "EvidenceConfig",
     "FormatConfig",
+    "GeodesicConfig",
     "MatchingConfig",
     "MetricConfig",
     "ModelConfig",
@@ -300,6 +301,41 @@ class EvidenceConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class GeodesicConfig(Section):
+    """What goes on outside its box is background: cost of the cheapest path from there."""
+
+    weight: float = setting(
+        2.0,
+        "weight in the consensus of being reached easily; 0: not looked at",
+        unit="logit",
+        low=0.0,
+        source="measured",
+    )
+    octaves: float = setting(
+        2.0,
+        "reached this many times 2 more cheaply than the box's median: certainly background",
+        low=0.1,
+    )
+    texture: float = setting(
+        0.5, "changes up to this are texture and cost nothing", unit="Lab a pixel", low=0.0
+    )
+    step: float = setting(0.02, "a step costs at least this", unit="Lab", low=1e-6)
+    least: float = setting(3.0, "paths that cost no more are alike", unit="Lab", low=1e-3)
+    blur: int = setting(
+        7, "side of the median filter before", unit="crop pixels", choices=(1, 3, 5, 7, 9, 11)
+    )
+    burnt: float = setting(
+        95.0,
+        "lightness from which a picture is burnt out: that two places are alike says nothing",
+        unit="Lab",
+        low=0.0,
+        high=101.0,
+        source="measured",
+    )
+    burnt_cost: float = setting(20.0, "a step costs so much more there", unit="Lab", low=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class ConsensusConfig(Section):
     """All cues together at the picture's own detail: labels before training, refinement after."""
 
@@ -359,6 +395,7 @@ class ConsensusConfig(Section):
         128.0, "boxes larger than this are looked at smaller", unit="pixels", low=8.0
     )
     kept: int = setting(512, "crops kept in memory", low=1)
+    geodesic: GeodesicConfig = dataclasses.field(default_factory=GeodesicConfig)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What all cues together say about the pixels around a box, at the picture's own detail.
 
 For each track: background seen elsewhere, the track's and its surroundings' colours over the whole
-video, where in the box a pixel lies, and, once there is one, the network. Their sum is made to
-keep to the picture's edges (mean-field steps through the guided filter), and the colours are learnt
-again from the result, a few times. Before training this gives the network its first labels, from
+video, what goes on outside the box, where in the box a pixel lies, and, once there is one, the
+network. Their sum is made to keep to the picture's edges (mean-field steps through the guided
+filter), and the colours are learnt again from the result, a few times. Before training this gives the network its first labels, from
 boxes alone; during training it takes the network's own masks in (a teacher that is corrected by the
 picture); after it, it refines them.
 """
@@ -26,6 +26,7 @@ from maskfree.appearance import ColourModel
 from maskfree.edges import GuidedFilter
 from maskfree.errors import InputError
 from maskfree.evidence import SURE
+from maskfree.geodesic import reached_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,6 +204,7 @@ class _View:
     allowed: np.ndarray
     evidence: np.ndarray
     shape: np.ndarray
+    reached: np.ndarray
     edges: GuidedFilter
 
 
@@ -319,7 +321,7 @@ class Consensus:
         """Sum of the cues but for the colours."""
         config = self._config
         lean = config.shape + config.lean * (self._stretch - 1)
-        out = config.evidence * view.evidence + lean * view.shape
+        out = config.evidence * view.evidence + lean * view.shape + view.reached
         logits = self._network(n, t, view.crop) if self._network is not None else None
         if logits is not None:
             limit = config.network_limit
@@ -356,37 +358,58 @@ class Consensus:
         lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
         y = rows.start + (np.arange(size[0]) + 0.5) * (rows.stop - rows.start) / size[0]
         x = columns.start + (np.arange(size[1]) + 0.5) * (columns.stop - columns.start) / size[1]
-        allowed = ((y >= y0 - loose * down) & (y < y1 + loose * down))[:, None] & (
-            (x >= x0 - loose * across) & (x < x1 + loose * across)
-        )
+        allowed = _within(self._boxes[n, t], loose, x, y)
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
         reach = max(2, min(config.radius, round(scale * math.sqrt(across * down) / 12)))
         edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
+        reached = np.zeros(size, np.float32)
+        if weight := config.geodesic.weight:
+            reached = weight * reached_from_outside(
+                lab, allowed, stretch=self._stretch, config=config.geodesic
+            )
         return _View(
             crop,
             lab,
             allowed,
-            self._evidence_at(t, x, y, (height, width)),
+            self._evidence_at(n, t, x, y, (height, width)),
             np.clip(1 - radius, -1, 1).astype(np.float32),
+            reached,
             edges,
         )
 
     def _evidence_at(
-        self, t: int, x: np.ndarray, y: np.ndarray, size: tuple[int, int]
+        self, n: int, t: int, x: np.ndarray, y: np.ndarray, size: tuple[int, int]
     ) -> np.ndarray:
+        """Return the belief at places of a frame: rows ``y``, columns ``x``.
+
+        Where another track's box reaches, "object" may mean that one: there it tells nothing.
+        """
         if self._evidence is None:
             return np.zeros((len(y), len(x)), np.float32)
         belief = self._evidence[t].astype(np.float32) / SURE
         map_x = (x * belief.shape[1] / size[1] - 0.5).astype(np.float32)
         map_y = (y * belief.shape[0] / size[0] - 0.5).astype(np.float32)
         grid_x, grid_y = np.meshgrid(map_x, map_y)
-        return np.asarray(
+        found = np.asarray(
             cv2.remap(belief, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         )
+        for m in range(len(self._boxes)):
+            if m != n and np.isfinite(self._boxes[m, t]).all():
+                shared = _within(self._boxes[m, t], self._slack[m, t], x, y)
+                found = np.where(shared, np.minimum(found, 0), found)
+        return found
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -_LIMIT, _LIMIT))))
+
+
+def _within(box: np.ndarray, slack: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Say which places, rows ``y`` and columns ``x``, lie in a box grown by its slack."""
+    x0, y0, x1, y1 = box
+    across, down = slack * (x1 - x0), slack * (y1 - y0)
+    rows = (y >= y0 - down) & (y < y1 + down)
+    return np.asarray(rows[:, None] & (x >= x0 - across) & (x < x1 + across))
 
 
 def _span(low: float, high: float, size: int) -> slice:
