@@ -12,7 +12,7 @@ import pytest
 
 from maskfree import consensus as module
 from maskfree.appearance import ColourModel
-from maskfree.config import ConsensusConfig, EvidenceConfig, SamplingConfig
+from maskfree.config import ConsensusConfig, EvidenceConfig, GeodesicConfig, SamplingConfig
 from maskfree.consensus import Consensus, ConsensusMemory, Crop
 from maskfree.edges import GuidedFilter
 from maskfree.errors import InputError
@@ -343,7 +343,15 @@ def test_the_network_is_asked_about_the_crop_and_counts_up_to_its_limit(scene: S
 # what it is made of
 
 PLAIN = dataclasses.replace(
-    CONFIG, network=0.0, evidence=0.0, colour=0.0, shape=0.0, lean=0.0, first_shape=0.0, steps=0
+    CONFIG,
+    network=0.0,
+    evidence=0.0,
+    colour=0.0,
+    shape=0.0,
+    lean=0.0,
+    first_shape=0.0,
+    steps=0,
+    geodesic=GeodesicConfig(weight=0.0),
 )
 """Every cue off."""
 
@@ -482,6 +490,37 @@ def test_large_weights_do_not_overflow() -> None:
         crop = crop_of(consensus)
         assert np.isfinite(crop.values).all()
         assert (np.sign(crop.values[inside(crop)]) == sign).mean() > 0.9
+
+
+def test_object_evidence_tells_nothing_where_another_box_reaches() -> None:
+    # the other box from 30, with its slack from 28, to beyond
+    boxes = np.array([[[20.0, 10, 40, 50]], [[30.0, 0, 50, 64]]])
+    slack = np.array([[0.0], [0.1]])
+    config = dataclasses.replace(PLAIN, evidence=2.0)
+    for said, shared in ((SURE, 0), (-SURE, -2)):
+        evidence = np.full((1, 64, 96), said, np.int8)
+        frames = np.full((1, 64, 96, 3), 90, np.uint8)
+        consensus = Consensus(frames, boxes, slack, evidence, stretch=1.0, config=config)
+        consensus.fit()
+        crop = crop_of(consensus)
+        values = crop.values[inside(crop)]
+        np.testing.assert_allclose(values[:, :8], 2 * said / SURE, atol=1e-4)
+        np.testing.assert_allclose(values[:, 8:], shared, atol=1e-4)
+
+
+def test_what_goes_on_outside_the_box_is_weighed() -> None:
+    # a post on a plain wall; the box is wide
+    rng = np.random.default_rng(0)
+    frames = rng.integers(60, 66, (1, 64, 96, 3)).astype(np.uint8)
+    frames[0, 10:50, 24:37] += 90
+    logits = []
+    for weight in (0.0, 2.0):
+        config = dataclasses.replace(PLAIN, geodesic=GeodesicConfig(weight=weight))
+        crop = crop_of(one_box(config, frames=frames))
+        logits.append(crop.values[inside(crop)])
+    assert not logits[0].any()
+    np.testing.assert_allclose(logits[1][:, 18:], -2, atol=0.3)
+    np.testing.assert_allclose(logits[1][5:35, 7:14], 0, atol=0.1)
 
 
 def test_each_frame_has_its_own_evidence() -> None:

@@ -3,9 +3,9 @@
 For each track: background seen elsewhere, the track's and its surroundings' colours over the whole
 video, what goes on outside the box, where in the box a pixel lies, and, once there is one, the
 network. Their sum is made to keep to the picture's edges (mean-field steps through the guided
-filter), and the colours are learnt again from the result, a few times. Before training this gives the network its first labels, from
-boxes alone; during training it takes the network's own masks in (a teacher that is corrected by the
-picture); after it, it refines them.
+filter), and the colours are learnt again from the result, a few times. Before training this gives
+the network its first labels, from boxes alone; during training it takes the network's own masks in
+(a teacher that is corrected by the picture); after it, it refines them.
 """
 
 from __future__ import annotations

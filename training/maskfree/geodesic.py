@@ -1,4 +1,4 @@
-"""How easily a pixel in a box is reached from outside it: what is one surface with it is background.
+"""How easily a pixel in a box is reached from outside: what goes on out there is background.
 
 The cost of the cheapest path from outside the box, where a step costs what the colour changes. A
 cave, sky or road that goes on inside the box is reached at once; to reach the object, a path must
@@ -67,7 +67,7 @@ def reached_from_outside(
 def _step_cost(lab: np.ndarray, stretch: float, config: GeodesicConfig) -> np.ndarray:
     """Return what a step of one pixel costs, float ``(H, W)``."""
     shifted = np.clip(lab + np.array([0, _AB_ZERO, _AB_ZERO], np.float32), 0, 255)
-    smooth = cv2.medianBlur(shifted.astype(np.uint8), config.blur).astype(np.float32)
+    smooth = cv2.medianBlur(np.rint(shifted).astype(np.uint8), config.blur).astype(np.float32)
     across, down = (
         np.linalg.norm(cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=_SOBEL), axis=2)
         for dx in (1, 0)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import math
+
+import numpy as np
+import pytest
+
+from maskfree.config import GeodesicConfig
+from maskfree.geodesic import reached_from_outside
+
+CONFIG = GeodesicConfig(blur=1)
+
+
+def shown(shape: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
+    """The pixels of a box y0, x0, y1, x1."""
+    allowed = np.zeros(shape, bool)
+    allowed[box[0] : box[2], box[1] : box[3]] = True
+    return allowed
+
+
+def slow_costs(step: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Dijkstra over the 8 neighbours; a move costs its length times the mean of its two ends.
+
+    It starts in the middle of the pixels around the box; their own half is not counted.
+    """
+    height, width = allowed.shape
+    best = np.where(allowed, math.inf, 0.0)
+    heap = [(0.0, int(y), int(x)) for y, x in np.argwhere(~allowed)]
+    while heap:
+        so_far, y, x = heapq.heappop(heap)
+        if so_far > best[y, x]:
+            continue
+        for j in range(max(0, y - 1), min(height, y + 2)):
+            for i in range(max(0, x - 1), min(width, x + 2)):
+                if not allowed[j, i]:
+                    continue
+                ends = step[j, i] + (step[y, x] if allowed[y, x] else 0)
+                cost = so_far + math.hypot(j - y, i - x) * ends / 2
+                if cost < best[j, i]:
+                    best[j, i] = cost
+                    heapq.heappush(heap, (cost, j, i))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("stretch", [1.0, 1.5])
+def test_it_is_the_cheapest_path(seed: int, stretch: float) -> None:
+    config = dataclasses.replace(CONFIG, texture=2.0, step=0.05, octaves=3.0, least=0.5)
+    rng = np.random.default_rng(seed)
+    lab = np.rint(rng.normal([60, 10, -20], [8, 3, 5], (14, 17, 3))).astype(np.float32)
+    lab[3:9, 4:11] += (-30, 15, 40)
+    allowed = shown((14, 17), (2, 2, 12, 15))
+    # what changes at a pixel: Sobel's slopes over all three colours
+    step = np.full(allowed.shape, math.nan)
+    for y, x in np.argwhere(allowed):
+        square = lab[y - 1 : y + 2, x - 1 : x + 2].astype(float)
+        across = np.einsum("yxc,y,x->c", square, [1, 2, 1], [-1, 0, 1]) / 8
+        down = np.einsum("yxc,y,x->c", square, [-1, 0, 1], [1, 2, 1]) / 8
+        change = math.sqrt((across**2).sum() + (down**2).sum()) * stretch
+        step[y, x] = max(change - 2.0, 0) + 0.05
+    costs = slow_costs(step, allowed)[allowed]
+    expected = np.log2((costs + 0.5) / (np.median(costs) + 0.5)) / 3 / stretch**4
+    found = reached_from_outside(lab, allowed, stretch=stretch, config=config)
+    np.testing.assert_allclose(
+        found[allowed], np.clip(expected, -1 / stretch**4, 0), rtol=1e-4, atol=1e-4
+    )
+    assert (found[~allowed] == 0).all()
+
+
+def cave() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A bright object in a dark cave that is wider than the box: Lab, box, object."""
+    rng = np.random.default_rng(1)
+    lab = rng.normal([12, 0, 0], 0.5, (60, 60, 3)).astype(np.float32)
+    mask = shown((60, 60), (18, 15, 50, 45))
+    lab[mask] += (40, 5, 5)
+    return lab, shown((60, 60), (10, 10, 50, 50)), mask
+
+
+def test_what_goes_on_outside_is_reached() -> None:
+    lab, allowed, mask = cave()
+    found = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    assert found[allowed & ~mask].mean() < -0.7
+    assert found[25:45, 20:40].min() > -0.05
+    assert -1 <= found.min() <= found.max() <= 0
+
+
+def test_a_picture_without_contours_tells_nothing() -> None:
+    allowed = shown((60, 60), (10, 10, 50, 50))
+    plain = np.full((60, 60, 3), 50, np.float32)
+    found = reached_from_outside(plain, allowed, stretch=1.0, config=GeodesicConfig())
+    assert found.min() > -0.1
+
+
+def test_where_it_is_burnt_out_nothing_is_reached() -> None:
+    lab, allowed, mask = cave()
+    lab = np.where(mask[..., None], [50, 0, 0], [99, 0, 0]).astype(np.float32)
+    away = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    plain = GeodesicConfig(burnt=101.0)
+    without = reached_from_outside(lab, allowed, stretch=1.0, config=plain)
+    ring = allowed & ~mask
+    assert away[ring].mean() > without[ring].mean() + 0.3
+
+
+def test_dull_clips_are_told_less() -> None:
+    lab, allowed, _ = cave()
+    plain, dull = (
+        reached_from_outside(lab, allowed, stretch=s, config=GeodesicConfig()) for s in (1.0, 2.0)
+    )
+    assert dull.min() == pytest.approx(plain.min() / 16)
+
+
+def test_a_box_that_fills_the_picture_has_no_outside() -> None:
+    lab, allowed, _ = cave()
+    allowed[:] = True
+    assert not reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig()).any()
+
+
+def test_a_box_at_the_border_is_reached_from_its_other_sides() -> None:
+    lab, _, mask = cave()
+    lab, mask = lab[:52, 13:47], mask[:52, 13:47]
+    allowed = shown(mask.shape, (10, 0, 52, 34))  # touches three borders
+    found = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    assert found[11:16].mean() < -0.7
+    assert found[mask].mean() > -0.2
