@@ -9,6 +9,7 @@ import numpy as np
 
 from maskfree.colours import track_colour
 from napari_maskfree import constants as c
+from napari_maskfree.video_layer import layer_shape
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -33,17 +34,38 @@ def flatten(instances: InstanceMasks | None, height: int, width: int) -> np.ndar
 
 
 class MaskStack:
-    """The masks of a session as an array (T, H, W) of track ids, uint16, read when indexed.
+    """The masks of a session as an array of track ids, uint16, read when indexed.
 
-    A few frames are kept; :meth:`forget` drops them when the masks on disk have changed.
+    Its shape is that of the video's layer, ``(*planes, H, W)``: all planes of an axis that is not
+    time show the same masks. A few frames are kept; :meth:`forget` drops them when the masks on
+    disk have changed.
+
+    Parameters
+    ----------
+    store
+        Where the masks are read.
+    planes
+        Lengths of the axes before y and x.
+    time_axis
+        Which of them is time; None for a picture, frame 0.
+    height, width
+        Of the frames, in pixels.
     """
 
     dtype = np.dtype(np.uint16)
-    ndim = 3
 
-    def __init__(self, store: MaskStore, num_frames: int, height: int, width: int) -> None:
+    def __init__(
+        self,
+        store: MaskStore,
+        planes: tuple[int, ...],
+        time_axis: int | None,
+        height: int,
+        width: int,
+    ) -> None:
         self.store = store
-        self.shape = (num_frames, height, width)
+        self.shape = (*planes, height, width)
+        self.ndim = len(self.shape)
+        self._time_axis = time_axis
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
@@ -61,7 +83,7 @@ class MaskStack:
     def frame(self, index: int) -> np.ndarray:
         """Return one frame's labels (H, W)."""
         if index not in self._kept:
-            self._kept[index] = flatten(self.store.read(index), *self.shape[1:])
+            self._kept[index] = flatten(self.store.read(index), *self.shape[-2:])
             while len(self._kept) > c.MASK_CACHE:
                 self._kept.popitem(last=False)
         else:
@@ -70,15 +92,22 @@ class MaskStack:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         key = key if isinstance(key, tuple) else (key,)
-        first, rest = key[0], key[1:]
-        if isinstance(first, slice):
-            frames = [self.frame(i) for i in range(*first.indices(self.shape[0]))]
-            stacked = np.stack(frames) if frames else np.empty((0, *self.shape[1:]), self.dtype)
-            return stacked[(slice(None), *rest)]
-        return self.frame(int(first) % self.shape[0])[rest]
+        key = (*key, *[slice(None)] * (self.ndim - len(key)))
+        planes = [range(n)[k] for k, n in zip(key[:-2], self.shape, strict=False)]
+        times = 0 if self._time_axis is None else planes[self._time_axis]
+        if isinstance(times, range):
+            frames = [self.frame(t)[key[-2:]] for t in times]
+            found = np.stack(frames) if frames else np.empty((0, *self.frame(0)[key[-2:]].shape))
+        else:
+            found = self.frame(times)[key[-2:]]
+        kept = [(axis, len(p)) for axis, p in enumerate(planes) if isinstance(p, range)]
+        inner = found.shape[1:] if isinstance(times, range) else found.shape
+        alone = [n if axis == self._time_axis else 1 for axis, n in kept]
+        whole = np.broadcast_to(found.reshape(*alone, *inner), (*[n for _, n in kept], *inner))
+        return whole.astype(self.dtype, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        whole = np.stack([self.frame(i) for i in range(self.shape[0])])
+        whole = self[()]
         return whole if dtype is None else whole.astype(dtype)
 
 
@@ -94,19 +123,16 @@ def track_colormap(tracks: BoxTracks | None) -> Any:
 
 
 def make_layer(store: MaskStore, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:
-    """Return a Labels layer over the image's time and (y, x) axes."""
+    """Return a Labels layer over the image, on the same axes."""
     from napari.layers import Labels
 
-    stack = MaskStack(store, info.num_frames, info.height, info.width)
-    axes = [*([] if info.time_axis is None else [info.time_axis]), image.ndim - 2, image.ndim - 1]
-    scale, translate = np.asarray(image.scale)[axes], np.asarray(image.translate)[axes]
-    if info.time_axis is None:
-        scale, translate = np.r_[1.0, scale], np.r_[0.0, translate]
+    planes = layer_shape(image)[:-2]
+    stack = MaskStack(store, planes, info.time_axis, info.height, info.width)
     layer = Labels(
         stack,
         name=MASKS_NAME,
-        scale=scale,
-        translate=translate,
+        scale=image.scale,
+        translate=image.translate,
         opacity=c.MASK_OPACITY,
         colormap=track_colormap(tracks),
         metadata={"maskfree": {"masks": True}},

@@ -10,7 +10,7 @@ from napari.layers import Image
 from maskfree.errors import InputError
 from maskfree.types import InstanceMasks
 from napari_maskfree import video_layer
-from napari_maskfree.masks_layer import MaskStack, flatten
+from napari_maskfree.masks_layer import MaskStack, flatten, make_layer
 from napari_maskfree.video_layer import (
     AxisChoice,
     LazyFrames,
@@ -133,7 +133,7 @@ def test_the_mask_stack_reads_once_until_told_to_forget():
             Store.reads += 1
             return InstanceMasks((1,), np.full((1, 4, 6), frame == 2), (1.0,))
 
-    stack = MaskStack(Store(), 3, 4, 6)
+    stack = MaskStack(Store(), (3,), 0, 4, 6)
     assert stack[2].all()
     assert stack[2, 1:, :2].shape == (3, 2)
     assert Store.reads == 1
@@ -141,6 +141,62 @@ def test_the_mask_stack_reads_once_until_told_to_forget():
     assert stack[-1].all()
     assert Store.reads == 2
     assert np.asarray(stack).shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("planes", "time_axis"), [((3,), 0), ((), None), ((5,), None), ((3, 2), 0), ((2, 3), 1)]
+)
+def test_masks_lie_on_the_axes_of_the_videos_layer(planes, time_axis):
+    class Store:
+        def read(self, frame):
+            masks = np.zeros((1, 4, 6), bool)
+            masks[0, frame, frame:] = True
+            return InstanceMasks((7,), masks, (1.0,))
+
+    stack = MaskStack(Store(), planes, time_axis, 4, 6)
+    whole = np.asarray(stack)
+    assert stack.shape == whole.shape == (*planes, 4, 6)
+    assert len(stack) == len(whole)
+    assert whole.dtype == stack.dtype
+    for place in np.ndindex(planes):
+        frame = 0 if time_axis is None else place[time_axis]
+        row = (np.arange(6) >= frame) * 7
+        assert np.array_equal(whole[place], np.where(np.arange(4)[:, None] == frame, row, 0))
+        assert np.array_equal(stack[place], whole[place])
+        assert np.array_equal(stack[(*place, slice(1, 3))], whole[(*place, slice(1, 3))])
+    if planes:
+        for key in (slice(1, None), slice(2, 2), -1, (slice(None), *[0] * (len(planes) - 1))):
+            assert np.array_equal(stack[key], whole[key])
+
+
+@pytest.mark.parametrize(
+    ("shape", "choice", "at"),
+    [
+        ((8, 5, 64, 96), AxisChoice(0, 1), (3, 4, 20, 30)),
+        ((2, 8, 64, 96), AxisChoice(1, None, 0), (1, 3, 20, 30)),
+        ((64, 96), AxisChoice(None), (20, 30)),
+    ],
+)
+def test_the_masks_layer_is_over_the_video_in_the_viewer(shape, choice, at):
+    class Store:
+        def read(self, frame):
+            masks = np.zeros((1, 64, 96), bool)
+            masks[0, 20, 30] = True
+            return InstanceMasks((frame + 1,), masks, (1.0,))
+
+    viewer = ViewerModel()
+    video = viewer.add_image(
+        np.zeros(shape, np.uint8),
+        scale=np.full(len(shape), 0.5),
+        translate=np.full(len(shape), 7.0),
+    )
+    info = video_info(video, choice)
+    layer = make_layer(Store(), video, info, None)
+    viewer.add_layer(layer)
+    assert viewer.dims.ndim == len(shape)
+    viewer.dims.point = video.data_to_world(at)
+    frame = 0 if choice.time is None else at[choice.time]
+    assert layer.get_value(video.data_to_world(at), world=True) == frame + 1
 
 
 def test_matches_of_a_shifted_picture_point_where_it_went():

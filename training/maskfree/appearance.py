@@ -62,8 +62,9 @@ class ColourModel:
         made._config = config
         made._low, made._width = state["low"], state["width"]
         made._table = state["table"].astype(np.float32)
-        if made._low.shape != (3,) or made._width.shape != (3,):
-            raise ValueError(f"expected 3 axes of colour, got {made._low.shape}")
+        for name in ("low", "width"):
+            if state[name].shape != (3,):
+                raise ValueError(f"{name}: expected 3 axes of colour, got {state[name].shape}")
         if made._table.shape != (config.bins**3,):
             raise ValueError(f"expected {config.bins} bins, got a table {made._table.shape}")
         return made

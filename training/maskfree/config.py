@@ -380,7 +380,7 @@ class ConsensusConfig(Section):
     flat: float = setting(
         30.0, "colours that vary less are one surface", unit="Lab^2", low=1e-3, source="measured"
     )
-    steps: int = setting(3, "mean-field steps", low=0, high=20)
+    steps: int = setting(10, "mean-field steps", low=0, high=50, source="measured")
     rounds: int = setting(4, "times that the colours are learnt again", low=1, high=20)
     frames: int = setting(20, "frames that a track's colours are learnt from", low=1)
     bins: int = setting(24, "bins of the colour histogram along each of L, a, b", low=4, high=64)

@@ -360,7 +360,7 @@ class Consensus:
         x = columns.start + (np.arange(size[1]) + 0.5) * (columns.stop - columns.start) / size[1]
         allowed = _within(self._boxes[n, t], loose, x, y)
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
-        reach = max(2, min(config.radius, round(scale * math.sqrt(across * down) / 12)))
+        reach = min(config.radius, max(2, round(scale * math.sqrt(across * down) / 12)))
         edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
         reached = np.zeros(size, np.float32)
         if weight := config.geodesic.weight:

@@ -31,6 +31,7 @@ SURE = 127
 _WHOLE = 0.999
 """A cell is wholly certain above this share: 1, but for rounding."""
 _BINS = 64
+_ALIKE = 1 - 1e-9
 _FEWEST = 50
 """Cells: fewer tell nothing about a distribution."""
 _USUAL, _TYPICAL = 0.9, 0.7
@@ -223,7 +224,8 @@ def _split(values: np.ndarray, low: float, high: float) -> float:
     share = np.cumsum(counts) / counts.sum()
     mass = np.cumsum(counts * centres) / counts.sum()
     between = (mass[-1] * share - mass) ** 2 / np.maximum(share * (1 - share), 1e-9)
-    return float(np.exp(min(centres[between[:-1].argmax()], np.log(high))))
+    best = between[:-1] >= between[:-1].max() * _ALIKE  # the same anywhere in a gap: its middle
+    return float(np.exp(min(centres[:-1][best].mean(), np.log(high))))
 
 
 def _belief(delta: np.ndarray, limits: tuple[float, float, float, float]) -> np.ndarray:

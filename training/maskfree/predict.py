@@ -145,7 +145,8 @@ def _boxed(
         Height and width of the frame.
     """
     scores = [
-        stability(logits, config.predict.stability_margin) * box_fit(logits > 0, window, boxes[n])
+        stability(logits, config.predict.stability_margin)
+        * box_fit(logits > _floor(config), window, boxes[n])
         for n, (window, logits) in parts.items()
     ]
     return _compose(list(parts.values()), [ids[n] for n in parts], scores, size, config)
@@ -178,7 +179,7 @@ def _compose(
     height, width = size
     best = np.zeros((height, width), np.float32)
     owner = np.full((height, width), -1, np.int32)
-    floor = math.log(config.predict.mask_threshold / (1 - config.predict.mask_threshold))
+    floor = _floor(config)
     for n, (window, logits) in enumerate(parts):
         wins = (logits > floor) & ((owner[window] < 0) | (logits > best[window]))
         owner[window][wins] = n
@@ -188,6 +189,11 @@ def _compose(
     return InstanceMasks(
         tuple(ids[n] for n in kept), masks, tuple(round(scores[n], 4) for n in kept)
     )
+
+
+def _floor(config: Config) -> float:
+    """Return the logit above which a pixel is the instance."""
+    return math.log(config.predict.mask_threshold / (1 - config.predict.mask_threshold))
 
 
 def _enlarge(logits: np.ndarray, size: tuple[int, int], window: tuple[slice, slice]) -> np.ndarray:

@@ -92,7 +92,8 @@ class Trainer:
         self._consensus = prepared.consensus
         self._teacher: KeptLogits | None = None
         learns = config.consensus.train and bool(config.evidence.weight)
-        if learns or config.consensus.refine:
+        self._settles = learns or config.consensus.refine
+        if self._settles:
             self._consensus.fit()
         self._sampler = ClipSampler(
             prepared.frames,
@@ -164,8 +165,7 @@ class Trainer:
 
     def _teach(self) -> None:
         """Let the network's own masks, corrected by the picture, into the labels."""
-        config = self.config.consensus
-        if not (config.train or config.refine):
+        if not self._settles:
             return
         self._teacher = KeptLogits(self._video.shape[1:3])
         bound = self.track_ids if self.config.matching.mode == "bound" else []
@@ -176,7 +176,7 @@ class Trainer:
             self.config,
             track_ids=bound,
             device=self.device,
-            most_clips=config.teacher_clips,
+            most_clips=self.config.consensus.teacher_clips,
             mirror=False,
         ):
             self._teacher.add(grid, self._boxes[:, grid.frame], self._slack[:, grid.frame])
