@@ -164,8 +164,8 @@ def test_the_state_makes_the_same_model() -> None:
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("low", np.zeros(2), r"^expected 3 axes of colour, got \(2,\)$"),
-        ("width", np.zeros(4), "^expected 3 axes of colour, got "),
+        ("low", np.zeros(2), r"^low: expected 3 axes of colour, got \(2,\)$"),
+        ("width", np.zeros(4), r"^width: expected 3 axes of colour, got \(4,\)$"),
         ("table", np.zeros(27), r"^expected 4 bins, got a table \(27,\)$"),
         ("table", np.zeros((4, 4, 4)), r"^expected 4 bins, got a table \(4, 4, 4\)$"),
     ],

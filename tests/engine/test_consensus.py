@@ -202,11 +202,11 @@ def assert_equal(first: Sequence[Crop], second: Sequence[Crop]) -> None:
 
 
 def assert_alike(first: Sequence[Crop], second: Sequence[Crop]) -> None:
-    """The colours are kept in half precision: 0.002 of a logit, which the steps may add to."""
+    """The colours are kept in half precision: 0.002 of a logit, which the steps add to."""
     for here, there in zip(first, second, strict=True):
         assert (here.rows, here.columns) == (there.rows, there.columns)
         first_chance, second_chance = (1 / (1 + np.exp(-c.values)) for c in (here, there))
-        np.testing.assert_allclose(first_chance, second_chance, atol=2e-3, rtol=0)
+        np.testing.assert_allclose(first_chance, second_chance, atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -452,7 +452,7 @@ def test_a_dull_clip_leans_on_the_ellipse_in_its_boxes() -> None:
     y, x = np.mgrid[:64, :96] + 0.5
     ellipse = np.hypot((y - 32) / 24, (x - 48) / 32) < 1
     for stretch, agreement in ((1.0, None), (3.0, 0.9)):
-        config = dataclasses.replace(CONFIG, colour=0.0, shape=0.0, lean=4.0)
+        config = dataclasses.replace(CONFIG, colour=0.0, shape=0.0, lean=4.0, steps=3)
         crop = crop_of(one_box(config, box=box, stretch=stretch))
         mask = np.zeros((64, 96), bool)
         mask[crop.rows, crop.columns] = crop.full() > 0
@@ -575,7 +575,7 @@ def test_mean_field_steps_by_hand() -> None:
 
     found = sigmoid(unary)
     for steps in (1, 2, 3):
-        found = sigmoid(unary + 5.0 * (2 * edges(found) - 1))
+        found = sigmoid(unary + 5.0 / 1.5 * (2 * edges(found) - 1))
         crop = crop_of(
             one_box(dataclasses.replace(config, steps=steps), frames=frames, stretch=1.5)
         )

@@ -348,7 +348,7 @@ class ConsensusConfig(Section):
         high=1.0,
     )
     teacher_clips: int = setting(24, "most clips that they are made of", unit="clips", low=1)
-    network: float = setting(0.5, "weight of the network's logits", low=0.0, source="measured")
+    network: float = setting(0.25, "weight of the network's logits", low=0.0, source="measured")
     network_limit: float = setting(6.0, "they count no further than this", unit="logit", low=0.1)
     evidence: float = setting(
         3.0, "weight of background seen elsewhere", unit="logit", low=0.0, source="measured"
@@ -372,7 +372,12 @@ class ConsensusConfig(Section):
         0.25, "the evidence is silent where its belief is below this", low=0.0, high=1.0
     )
     smooth: float = setting(
-        8.0, "weight of the neighbours that look alike", unit="logit", low=0.0, source="measured"
+        8.0,
+        "weight of the neighbours that look alike, divided by the stretch of a clip of little "
+        "contrast",
+        unit="logit",
+        low=0.0,
+        source="measured",
     )
     radius: int = setting(
         12, "they lie within this; less in small crops", unit="crop pixels", low=1

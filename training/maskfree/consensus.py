@@ -331,9 +331,10 @@ class Consensus:
     def _settle(self, unary: np.ndarray, view: _View) -> np.ndarray:
         """Mean-field steps: a pixel goes with what is like it around it."""
         found = np.where(view.allowed, _sigmoid(unary), 0.0)
+        smooth = self._config.smooth / self._stretch  # edges of little contrast hold less
         for _ in range(self._config.steps):
             around = 2 * view.edges(found) - 1
-            found = np.where(view.allowed, _sigmoid(unary + self._config.smooth * around), 0.0)
+            found = np.where(view.allowed, _sigmoid(unary + smooth * around), 0.0)
         return np.asarray(found)
 
     def _view(self, n: int, t: int) -> _View:
