@@ -62,7 +62,7 @@ def evidence_source(session: Session | None, video: VideoInfo | None) -> Evidenc
     run = session.latest_run() if session is not None else None
     if run is None:
         raise InputError("No run has finished yet. Fine-tune first (section 3).")
-    from maskfree.consensus import has_evidence
+    from maskfree.consensus_memory import has_evidence
 
     found, modified = False, 0
     with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ def load_evidence(source: EvidenceSource) -> np.ndarray:
     InputError
         When the file is damaged or is about another video.
     """
-    from maskfree.consensus import read_evidence
+    from maskfree.consensus_memory import read_evidence
 
     found = read_evidence(source.path)
     if found is None or len(found) != source.video.num_frames:

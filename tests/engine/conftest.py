@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from consensus_scene import Scene, make_scene
 from maskfree.config import (
     AugmentConfig,
     Config,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from maskfree.consensus import Consensus
     from maskfree.types import Box
 
 
@@ -172,3 +174,15 @@ def encode() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    return make_scene(0)
+
+
+@pytest.fixture(scope="session")
+def settled(scene: Scene) -> Consensus:
+    made = scene.consensus()
+    made.fit()
+    return made

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from maskfree.consensus import Crop
+from maskfree.crop import Crop
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.network_pass import GridFrame, KeptLogits, network_pass, windows
 from maskfree.video import open_video

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.config import Config
-    from maskfree.consensus import ConsensusMemory
+    from maskfree.consensus_memory import ConsensusMemory
     from maskfree.session import Session
     from maskfree.types import BoxTracks, InstanceMasks
 

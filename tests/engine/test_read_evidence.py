@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskfree.config import ConsensusConfig
-from maskfree.consensus import ConsensusMemory, has_evidence, read_evidence
+from maskfree.consensus_memory import ConsensusMemory, has_evidence, read_evidence
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 
 from maskfree import sampling
 from maskfree.config import AugmentConfig, SamplingConfig
-from maskfree.consensus import Crop
+from maskfree.crop import Crop
 from maskfree.evidence import SURE
 from maskfree.lab import to_lab
 from maskfree.sampling import ClipSampler, lab_stretch, padded_size

@@ -13,7 +13,7 @@ import torch
 
 from maskfree import prepare, storage
 from maskfree.config import Config, OptimiserConfig
-from maskfree.consensus import ConsensusMemory
+from maskfree.consensus_memory import ConsensusMemory
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model, read_tensors
 from maskfree.network_pass import KeptLogits, network_pass

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from maskfree.config import Config
-from maskfree.consensus import ConsensusMemory
+from maskfree.consensus_memory import ConsensusMemory
 from maskfree.errors import InputError
 from maskfree.evidence import SURE
 from napari_maskfree import constants as c

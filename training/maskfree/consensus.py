@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import io
 import math
-import zipfile
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,34 +20,22 @@ import cv2
 import numpy as np
 
 from maskfree.appearance import ColourModel
+from maskfree.consensus_memory import ConsensusMemory
+from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
-from maskfree.errors import InputError
 from maskfree.evidence import SURE
 from maskfree.geodesic import reached_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from maskfree.config import ConsensusConfig
 
-__all__ = ["Consensus", "ConsensusMemory", "Crop", "Network", "has_evidence", "read_evidence"]
+__all__ = ["Consensus", "Frames", "Network"]
 
 Network = Callable[[int, int, "Crop"], np.ndarray | None]
 """Gives the network's logits of (track, frame) at a crop's pixels, or None where it has none."""
 _LIMIT = 30.0
-_EVIDENCE = "evidence"
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a damaged ``.npz`` file may raise."""
 
 
 class Frames(Protocol):
@@ -59,140 +44,6 @@ class Frames(Protocol):
     def __getitem__(self, index: int, /) -> np.ndarray:
         """Return frame ``index``."""
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Crop:
-    """A part of a frame at its own scale.
-
-    ``rows``, ``columns``: pixels of the video; ``values``: float ``(h, w)``, what is known there.
-    """
-
-    rows: slice
-    columns: slice
-    values: np.ndarray
-
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the video's y of each row and x of each column (pixel centres whole)."""
-        h, w = self.values.shape
-        y = self.rows.start + (np.arange(h) + 0.5) * (self.rows.stop - self.rows.start) / h
-        x = self.columns.start + (np.arange(w) + 0.5) * (self.columns.stop - self.columns.start) / w
-        return y - 0.5, x - 0.5
-
-    def at(self, x: np.ndarray, y: np.ndarray, outside: float) -> np.ndarray:
-        """Return the values at places of the video (pixel centres at whole numbers)."""
-        sy = self.values.shape[0] / (self.rows.stop - self.rows.start)
-        sx = self.values.shape[1] / (self.columns.stop - self.columns.start)
-        map_x = ((x - self.columns.start + 0.5) * sx - 0.5).astype(np.float32)
-        map_y = ((y - self.rows.start + 0.5) * sy - 0.5).astype(np.float32)
-        found = cv2.remap(
-            self.values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        h, w = self.values.shape
-        here = (map_x > -1) & (map_x < w) & (map_y > -1) & (map_y < h)
-        return np.where(here, found, outside)
-
-    def belief(self, cell: float) -> Crop:
-        """Turn logits into beliefs from -1 to 1, means over cells of ``cell`` video pixels."""
-        values = np.tanh(self.values / 2)
-        pixels = cell * values.shape[1] / (self.columns.stop - self.columns.start)
-        pixels = 2 * round((pixels - 1) / 2) + 1  # odd: around the middle of a pixel
-        if pixels > 1:
-            values = cv2.blur(values, (pixels, pixels), borderType=cv2.BORDER_REPLICATE)
-        return Crop(self.rows, self.columns, values)
-
-    def full(self) -> np.ndarray:
-        """Return the values at the video's own pixels."""
-        size = (self.columns.stop - self.columns.start, self.rows.stop - self.rows.start)
-        return np.asarray(cv2.resize(self.values, size, interpolation=cv2.INTER_LINEAR))
-
-
-@dataclasses.dataclass(frozen=True)
-class ConsensusMemory:
-    """What is kept of a consensus: evidence, contrast, and each track's colours by its id."""
-
-    evidence: np.ndarray | None
-    stretch: float
-    colours: dict[int, ColourModel]
-
-    def fits(self, num_frames: int) -> bool:
-        """Whether it was made of a video of this length."""
-        return self.evidence is None or len(self.evidence) == num_frames
-
-    def to_bytes(self) -> bytes:
-        """Return it as the content of an ``.npz`` file."""
-        arrays: dict[str, np.ndarray] = {"stretch": np.array(self.stretch)}
-        if self.evidence is not None:
-            arrays[_EVIDENCE] = self.evidence
-        for track_id, model in self.colours.items():
-            for name, values in model.state().items():
-                arrays[f"{track_id}/{name}"] = values
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        return content.getvalue()
-
-    @classmethod
-    def from_file(cls, path: Path, config: ConsensusConfig) -> ConsensusMemory:
-        """Read what :meth:`to_bytes` made.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged.
-        """
-        try:
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            states: dict[int, dict[str, np.ndarray]] = {}
-            for name, values in arrays.items():
-                if "/" in name:
-                    track_id, key = name.split("/")
-                    states.setdefault(int(track_id), {})[key] = values
-            models = {i: ColourModel.from_state(s, config) for i, s in states.items()}
-            return cls(arrays.get(_EVIDENCE), float(arrays["stretch"]), models)
-        except _DAMAGE as error:
-            raise InputError(f"{path} is damaged. Fine-tune again.") from error
-
-
-def has_evidence(path: Path) -> bool:
-    """Say whether a file of :class:`ConsensusMemory` holds evidence, without reading it.
-
-    Raises
-    ------
-    InputError
-        When the file is seen to be damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as file:
-            return f"{_EVIDENCE}.npy" in file.namelist()
-    except _DAMAGE as error:
-        raise InputError(f"{path} is damaged. Fine-tune again.") from error
-
-
-def read_evidence(path: Path) -> np.ndarray | None:
-    """Read the evidence alone of a file of :class:`ConsensusMemory`.
-
-    Returns
-    -------
-    numpy.ndarray
-        int8 ``(T, h, w)``, see :mod:`maskfree.evidence`; None where the run looked for none.
-
-    Raises
-    ------
-    InputError
-        When the file is damaged.
-    """
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = file[_EVIDENCE] if _EVIDENCE in file else None
-    except _DAMAGE as error:
-        raise InputError(f"{path} is damaged. Fine-tune again.") from error
-    if found is not None and (found.dtype != np.int8 or found.ndim != 3 or not found.size):
-        raise InputError(
-            f"{path}: expected evidence int8 (T, h, w), got {found.dtype} {found.shape}. "
-            "Fine-tune again."
-        )
-    return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from maskfree.config import Config
-    from maskfree.consensus import Crop
+    from maskfree.crop import Crop
     from maskfree.model.mask2former_video import Mask2FormerVideo
     from maskfree.types import BoxTracks
     from maskfree.video import Video

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from maskfree.confidence import box_fit, stability
-from maskfree.consensus import Consensus, ConsensusMemory
+from maskfree.consensus import Consensus
+from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model

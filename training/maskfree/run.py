@@ -99,7 +99,7 @@ class Run:
 
     @property
     def memory_path(self) -> Path:
-        """Where what the run learnt about its video is kept, see :mod:`maskfree.consensus`."""
+        """What the run learnt about its video, see :mod:`maskfree.consensus_memory`."""
         return self.path / "consensus.npz"
 
     @property
