@@ -59,6 +59,11 @@ VARIANTS = [
         {"consensus.train": "false", "consensus.refine": "false"},
     ),
     Variant("no colours", "colours over the whole video", {"consensus.colour": "0"}),
+    Variant(
+        "no outside surface",
+        "what goes on outside the box is background",
+        {"consensus.geodesic.weight": "0"},
+    ),
     Variant("no edges", "masks keep to the picture's edges", {"consensus.smooth": "0"}),
     Variant("no ellipse", "the ellipse in the box", {"consensus.shape": "0"}),
     Variant("no teacher", "the network's own masks in its labels", {"consensus.teacher_at": "1"}),
