@@ -51,13 +51,13 @@ def reached_from_outside(
     """
     out = np.zeros(allowed.shape, np.float32)
     around = cv2.dilate(allowed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    starts = np.argwhere(around & ~allowed)
-    if not len(starts):
+    if not (around & ~allowed).any():
         return out
-    cost = np.where(allowed, _step_cost(lab, stretch, config), _WALL)
-    paths = MCP_Geometric(cost)
-    total, _ = paths.find_costs(starts)
-    inside = np.maximum(total[allowed] - _WALL / 2, 0)  # a path begins with half a step in the wall
+    needed = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(around))
+    open_to = allowed[needed]
+    cost = np.where(open_to, _step_cost(lab, stretch, config)[needed], _WALL)
+    total, _ = MCP_Geometric(cost).find_costs(np.argwhere(around[needed] & ~open_to))
+    inside = np.maximum(total[open_to] - _WALL / 2, 0)  # a path begins with half a step in the wall
     usual = float(np.median(inside))
     easier = np.log2((inside + config.least) / (usual + config.least)) / config.octaves
     out[allowed] = np.clip(easier, -1, 0) / stretch**4
