@@ -92,6 +92,8 @@ class MaskStack:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         key = key if isinstance(key, tuple) else (key,)
+        if len(key) > self.ndim:
+            raise IndexError(f"expected at most {self.ndim} indexes, got {len(key)}")
         key = (*key, *[slice(None)] * (self.ndim - len(key)))
         planes = [range(n)[k] for k, n in zip(key[:-2], self.shape, strict=False)]
         times = 0 if self._time_axis is None else planes[self._time_axis]
@@ -103,12 +105,11 @@ class MaskStack:
         kept = [(axis, len(p)) for axis, p in enumerate(planes) if isinstance(p, range)]
         inner = found.shape[1:] if isinstance(times, range) else found.shape
         alone = [n if axis == self._time_axis else 1 for axis, n in kept]
-        whole = np.broadcast_to(found.reshape(*alone, *inner), (*[n for _, n in kept], *inner))
+        whole = np.broadcast_to(found.reshape((*alone, *inner)), (*[n for _, n in kept], *inner))
         return whole.astype(self.dtype, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        whole = self[()]
-        return whole if dtype is None else whole.astype(dtype)
+        return np.array(self[()], dtype=dtype, copy=True)
 
 
 def track_colormap(tracks: BoxTracks | None) -> Any:
@@ -123,7 +124,7 @@ def track_colormap(tracks: BoxTracks | None) -> Any:
 
 
 def make_layer(store: MaskStore, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:
-    """Return a Labels layer over the image, on the same axes."""
+    """Return a Labels layer over the image, on its axes (scaled and moved alike, not turned)."""
     from napari.layers import Labels
 
     planes = layer_shape(image)[:-2]

@@ -12,8 +12,6 @@ from maskfree.consensus import Consensus
 if TYPE_CHECKING:
     from maskfree.crop import Crop
 
-ABSENT = [np.nan] * 4
-
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("seen", [True, False])

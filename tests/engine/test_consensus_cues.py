@@ -20,8 +20,6 @@ from maskfree.evidence import SURE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ABSENT = [np.nan] * 4
-
 
 def test_the_crop_around_a_box_by_hand() -> None:
     # a quarter of the longer side, 10, on each side, and the slack of 0.1
@@ -157,6 +155,16 @@ def test_what_goes_on_outside_the_box_is_weighed() -> None:
     assert not logits[0].any()
     np.testing.assert_allclose(logits[1][:, 18:], -2, atol=0.3)
     np.testing.assert_allclose(logits[1][5:35, 7:14], 0, atol=0.1)
+    dull = crop_of(one_box(config, frames=frames, stretch=2.0)).values[inside(crop)]
+    np.testing.assert_allclose(dull[:, 18:], -2 / 16, atol=0.03)
+
+
+def test_a_long_thin_box_does_not_make_a_large_crop() -> None:
+    frames = np.full((1, 300, 900, 3), 90, np.uint8)
+    config = dataclasses.replace(PLAIN, detail=128.0, most_detail=100.0)
+    crop = crop_of(one_box(config, frames=frames, box=(20.0, 140, 880, 148)))
+    assert (crop.rows, crop.columns) == (slice(0, 300), slice(0, 900))
+    assert crop.values.size == pytest.approx(100 * 100, rel=0.05)
 
 
 def test_each_frame_has_its_own_evidence() -> None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ABSENT = [np.nan] * 4
-
 
 def test_the_memory_makes_the_same_crops(tmp_path: Path, scene: Scene, settled: Consensus) -> None:
     path = tmp_path / "consensus.npz"

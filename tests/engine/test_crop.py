@@ -7,8 +7,6 @@ import pytest
 
 from maskfree.crop import Crop
 
-ABSENT = [np.nan] * 4
-
 
 def ramp(rows: slice, columns: slice, shape: tuple[int, int]) -> Crop:
     """A crop that tells its own places: 100 y + x of each pixel's centre."""

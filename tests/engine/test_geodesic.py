@@ -49,8 +49,10 @@ def slow_costs(step: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 def test_it_is_the_cheapest_path(seed: int, stretch: float) -> None:
     config = dataclasses.replace(CONFIG, texture=2.0, step=0.05, octaves=3.0, least=0.5)
     rng = np.random.default_rng(seed)
-    lab = np.rint(rng.normal([60, 10, -20], [8, 3, 5], (14, 17, 3))).astype(np.float32)
+    lab = rng.normal([60, 10, -20], [8, 3, 5], (14, 17, 3)).astype(np.float32)
+    fine = lab
     lab[3:9, 4:11] += (-30, 15, 40)
+    lab = np.rint(lab)  # as it is looked at
     allowed = shown((14, 17), (2, 2, 12, 15))
     # what changes at a pixel: Sobel's slopes over all three colours
     step = np.full(allowed.shape, math.nan)
@@ -62,7 +64,7 @@ def test_it_is_the_cheapest_path(seed: int, stretch: float) -> None:
         step[y, x] = max(change - 2.0, 0) + 0.05
     costs = slow_costs(step, allowed)[allowed]
     expected = np.log2((costs + 0.5) / (np.median(costs) + 0.5)) / 3 / stretch**4
-    found = reached_from_outside(lab, allowed, stretch=stretch, config=config)
+    found = reached_from_outside(fine, allowed, stretch=stretch, config=config)
     np.testing.assert_allclose(
         found[allowed], np.clip(expected, -1 / stretch**4, 0), rtol=1e-4, atol=1e-4
     )
@@ -96,11 +98,62 @@ def test_a_picture_without_contours_tells_nothing() -> None:
 def test_where_it_is_burnt_out_nothing_is_reached() -> None:
     lab, allowed, mask = cave()
     lab = np.where(mask[..., None], [50, 0, 0], [99, 0, 0]).astype(np.float32)
-    away = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    grey_post = shown((60, 60), (10, 20, 30, 24)) & ~mask  # behind it, seen from outside
+    lab[grey_post] = (60, 0, 0)
+    found = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    ring = allowed & ~mask & ~grey_post
+    assert not found[ring].any()
     plain = GeodesicConfig(burnt=101.0)
     without = reached_from_outside(lab, allowed, stretch=1.0, config=plain)
-    ring = allowed & ~mask
-    assert away[ring].mean() > without[ring].mean() + 0.3
+    assert without[ring].mean() < -0.7
+    for level, most in ((100, 0.0), (50, 0.1), (0, 0.1)):  # white, grey, black alone
+        lab[:] = (level, 0, 0)
+        alone = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+        assert np.abs(alone).max() <= most
+
+
+def test_no_path_leads_through_burnt_places() -> None:
+    # a grey alley in the box, its mouth burnt out: the same wherever it is not
+    lab = np.full((40, 60, 3), 30, np.float32)
+    allowed = shown((40, 60), (5, 5, 35, 60))
+    lab[15:25, 5:] = (70, 0, 0)
+    lab[:, :5] = lab[:, 5:8] = (97, 0, 0)
+    lab[:5] = lab[35:] = (97, 0, 0)
+    costs = []
+    for stretch in (1.0, 1.5):
+        config = dataclasses.replace(CONFIG, texture=0.0, octaves=20.0, stretch_power=0.0)
+        for burnt_cost in (0.0, 20.0):
+            made = dataclasses.replace(config, burnt_cost=burnt_cost, least=1e-3)
+            found = reached_from_outside(lab, allowed, stretch=stretch, config=made)
+            costs.append(2.0 ** (20 * float(found[20, 30])))
+    free, dear, stretched_free, stretched_dear = costs  # parts of the median's cost
+    assert dear > free
+    assert stretched_dear > stretched_free
+
+
+def test_thin_lines_hold_nothing_up() -> None:
+    # a wire before the cave; the median filter takes it away
+    lab, allowed, mask = cave()
+    lab[8, :] = lab[13, 10:50] = (90, 0, 0)
+    lab[:, 12] = np.where(mask[:, 12, None], lab[:, 12], (90, 0, 0))
+    beyond = np.zeros_like(allowed)
+    beyond[14:17, 16:44] = True
+    found, kept = (
+        reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig(blur=blur))
+        for blur in (7, 1)
+    )
+    assert found[beyond].mean() < kept[beyond].mean() - 0.2
+
+
+def test_colours_alone_hold_it_up() -> None:
+    # green of equal lightness, beyond -60 on the axis a
+    lab, allowed, mask = cave()
+    rng = np.random.default_rng(2)
+    lab = rng.normal([60, -80, 70], 0.2, (60, 60, 3)).astype(np.float32)
+    lab[mask] += (0, 17, 0)
+    found = reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig())
+    assert found[allowed & ~mask].mean() < -0.5
+    assert found[25:45, 20:40].min() > -0.05
 
 
 def test_dull_clips_are_told_less() -> None:
@@ -109,12 +162,16 @@ def test_dull_clips_are_told_less() -> None:
         reached_from_outside(lab, allowed, stretch=s, config=GeodesicConfig()) for s in (1.0, 2.0)
     )
     assert dull.min() == pytest.approx(plain.min() / 16)
+    even = GeodesicConfig(stretch_power=0.0)
+    found = reached_from_outside(lab, allowed, stretch=2.0, config=even)
+    assert found.min() == pytest.approx(-1)
 
 
-def test_a_box_that_fills_the_picture_has_no_outside() -> None:
+def test_a_box_that_fills_the_picture_or_is_empty_tells_nothing() -> None:
     lab, allowed, _ = cave()
-    allowed[:] = True
-    assert not reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig()).any()
+    for fill in (True, False):
+        allowed[:] = fill
+        assert not reached_from_outside(lab, allowed, stretch=1.0, config=GeodesicConfig()).any()
 
 
 def test_a_box_at_the_border_is_reached_from_its_other_sides() -> None:

@@ -163,7 +163,13 @@ def test_masks_lie_on_the_axes_of_the_videos_layer(planes, time_axis):
         row = (np.arange(6) >= frame) * 7
         assert np.array_equal(whole[place], np.where(np.arange(4)[:, None] == frame, row, 0))
         assert np.array_equal(stack[place], whole[place])
+        assert stack[(*place, frame, 5)] == whole[(*place, frame, 5)] == 7
         assert np.array_equal(stack[(*place, slice(1, 3))], whole[(*place, slice(1, 3))])
+    whole[whole == 7] = 8  # it is a copy
+    assert np.array(stack).max() == 7
+    with pytest.raises(IndexError, match="expected at most"):
+        stack[(0,) * (len(planes) + 3)]
+    whole[whole == 8] = 7
     if planes:
         for key in (slice(1, None), slice(2, 2), -1, (slice(None), *[0] * (len(planes) - 1))):
             assert np.array_equal(stack[key], whole[key])

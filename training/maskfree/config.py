@@ -326,13 +326,21 @@ class GeodesicConfig(Section):
     )
     burnt: float = setting(
         95.0,
-        "lightness from which a picture is burnt out: that two places are alike says nothing",
+        "lightness from which a picture is burnt out: that two places are alike says nothing there",
         unit="Lab",
         low=0.0,
         high=101.0,
         source="measured",
     )
-    burnt_cost: float = setting(20.0, "a step costs so much more there", unit="Lab", low=0.0)
+    burnt_cost: float = setting(
+        20.0, "a step costs so much more there: nothing is reached through it", unit="Lab", low=0.0
+    )
+    stretch_power: float = setting(
+        4.0,
+        "where a clip's contrast is stretched the cue is divided by this power of the stretch",
+        low=0.0,
+        source="measured",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -398,6 +406,9 @@ class ConsensusConfig(Section):
     )
     detail: float = setting(
         128.0, "boxes larger than this are looked at smaller", unit="pixels", low=8.0
+    )
+    most_detail: float = setting(
+        400.0, "a crop is no larger than a square of this side", unit="pixels", low=16.0
     )
     kept: int = setting(512, "crops kept in memory", low=1)
     geodesic: GeodesicConfig = dataclasses.field(default_factory=GeodesicConfig)

@@ -198,7 +198,10 @@ class Consensus:
         margin = config.margin * max(across, down)
         rows = _span(y0 - loose * down - margin, y1 + loose * down + margin, height)
         columns = _span(x0 - loose * across - margin, x1 + loose * across + margin, width)
-        scale = min(1.0, config.detail / math.sqrt(across * down))
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        scale = min(
+            1.0, config.detail / math.sqrt(across * down), config.most_detail / math.sqrt(area)
+        )
         size = (
             max(1, round((rows.stop - rows.start) * scale)),
             max(1, round((columns.stop - columns.start) * scale)),
@@ -245,11 +248,19 @@ class Consensus:
         found = np.asarray(
             cv2.remap(belief, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         )
-        for m in range(len(self._boxes)):
-            if m != n and np.isfinite(self._boxes[m, t]).all():
-                shared = _within(self._boxes[m, t], self._slack[m, t], x, y)
-                found = np.where(shared, np.minimum(found, 0), found)
+        for m in self._near(n, t, x, y):
+            shared = _within(self._boxes[m, t], self._slack[m, t], x, y)
+            found = np.where(shared, np.minimum(found, 0), found)
         return found
+
+    def _near(self, n: int, t: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the other tracks whose boxes reach into a crop with columns ``x``, rows ``y``."""
+        boxes, slack = self._boxes[:, t], self._slack[:, t, None]
+        loose = slack * (boxes[:, 2:] - boxes[:, :2])
+        low, high = boxes[:, :2] - loose, boxes[:, 2:] + loose
+        near = (low <= [x[-1], y[-1]]).all(1) & (high >= [x[0], y[0]]).all(1)  # NaN: absent
+        near[n] = False
+        return np.flatnonzero(near)
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

@@ -39,28 +39,32 @@ def reached_from_outside(
         bool ``(H, W)``, the box; outside it everything is background.
     stretch
         By how much the clip's contrast is stretched: surfaces that hardly differ say little, so
-        that the answer is divided by the fourth power of it.
+        that the answer is divided by a power of it.
     config
-        Costs of a step.
+        What a step costs, and what easy is.
 
     Returns
     -------
     numpy.ndarray
-        float32 ``(H, W)`` from -1, reached at once, to 0, reached no easier than most of the box;
-        0 outside the box, and everywhere when nothing of the outside is in the picture.
+        float32 ``(H, W)`` from -1 (divided likewise), reached at once, to 0, reached no easier than
+        most of the box; 0 outside the box, where the picture is burnt out, and everywhere when the
+        box is empty or nothing of the outside is in the picture.
     """
     out = np.zeros(allowed.shape, np.float32)
     around = cv2.dilate(allowed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if not (around & ~allowed).any():
         return out
-    needed = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(around))
-    open_to = allowed[needed]
-    cost = np.where(open_to, _step_cost(lab, stretch, config)[needed], _WALL)
-    total, _ = MCP_Geometric(cost).find_costs(np.argwhere(around[needed] & ~open_to))
+    seen = cv2.dilate(allowed.astype(np.uint8), np.ones((config.blur + 2,) * 2, np.uint8))
+    window = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(seen))  # all that costs follow
+    lab, open_to, start = lab[window], allowed[window], (around & ~allowed)[window]
+    burnt = lab[..., 0] > config.burnt
+    cost = _step_cost(lab, stretch, config) + config.burnt_cost * burnt
+    total, _ = MCP_Geometric(np.where(open_to, cost, _WALL)).find_costs(np.argwhere(start))
     inside = np.maximum(total[open_to] - _WALL / 2, 0)  # a path begins with half a step in the wall
     usual = float(np.median(inside))
     easier = np.log2((inside + config.least) / (usual + config.least)) / config.octaves
-    out[allowed] = np.clip(easier, -1, 0) / stretch**4
+    easier = np.where(burnt[open_to], 0, np.clip(easier, -1, 0))
+    out[allowed] = easier / stretch**config.stretch_power
     return out
 
 
@@ -73,5 +77,4 @@ def _step_cost(lab: np.ndarray, stretch: float, config: GeodesicConfig) -> np.nd
         for dx in (1, 0)
     )
     change = np.hypot(across, down) * stretch
-    burnt = config.burnt_cost * (lab[..., 0] > config.burnt)
-    return np.asarray(np.maximum(change - config.texture, 0) + config.step + burnt)
+    return np.asarray(np.maximum(change - config.texture, 0) + config.step)

@@ -146,7 +146,7 @@ def _boxed(
         Height and width of the frame.
     """
     scores = [
-        stability(logits, config.predict.stability_margin)
+        stability(logits - _floor(config), config.predict.stability_margin)
         * box_fit(logits > _floor(config), window, boxes[n])
         for n, (window, logits) in parts.items()
     ]
@@ -165,7 +165,11 @@ def _free(grid: GridFrame, size: tuple[int, int], config: Config) -> InstanceMas
     whole = (slice(0, size[0]), slice(0, size[1]))
     parts = [(whole, _enlarge(logits, size, whole)) for logits in grid.logits]
     margin = config.predict.stability_margin
-    scores = [s * stability(p, margin) for s, (_, p) in zip(grid.scores, parts, strict=True)]
+    floor = _floor(config)
+    scores = [
+        s * stability(logits - floor, margin)
+        for s, (_, logits) in zip(grid.scores, parts, strict=True)
+    ]
     return _compose(parts, grid.ids, scores, size, config)
 
 
