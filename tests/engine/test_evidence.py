@@ -401,6 +401,13 @@ def slow_split(values: np.ndarray, low: float) -> tuple[float, float]:
     return math.exp(found[0]), math.exp(found[1])
 
 
+def test_the_split_lies_in_the_middle_of_a_gap() -> None:
+    # wherever it lies between 1 and 100 the two sides are the same; their middle is 10
+    values = np.repeat([1.0, 100.0], 100)
+    assert module._split(values, 0.5, 1e9) == pytest.approx(10, rel=0.1)
+    assert module._split(values, 0.5, 4.0) == pytest.approx(4)  # but no higher than it may
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_split_is_otsus(seed: int) -> None:
     rng = np.random.default_rng(seed)

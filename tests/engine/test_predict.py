@@ -387,10 +387,13 @@ def test_without_boxes_a_score_is_the_queries_times_stability(
     grid = torch.full((1, 1, 16, 24), -10.0)
     grid[0, 0, 5:11, 5:11] = 10
     full = nn.functional.interpolate(grid, size=(64, 96), mode="bilinear")
-    for margin in (0.0, 4.0, 9.0):
-        config = settings_of(small_config, "predict", stability_margin=margin)
+    for margin, threshold in ((0.0, 0.5), (4.0, 0.5), (9.0, 0.5), (4.0, 0.99)):
+        config = settings_of(
+            small_config, "predict", stability_margin=margin, mask_threshold=threshold
+        )
         masks = run(paint(moving(20, 20, 0, 0, 1, size=24)), None, config, track_ids=())[0]
-        stable = float((full > margin).sum() / (full > -margin).sum())
+        floor = math.log(threshold / (1 - threshold))  # the margin is around the mask's own edge
+        stable = float((full > floor + margin).sum() / (full > floor - margin).sum())
         assert masks.scores[0] == pytest.approx(0.982 * stable, abs=0.02)
 
 

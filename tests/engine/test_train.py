@@ -449,6 +449,16 @@ def test_what_the_network_says_becomes_part_of_the_labels(
     np.testing.assert_array_equal(kept, expected)
 
 
+def test_nobody_is_taught_where_nobody_listens(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    config = settings_of(settings_of(small_config, "consensus", refine=False), "evidence", weight=0)
+    with small_session.open_video() as video:
+        trainer = trainer_of(small_session, config, video)
+        trainer._teach()
+        assert trainer._teacher is None
+
+
 def test_the_teacher_looks_at_so_many_clips_and_no_more(
     small_session: Session, small_config: Config, settings_of: Callable[..., Config]
 ) -> None:
