@@ -279,3 +279,33 @@ def test_sizes_that_make_no_network_are_refused(
     with pytest.raises(InputError) as caught:
         build_model(config, num_classes=1, num_queries=1)
     assert str(caught.value) == expected
+
+
+def test_norms_are_measured_on_the_clips_and_nothing_else_changes(small_config: Config) -> None:
+    network = fresh(small_config.model)
+    dark, light = (clip(seed=seed)[0] * scale for seed, scale in ((1, 0.2), (2, 1.0)))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.measure_norms([dark, light])
+    assert not network.training
+    first = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    embedder = network.model.pixel_level_module.encoder.embedder.embedder
+    seen = [embedder.convolution((c - network.mean[0]) / network.std[0]) for c in (dark, light)]
+    assert embedder.normalization is first
+    expected = torch.stack([s.mean((0, 2, 3)) for s in seen]).mean(0)
+    torch.testing.assert_close(first.running_mean, expected)
+    spread = torch.stack([s.transpose(0, 1).flatten(1).var(1) for s in seen]).mean(0)
+    torch.testing.assert_close(first.running_var, spread)
+    assert first.momentum == pytest.approx(0.1)  # as in training again
+    for name, value in network.state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(value, before[name])
+
+
+def test_measuring_norms_again_forgets_what_was_measured(small_config: Config) -> None:
+    one, other = fresh(small_config.model), fresh(small_config.model)
+    one.measure_norms([clip(seed=1)[0]])
+    for network in (one.train(), other):
+        network.measure_norms([clip(seed=2)[0]])
+    assert one.training
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, one.state_dict()[name]), name

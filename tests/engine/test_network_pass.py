@@ -127,6 +127,33 @@ def test_every_frame_comes_once_in_order_with_all_tracks(
         np.testing.assert_allclose(grid.logits[1], 2 * grid.frame + 50, atol=1)
 
 
+@pytest.mark.parametrize(("middle", "expected"), [(True, (24, 40)), (False, (16, 24))])
+def test_frames_are_looked_at_in_the_middle_of_the_scales_of_training(
+    small_config: Config,
+    two: Callable[[int], BoxTracks],
+    settings_of: Callable[..., Config],
+    middle: bool,
+    expected: tuple[int, int],
+) -> None:
+    config = settings_of(small_config, "augment", scale_jitter=0.5)
+    config = settings_of(config, "predict", middle_scale=middle)
+    found, _ = grids(numbered(4), two(4), config)
+    assert found[0].logits.shape == (2, *expected)
+
+
+def test_a_tube_that_is_known_better_prompts_the_network(
+    small_config: Config, two: Callable[[int], BoxTracks]
+) -> None:
+    boxes = np.tile([[[8.0, 8, 24, 24]], [[60, 8, 76, 24]]], (1, 4, 1))
+    found, model = grids(numbered(4), two(4), small_config, tube=(boxes, np.zeros((2, 4))))
+    prompts = model.prompts[0]
+    assert prompts is not None
+    scale = found[0].logits.shape[1] / 64
+    rows = prompts[0, 0, 0].any(1).nonzero()[:, 0]
+    assert rows[0].item() == pytest.approx(8 * scale, abs=1)
+    assert rows[-1].item() + 1 == pytest.approx(24 * scale, abs=1)
+
+
 def test_most_clips_are_spread_over_the_video(
     small_config: Config, two: Callable[[int], BoxTracks], settings_of: Callable[..., Config]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from maskfree.errors import InputError
 from maskfree.prepare import prepare
 from maskfree.sampling import lab_stretch
-from maskfree.targets import loose_tube
+from maskfree.tube import followed_tube
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 def test_what_is_known_before_any_network(small_clip: GeneratedClip, small_config: Config) -> None:
     tracks = small_clip.boxes(every=4)
-    found = prepare(open_video(small_clip.frames), tracks, small_config)
-    boxes, slack = loose_tube(tracks, range(12), config=small_config.sampling)
+    video = open_video(small_clip.frames)
+    found = prepare(video, tracks, small_config)
+    boxes, slack = followed_tube(video, tracks, small_config)
     np.testing.assert_array_equal(found.boxes, boxes)
     np.testing.assert_array_equal(found.slack, slack)
     assert (found.frames.height, found.frames.width) == (64, 96)

@@ -49,6 +49,10 @@ def test_the_published_recipes_have_their_own_terms_alone(
     assert config.matching.mode == "tube"
     assert config.sampling.contrast == 0  # Lab as it is
     assert config.model == Config().model
+    assert not config.follow.between  # boxes interpolated
+    assert config.augment.scale_jitter == 0.2
+    assert config.optimiser.norm_clips == 0  # running means
+    assert not config.predict.middle_scale
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:

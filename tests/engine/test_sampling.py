@@ -374,3 +374,39 @@ def test_flip_comes_half_of_the_time(make_tracks: Callable[..., BoxTracks]) -> N
         assert bool(sample.targets.box_masks[0, 0, 0, 0]) is at_left
         left += at_left
     assert 15 < left < 45
+
+
+def test_pictures_are_of_clips_and_leave_the_drawing_alone(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    augment = AugmentConfig(flip=True, scale_jitter=0.3, colour_jitter=0.2)
+    tracks = make_tracks(MOVING, num_frames=6)
+    plain, looked = (make_sampler(noise(), tracks, augment=augment, seed=5) for _ in range(2))
+    seen = list(looked.pictures(3, seed=7))
+    assert [p.shape for p in seen] == [(2, 3, 64, 96)] * 3
+    assert torch.equal(plain.draw().clip.rgb, looked.draw().clip.rgb)
+    assert all(torch.equal(a, b) for a, b in zip(seen, looked.pictures(3, seed=7), strict=True))
+    # those of a sampler of that seed, the labels' part left out
+    same = make_sampler(noise(), tracks, augment=augment, seed=7)
+    assert torch.equal(seen[0], same.draw().clip.rgb)
+
+
+def test_boxes_that_are_known_better_take_the_interpolateds_place(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    frames, tracks = noise(), make_tracks({0: (8, 4, 40, 44)}, num_frames=6)
+    boxes = np.tile([48.0, 8.0, 80.0, 40.0], (1, 6, 1))
+    sampler = ClipSampler(
+        WorkingFrames(open_video(frames), 1.0, cache_bytes=2**20),
+        tracks,
+        None,
+        sampling=SamplingConfig(clip_length=2, max_gap=1, frame_area=64 * 96, contrast=0.0),
+        augment=STILL,
+        rng=np.random.default_rng(0),
+        tube=(boxes, np.full((1, 6), 0.1)),
+    )
+    targets = sampler.draw().targets
+    expected = torch.zeros(16, 24)
+    expected[2:10, 12:20] = 1
+    assert torch.equal(targets.box_masks, expected.expand(1, 2, 16, 24))
+    assert targets.reach.sum() > targets.box_masks.sum()

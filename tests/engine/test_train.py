@@ -18,8 +18,8 @@ from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model, read_tensors
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.presets import preset
-from maskfree.targets import loose_tube
 from maskfree.train import Progress, Trainer, finetune, learning_rate
+from maskfree.tube import followed_tube
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
@@ -430,6 +430,7 @@ def test_what_the_network_says_becomes_part_of_the_labels(
         assert trainer._teacher is not None
         kept = trainer._teacher(0, 4, after)
         ids = [1, 2] if mode == "bound" else []
+        boxes, slack = tube = followed_tube(video, small_session.boxes, config)
         grids = network_pass(
             video,
             small_session.boxes,
@@ -438,9 +439,9 @@ def test_what_the_network_says_becomes_part_of_the_labels(
             track_ids=ids,
             device=CPU,
             mirror=False,
+            tube=tube,
         )
         fresh = KeptLogits((64, 96))
-        boxes, slack = loose_tube(small_session.boxes, range(12), config=config.sampling)
         for grid in grids:
             fresh.add(grid, boxes[:, grid.frame], slack[:, grid.frame])
         expected = fresh(0, 4, after)
@@ -831,3 +832,30 @@ def test_gradients_are_clipped_as_a_whole(
             Trainer(video, small_session.boxes, config, device=CPU, seed=0).step(0)
     assert norms[0] == pytest.approx(0.05, rel=1e-3)
     assert norms[1] > 0.1
+
+
+def test_norms_are_measured_before_they_are_used(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    measured = settings_of(small_config, "optimiser", norm_clips=3)
+    running = settings_of(small_config, "optimiser", norm_clips=0)
+    weights = []
+    for config in (measured, running):
+        list(finetune(small_session, config, device="cpu"))
+        run = small_session.latest_run()
+        assert run is not None
+        weights.append(read_tensors(run.weights_path))
+    counts = [w for w in weights[0] if w.endswith("num_batches_tracked")]
+    assert counts
+    assert {int(weights[0][name]) for name in counts} == {3}
+    assert {int(weights[1][name]) for name in counts} == {4}  # as many as steps
+    # the norms' statistics alone: training takes those of its own clips
+    config = settings_of(small_config, "consensus", teacher_at=1.0)
+    for count in (0, 3):
+        list(finetune(small_session, settings_of(config, "optimiser", norm_clips=count)))
+        run = small_session.latest_run()
+        assert run is not None
+        weights.append(read_tensors(run.weights_path))
+    for name, value in weights[2].items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(value, weights[3][name]), name

@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "ConsensusConfig",
     "EvidenceConfig",
+    "FollowConfig",
     "FormatConfig",
     "GeodesicConfig",
     "MatchingConfig",
@@ -455,7 +456,7 @@ class MatchingConfig(Section):
         source="paper: tube; bound for one video from scratch (measured)",
     )
     unprompted: float = setting(
-        0.2,
+        0.1,
         "part of the steps in which bound queries are not told their boxes",
         low=0.0,
         high=1.0,
@@ -500,7 +501,7 @@ class SamplingConfig(Section):
     )
     slack_per_travel: float = setting(
         0.2,
-        "how far a box is wrong, for its travel between keyframes",
+        "how far an interpolated box is wrong, for its travel between keyframes",
         unit="of the travel",
         low=0.0,
         source="measured",
@@ -517,12 +518,51 @@ class SamplingConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class FollowConfig(Section):
+    """Boxes between keyframes follow the picture's points."""
+
+    between: bool = setting(
+        True, "boxes between keyframes follow the picture (else they are interpolated)"
+    )
+    most_gap: int = setting(
+        100, "spans between keyframes that are longer stay interpolated", unit="frames", low=1
+    )
+    points: int = setting(20, "points along each side of a box", low=3, high=200)
+    window: int = setting(
+        11, "side of the window that is compared around a point", unit="pixels", low=3, high=101
+    )
+    most_return: float = setting(
+        0.7, "a point followed there and back comes back this near", unit="pixels", low=0.01
+    )
+    least_points: int = setting(6, "fewer points than this: lost", unit="points", low=3)
+    least_agreement: float = setting(
+        0.3, "part of the points that must move as one", low=0.0, high=1.0
+    )
+    ransac_threshold: float = setting(
+        2.0, "reprojection error of a point that moves with the others", unit="pixels", low=0.1
+    )
+    slack_per_travel: float = setting(
+        0.05,
+        "how far a followed box is wrong, for its travel between keyframes",
+        unit="of the travel",
+        low=0.0,
+        source="measured",
+    )
+    most_drift: float = setting(
+        0.5,
+        "a way that misses the other keyframe by more is not taken",
+        unit="of the box",
+        low=0.0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class AugmentConfig(Section):
     """Changes made to a training clip, the same for all of its frames."""
 
     flip: bool = setting(True, "mirror left and right, half of the time")
     scale_jitter: float = setting(
-        0.2,
+        0.1,
         "frames are enlarged by up to twice this before they are cropped",
         low=0.0,
         high=0.9,
@@ -552,6 +592,14 @@ class OptimiserConfig(Section):
     clip_norm: float = setting(
         1.0, "full-model gradient clip", low=0.0, source="released: 0.01; from scratch: measured"
     )
+    norm_clips: int = setting(
+        30,
+        "the batch norms' statistics are measured anew on this many clips before they are used; "
+        "0: running means",
+        unit="clips",
+        low=0,
+        source="Wu and Johnson 2021, precise BN; measured",
+    )
     amp: bool = setting(True, "mixed precision on CUDA", source="released")
     checkpoint_every: int = setting(100, "steps between checkpoints", unit="steps", low=1)
 
@@ -563,6 +611,11 @@ class PredictConfig(Section):
     clip_length: int = setting(5, "frames in a prediction clip", unit="frames", low=1, high=64)
     overlap: int = setting(
         2, "frames shared by neighbouring clips, averaged", unit="frames", low=0, high=63
+    )
+    middle_scale: bool = setting(
+        True,
+        "look at frames at the middle of the scales that training saw, not at the smallest",
+        source="measured",
     )
     mask_threshold: float = setting(
         0.5, "probability above which a pixel is object", low=0.01, high=0.99
@@ -703,6 +756,7 @@ class Config(Section):
     prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
     matching: MatchingConfig = dataclasses.field(default_factory=MatchingConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
+    follow: FollowConfig = dataclasses.field(default_factory=FollowConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
     predict: PredictConfig = dataclasses.field(default_factory=PredictConfig)

@@ -64,6 +64,7 @@ def network_pass(
     frames: tuple[int, int] | None = None,
     most_clips: int | None = None,
     mirror: bool = True,
+    tube: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Iterator[GridFrame]:
     """Yield the frames of a video in order; memory holds one clip.
 
@@ -80,15 +81,18 @@ def network_pass(
         Look at no more clips than this, spread over the video, and yield their frames alone.
     mirror
         Average every clip with its mirror image.
+    tube
+        The tracks' boxes and slack, see `targets.loose_tube`, where they are known better.
     """
     model.eval()
-    span = range(len(video))
     if tracks is None:
         boxes = np.zeros((0, len(video), 4))
         slack = np.zeros((0, len(video)))
     else:
-        boxes, slack = loose_tube(tracks, span, config=config.sampling)
+        boxes, slack = tube or loose_tube(tracks, range(len(video)), config=config.sampling)
     scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+    if config.predict.middle_scale:
+        scale *= 1 + config.augment.scale_jitter
     working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     size = padded_size(working.height, working.width)
     start, stop = frames or (0, len(video))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import time
@@ -20,7 +21,7 @@ from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.prepare import prepare
-from maskfree.targets import loose_tube
+from maskfree.tube import followed_tube
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
 
@@ -80,15 +81,23 @@ def predict_video(
     tuple
         Frame number and its masks at the video's size.
     """
-    grids = network_pass(
-        video, tracks, model, config, track_ids=track_ids, device=device, frames=frames
-    )
     size = video.shape[1:3]
+    look = functools.partial(
+        network_pass,
+        video,
+        tracks,
+        model,
+        config,
+        track_ids=track_ids,
+        device=device,
+        frames=frames,
+    )
     if tracks is None:
-        for grid in grids:
+        for grid in look():
             yield grid.frame, _free(grid, size, config)
         return
-    boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
+    boxes, slack = tube = followed_tube(video, tracks, config, frames=frames)
+    grids = look(tube=tube)
     ids = [t.id for t in tracks.tracks]
     consensus = None
     if memory is not None and memory.fits(len(video)):

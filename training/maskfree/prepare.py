@@ -12,7 +12,7 @@ from maskfree.consensus import Consensus
 from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
 from maskfree.sampling import lab_stretch
-from maskfree.targets import loose_tube
+from maskfree.tube import followed_tube
 from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def prepare(video: Video, tracks: BoxTracks, config: Config) -> Prepared:
     InputError
         When there is no box.
     """
-    boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
+    boxes, slack = followed_tube(video, tracks, config)
     if not np.isfinite(boxes).any():
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
     scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)

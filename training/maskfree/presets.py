@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from maskfree.config import (
+    AugmentConfig,
     Config,
     ConsensusConfig,
     EvidenceConfig,
+    FollowConfig,
     MatchingConfig,
     ObjectiveConfig,
+    OptimiserConfig,
     PairwiseConfig,
+    PredictConfig,
     PriorConfig,
     SamplingConfig,
     TemporalKNNConfig,
@@ -53,4 +57,8 @@ def preset(name: str) -> Config:
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
         sampling=SamplingConfig(contrast=0.0),
+        follow=FollowConfig(between=False),
+        augment=AugmentConfig(scale_jitter=0.2),
+        optimiser=OptimiserConfig(norm_clips=0),
+        predict=PredictConfig(middle_scale=False),
     )

@@ -16,7 +16,7 @@ from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import Clip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from maskfree.config import AugmentConfig, SamplingConfig
     from maskfree.consensus import Consensus
@@ -78,6 +78,8 @@ class ClipSampler:
         Where the labels come from; None: from the evidence alone.
     rng
         Source of all randomness: the same seed draws the same clips.
+    tube
+        Boxes and slack, see `targets.loose_tube`, where they are known better.
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class ClipSampler:
         sampling: SamplingConfig,
         augment: AugmentConfig,
         rng: np.random.Generator,
+        tube: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.frames, self.tracks = frames, tracks
         self.evidence, self.consensus = evidence, consensus
         self.sampling, self.augment, self.rng = sampling, augment, rng
         keyframes = {k.frame for t in tracks.tracks for k in t.keyframes if not k.outside}
-        boxes, _ = loose_tube(tracks, range(len(frames)), config=sampling)
+        boxes, self._slack = tube or loose_tube(tracks, range(len(frames)), config=sampling)
+        self._boxes = frames.to_working(boxes)
         shrink = min(1.0, math.sqrt(sampling.frame_area / (frames.height * frames.width)))
         self.size = padded_size(frames.height * shrink, frames.width * shrink)
         present = np.isfinite(boxes).all(-1).any(0)
@@ -106,9 +110,33 @@ class ClipSampler:
     def draw(self) -> TrainingClip:
         """Return the next clip."""
         indices = self._draw_frames()
-        boxes, slack = loose_tube(self.tracks, indices, config=self.sampling)
-        boxes = self.frames.to_working(boxes)
+        boxes, slack = self._boxes[:, indices], self._slack[:, indices]
         matrix = self._draw_window(boxes)
+        clean = self._window(indices, matrix)
+        rgb = self._jitter_colour(clean)
+        height, width = self.size
+        grid = (height // GRID_STRIDE, width // GRID_STRIDE)
+        cells = _map_boxes(boxes, matrix) / GRID_STRIDE
+        targets = box_targets(cells, slack, *grid, config=self.sampling)
+        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
+        return TrainingClip(clip, targets, self._labels(indices, matrix, targets))
+
+    def pictures(self, count: int, seed: int) -> Iterator[torch.Tensor]:
+        """Yield what ``count`` clips look like, float ``(T, 3, H, W)``; drawing goes on as before.
+
+        The same ``seed`` yields the same clips.
+        """
+        own, self.rng = self.rng, np.random.default_rng(seed)
+        try:
+            for _ in range(count):
+                indices = self._draw_frames()
+                matrix = self._draw_window(self._boxes[:, indices])
+                yield self._jitter_colour(self._window(indices, matrix))
+        finally:
+            self.rng = own
+
+    def _window(self, indices: list[int], matrix: np.ndarray) -> torch.Tensor:
+        """Return what the frames show through a window: float ``(T, 3, H, W)``."""
         height, width = self.size
         images = [
             cv2.warpAffine(
@@ -120,14 +148,7 @@ class ClipSampler:
             )
             for t in indices
         ]
-        rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-        clean = rgb
-        rgb = self._jitter_colour(rgb)
-        grid = (height // GRID_STRIDE, width // GRID_STRIDE)
-        cells = _map_boxes(boxes, matrix) / GRID_STRIDE
-        targets = box_targets(cells, slack, *grid, config=self.sampling)
-        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
-        return TrainingClip(clip, targets, self._labels(indices, matrix, targets))
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
 
     def _draw_frames(self) -> list[int]:
         """T frames around a frame with boxes; a keyframe half of the time."""

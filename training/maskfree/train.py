@@ -83,7 +83,7 @@ class Trainer:
     ) -> None:
         prepared = prepare(video, tracks, config)
         torch.manual_seed(seed)
-        self.config, self.device = config, device
+        self.config, self.device, self._seed = config, device, seed
         self.classes = sorted({t.label for t in tracks.tracks})
         self.track_ids = [t.id for t in tracks.tracks]
         self._rng = np.random.default_rng(seed)
@@ -103,6 +103,7 @@ class Trainer:
             sampling=config.sampling,
             augment=config.augment,
             rng=self._rng,
+            tube=(prepared.boxes, prepared.slack),
         )
         self.model = build_model(
             config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
@@ -123,7 +124,9 @@ class Trainer:
             {"params": rest, "multiplier": 1.0},
             {"params": backbone, "multiplier": config.backbone_multiplier},
         ]
-        return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
 
     def step(self, index: int) -> dict[str, float]:
         """Take optimiser step ``index`` (from 0); return the losses by name.
@@ -167,6 +170,7 @@ class Trainer:
         """Let the network's own masks, corrected by the picture, into the labels."""
         if not self._settles:
             return
+        self._measure_norms()
         self._teacher = KeptLogits(self._video.shape[1:3])
         bound = self.track_ids if self.config.matching.mode == "bound" else []
         for grid in network_pass(
@@ -178,12 +182,19 @@ class Trainer:
             device=self.device,
             most_clips=self.config.consensus.teacher_clips,
             mirror=False,
+            tube=(self._boxes, self._slack),
         ):
             self._teacher.add(grid, self._boxes[:, grid.frame], self._slack[:, grid.frame])
         self._consensus.fit(self._teacher)
 
+    def _measure_norms(self) -> None:
+        """Let the batch norms see clips as the weights are now: the same ones for a seed."""
+        if count := self.config.optimiser.norm_clips:
+            self.model.measure_norms(self._sampler.pictures(count, self._seed))
+
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
+        self._measure_norms()
         bound = self.track_ids if self.config.matching.mode == "bound" else []
         if self.config.consensus.refine:
             memory = self._consensus.memory(self.track_ids)

@@ -23,6 +23,8 @@ from transformers.utils import logging as transformers_logging
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from maskfree.config import ModelConfig
 
 __all__ = ["Mask2FormerVideo", "VideoOutput", "build_model"]
@@ -100,6 +102,29 @@ class Mask2FormerVideo(nn.Module):
         mask_features = pixels.decoder_last_hidden_state.unflatten(0, (batch, frames))
         tokens, positions, sizes = self._tokens(pixels.decoder_hidden_states, batch, frames)
         return self._decode(mask_features, tokens, positions, sizes, box_masks)
+
+    @torch.no_grad()
+    def measure_norms(self, clips: Iterable[torch.Tensor]) -> None:
+        """Set the batch norms' statistics to their means over ``clips``, ``(T, 3, H, W)`` each.
+
+        Running means lag behind the weights that they were taken with (Wu and Johnson, Rethinking
+        "Batch" in BatchNorm, 2021).
+        """
+        norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        training = self.training
+        self.train()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+        for rgb in clips:
+            device = self.mean.device
+            self.model.pixel_level_module.encoder((rgb.to(device) - self.mean[0]) / self.std[0])
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        self.train(training)
 
     def _tokens(
         self, levels: tuple[torch.Tensor, ...], batch: int, frames: int
