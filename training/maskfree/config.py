@@ -541,6 +541,21 @@ class FollowConfig(Section):
     ransac_threshold: float = setting(
         2.0, "reprojection error of a point that moves with the others", unit="pixels", low=0.1
     )
+    held_passes: int = setting(
+        3,
+        "a box beyond its track's last keyframe follows its object until it is lost; so many "
+        "times, each with the background that the one before has shown; 0: it stays",
+        low=0,
+        high=10,
+        source="measured",
+    )
+    most_held: int = setting(500, "it follows no further than this", unit="frames", low=0)
+    held_reach: float = setting(
+        0.12, "its mask is looked for so far beyond it", unit="of the box", low=0.0, high=1.0
+    )
+    held_pull: float = setting(
+        0.5, "part of the way to what its mask spans", low=0.0, high=1.0, source="measured"
+    )
     slack_per_travel: float = setting(
         0.05,
         "how far a followed box is wrong, for its travel between keyframes",

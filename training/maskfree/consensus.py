@@ -149,6 +149,11 @@ class Consensus:
             self._kept.popitem(last=False)
         return made
 
+    def place(self, n: int, t: int, box: np.ndarray, slack: float) -> None:
+        """Put a track's box in a frame, xyxy in the video's pixels; its crop is made anew."""
+        self._boxes[n, t], self._slack[n, t] = box, slack
+        self._kept.pop((n, t), None)
+
     def _fit_track(self, n: int, chosen: list[int]) -> None:
         views = [self._view(n, t) for t in chosen]
         unaries = [self._unary(v, n, t) for v, t in zip(views, chosen, strict=True)]

@@ -21,7 +21,7 @@ from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.prepare import prepare
-from maskfree.tube import followed_tube
+from maskfree.tube import KeptTubes
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
 
@@ -61,6 +61,7 @@ def predict_video(
     device: torch.device,
     frames: tuple[int, int] | None = None,
     memory: ConsensusMemory | None = None,
+    tubes: KeptTubes | None = None,
 ) -> Iterator[tuple[int, InstanceMasks]]:
     """Predict frame after frame; memory holds one clip.
 
@@ -75,6 +76,8 @@ def predict_video(
         Half-open range of frames; None for all.
     memory
         What the run learnt about this video, to refine the masks with; None: the network alone.
+    tubes
+        The boxes that the run was trained with; None: they are made anew.
 
     Yields
     ------
@@ -96,7 +99,8 @@ def predict_video(
         for grid in look():
             yield grid.frame, _free(grid, size, config)
         return
-    boxes, slack = tube = followed_tube(video, tracks, config, frames=frames)
+    known = tubes or KeptTubes({}, {}, {})
+    boxes, slack = tube = known.tube(video, tracks, config, frames=frames)
     grids = look(tube=tube)
     ids = [t.id for t in tracks.tracks]
     consensus = None
@@ -271,6 +275,7 @@ def predict(
             device=where,
             frames=(first, last),
             memory=_memory(run, config) if own else None,
+            tubes=_tubes(run) if own else None,
         )
         status, message = "stopped", ""
         started, total = time.monotonic(), last - first
@@ -293,6 +298,10 @@ def _memory(run: Run, config: Config) -> ConsensusMemory | None:
     if not config.consensus.refine or not run.memory_path.is_file():
         return None
     return ConsensusMemory.from_file(run.memory_path, config.consensus)
+
+
+def _tubes(run: Run) -> KeptTubes | None:
+    return KeptTubes.from_file(run.tube_path) if run.tube_path.is_file() else None
 
 
 def source_name(video: Video) -> str:

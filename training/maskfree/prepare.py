@@ -11,6 +11,7 @@ import numpy as np
 from maskfree.consensus import Consensus
 from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
+from maskfree.held import follow_held, is_held
 from maskfree.sampling import lab_stretch
 from maskfree.tube import followed_tube
 from maskfree.working import WorkingFrames, working_scale
@@ -52,14 +53,26 @@ def prepare(video: Video, tracks: BoxTracks, config: Config) -> Prepared:
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
     scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
     frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
-    evidence = _evidence(video, boxes, frames, config) if config.evidence.seek else None
     stretch = lab_stretch(frames, config=config.sampling)
+    passes = config.follow.held_passes if is_held(tracks, len(video)) else 0
+    straight, evidence = boxes, None
+    for _ in range(passes):  # what stays where it was drawn would show its object as background
+        boxes = follow_held(
+            frames, tracks, straight, slack, evidence=evidence, stretch=stretch, config=config
+        )
+        evidence = _evidence(video, boxes, frames, config)
+    if not passes:
+        evidence = _evidence(video, boxes, frames, config)
     consensus = Consensus(video, boxes, slack, evidence, stretch=stretch, config=config.consensus)
     return Prepared(frames, boxes, slack, evidence, consensus)
 
 
-def _evidence(video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config) -> np.ndarray:
-    """Collect evidence at the scale at which a whole frame fits the area budget."""
+def _evidence(
+    video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config
+) -> np.ndarray | None:
+    """Collect evidence, if any is wanted, at the scale at which a whole frame fits the budget."""
+    if not config.evidence.seek:
+        return None
     area = frames.height * frames.width
     if area > config.sampling.frame_area:
         scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))

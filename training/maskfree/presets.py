@@ -57,7 +57,7 @@ def preset(name: str) -> Config:
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
         sampling=SamplingConfig(contrast=0.0),
-        follow=FollowConfig(between=False),
+        follow=FollowConfig(between=False, held_passes=0),
         augment=AugmentConfig(scale_jitter=0.2),
         optimiser=OptimiserConfig(norm_clips=0),
         predict=PredictConfig(middle_scale=False),

@@ -98,6 +98,11 @@ class Run:
         return self.path / "state.pt"
 
     @property
+    def tube_path(self) -> Path:
+        """The boxes that it was trained with."""
+        return self.path / "boxes.npz"
+
+    @property
     def memory_path(self) -> Path:
         """What the run learnt about its video, see :mod:`maskfree.consensus_memory`."""
         return self.path / "consensus.npz"

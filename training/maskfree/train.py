@@ -23,6 +23,7 @@ from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
 from maskfree.storage import atomic_write
 from maskfree.tracks import check_against_video
+from maskfree.tube import KeptTubes
 from maskfree.types import Clip
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ class Trainer:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
         self._measure_norms()
         bound = self.track_ids if self.config.matching.mode == "bound" else []
+        tubes = KeptTubes.of(self._tracks, self._boxes, self._slack)
+        atomic_write(run.tube_path, tubes.to_bytes())
         if self.config.consensus.refine:
             memory = self._consensus.memory(self.track_ids)
             atomic_write(run.memory_path, memory.to_bytes())

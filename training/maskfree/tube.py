@@ -1,22 +1,35 @@
-"""The boxes that the engine works with: a track's box in every frame, and how far it may be off."""
+"""The boxes that the engine works with: a track's box in every frame, and how far it may be off.
+
+They are the person's keyframes and, in the frames between and after those, what the picture says of
+where the object went. A run keeps them, so that prediction works with the boxes of the training.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import io
+import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.errors import InputError
 from maskfree.follow import follow_boxes
 from maskfree.targets import loose_tube
 from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from maskfree.config import Config
-    from maskfree.types import BoxTracks
+    from maskfree.types import BoxTracks, Track
     from maskfree.video import Video
 
-__all__ = ["followed_tube"]
+__all__ = ["KeptTubes", "followed_tube"]
+
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged ``.npz`` file may raise."""
 
 
 def followed_tube(
@@ -50,3 +63,86 @@ def followed_tube(
         np.where(followed[..., None], moved / np.array([sx, sy, sx, sy]), boxes),
         np.where(followed, less, slack),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptTubes:
+    """The boxes of a run, by track id.
+
+    ``drawn``: float ``(K, 5)``, the keyframes that they were made from (frame, xyxy; NaN outside);
+    ``boxes``: float ``(T, 4)``; ``slack``: float ``(T,)``.
+    """
+
+    drawn: dict[int, np.ndarray]
+    boxes: dict[int, np.ndarray]
+    slack: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, tracks: BoxTracks, boxes: np.ndarray, slack: np.ndarray) -> KeptTubes:
+        """Keep the boxes ``(N, T, 4)`` and slack ``(N, T)`` of ``tracks``."""
+        ids = [track.id for track in tracks.tracks]
+        return cls(
+            {track.id: _drawn(track) for track in tracks.tracks},
+            dict(zip(ids, boxes, strict=True)),
+            dict(zip(ids, slack, strict=True)),
+        )
+
+    def knows(self, track: Track, num_frames: int) -> bool:
+        """Whether a track's boxes are kept and its keyframes are as they were then."""
+        return (
+            track.id in self.drawn
+            and np.array_equal(self.drawn[track.id], _drawn(track), equal_nan=True)
+            and self.boxes[track.id].shape == (num_frames, 4)
+            and self.slack[track.id].shape == (num_frames,)
+        )
+
+    def tube(
+        self, video: Video, tracks: BoxTracks, config: Config, *, frames: tuple[int, int] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tracks' boxes and slack, as :func:`followed_tube` does: kept or made anew."""
+        known = [self.knows(track, len(video)) for track in tracks.tracks]
+        if all(known):
+            boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
+        else:
+            boxes, slack = followed_tube(video, tracks, config, frames=frames)
+        for n in np.flatnonzero(known).tolist():
+            track_id = tracks.tracks[n].id
+            boxes[n], slack[n] = self.boxes[track_id], self.slack[track_id]
+        return boxes, slack
+
+    def to_bytes(self) -> bytes:
+        """Return it as the content of an ``.npz`` file."""
+        arrays = {
+            f"{track_id}/{name}": values[track_id]
+            for name, values in vars(self).items()
+            for track_id in values
+        }
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
+        return content.getvalue()
+
+    @classmethod
+    def from_file(cls, path: Path) -> KeptTubes:
+        """Read what :meth:`to_bytes` made.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        made = cls({}, {}, {})
+        try:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                for key in file.files:
+                    track_id, name = key.split("/")
+                    vars(made)[name][int(track_id)] = file[key]
+            if not made.drawn.keys() == made.boxes.keys() == made.slack.keys():
+                raise ValueError("incomplete")
+        except _DAMAGE as error:
+            raise InputError(f"{path} is damaged. Fine-tune again.") from error
+        return made
+
+
+def _drawn(track: Track) -> np.ndarray:
+    rows = [(k.frame, *(k.xyxy or (np.nan,) * 4)) for k in track.keyframes]
+    return np.array(rows, float).reshape(-1, 5)

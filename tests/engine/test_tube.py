@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from maskfree.errors import InputError
+from maskfree.predict import predict
+from maskfree.train import finetune
+from maskfree.tube import KeptTubes, followed_tube
+from maskfree.video import open_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from maskfree.config import Config
+    from maskfree.session import Session
+    from maskfree.types import BoxTracks
+
+BOXES = np.arange(24, dtype=float).reshape(2, 3, 4)
+SLACK = np.array([[0.0, 0.1, 0.2], [0.3, 0.0, 0.0]])
+
+
+@pytest.fixture
+def tracks(make_tracks: Callable[..., BoxTracks]) -> BoxTracks:
+    return make_tracks({0: (1, 2, 9, 9), 2: None}, {1: (4, 4, 20, 20)}, num_frames=3)
+
+
+def test_what_is_kept_comes_back(tracks: BoxTracks, tmp_path: Path) -> None:
+    path = tmp_path / "boxes.npz"
+    path.write_bytes(KeptTubes.of(tracks, BOXES, SLACK).to_bytes())
+    back = KeptTubes.from_file(path)
+    for n, track in enumerate(tracks.tracks):
+        assert back.knows(track, 3)
+        assert not back.knows(track, 4)
+        np.testing.assert_array_equal(back.boxes[track.id], BOXES[n])
+        np.testing.assert_array_equal(back.slack[track.id], SLACK[n])
+
+
+def test_kept_boxes_hold_as_long_as_the_keyframes(
+    small_config: Config, make_tracks: Callable[..., BoxTracks]
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    drawn = {0: (1.0, 2.0, 9.0, 9.0), 2: (2.0, 2.0, 10.0, 9.0)}
+    other = {0: (40.0, 20.0, 60.0, 40.0), 2: (41.0, 20.0, 61.0, 40.0)}
+    kept = KeptTubes.of(make_tracks(drawn, other, num_frames=3), BOXES, SLACK)
+    changed = make_tracks(drawn, {**other, 2: (45.0, 20.0, 61.0, 40.0)}, num_frames=3)
+    with open_video(frames) as video:
+        boxes, slack = kept.tube(video, changed, small_config, frames=None)
+        fresh, loose = followed_tube(video, changed, small_config)
+    np.testing.assert_array_equal(boxes, [BOXES[0], fresh[1]])
+    np.testing.assert_array_equal(slack, [SLACK[0], loose[1]])
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip", "truncated", "incomplete", "strange"])
+def test_a_damaged_file_is_refused(tracks: BoxTracks, tmp_path: Path, damage: bytes | str) -> None:
+    path = tmp_path / "boxes.npz"
+    whole = KeptTubes.of(tracks, BOXES, SLACK)
+    if isinstance(damage, bytes):
+        path.write_bytes(damage)
+    elif damage == "truncated":
+        path.write_bytes(whole.to_bytes()[:-60])
+    elif damage == "incomplete":
+        path.write_bytes(dataclasses.replace(whole, slack={1: SLACK[0]}).to_bytes())
+    else:
+        np.savez(path, **{"1/colour": SLACK})
+    with pytest.raises(InputError, match=r"boxes\.npz is damaged\. Fine-tune again\."):
+        KeptTubes.from_file(path)
+
+
+def test_a_run_keeps_its_boxes_and_predicts_with_them(
+    small_session: Session, small_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(finetune(small_session, small_config, device="cpu"))
+    run = small_session.latest_run()
+    assert run is not None
+    kept = KeptTubes.from_file(run.tube_path)
+    with small_session.open_video() as video:
+        expected, _ = followed_tube(video, small_session.boxes, small_config)
+        for n, track in enumerate(small_session.boxes.tracks):
+            assert kept.knows(track, len(video))
+            np.testing.assert_array_equal(kept.boxes[track.id], expected[n])
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("made anew")
+
+    monkeypatch.setattr("maskfree.tube.follow_boxes", never)
+    list(predict(small_session, device="cpu"))
+    run.tube_path.unlink()  # as in a run of an earlier version
+    with pytest.raises(AssertionError, match="made anew"):
+        list(predict(small_session, device="cpu"))
