@@ -100,6 +100,7 @@ def test_a_run_leaves_a_checkpoint_and_a_log(small_session: Session, small_confi
     assert (config, classes, ids) == (small_config, ["blob", "star"], [1, 2])
     assert model.config.num_queries == 4
     assert {p.name for p in run.path.iterdir()} == {
+        "boxes.npz",
         "config.json",
         "consensus.npz",
         "metrics.jsonl",
@@ -769,7 +770,8 @@ def test_evidence_is_collected_once_and_at_the_size_of_the_budget(
     real = prepare.collect_evidence
     monkeypatch.setattr(prepare, "collect_evidence", spy)
     config = settings_of(small_config, "sampling", object_size=40.0, max_enlarge=2.0)
-    tracks = make_tracks({0: (20.0, 10.0, 30.0, 20.0)}, num_frames=3, height=128, width=192)
+    box = (20.0, 10.0, 30.0, 20.0)
+    tracks = make_tracks({0: box, 2: box}, num_frames=3, height=128, width=192)
     trainer = Trainer(open_video(noise(3, 128, 192)), tracks, config, device=CPU, seed=0)
     assert trainer._sampler.frames.height == 256  # enlarged, since the object is small
     assert asked == [(64, 96)]
