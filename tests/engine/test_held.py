@@ -137,3 +137,12 @@ def test_a_box_that_is_placed_anew_is_looked_at_anew(first: BoxTracks) -> None:
     assert after.columns.start > before.columns.start
     y, x = (round(v) for v in centre(6)[::-1])
     assert after.full()[y - after.rows.start, x - after.columns.start] > 0
+
+
+def test_a_track_that_lost_its_last_keyframe_does_no_harm(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    tracks = make_tracks({}, {0: box(0)}, num_frames=FRAMES, height=HEIGHT, width=WIDTH)
+    boxes = held(clip(), tracks)
+    assert np.isnan(boxes[0]).all()
+    np.testing.assert_allclose(boxes[1], [box(t) for t in range(FRAMES)], atol=3)

@@ -164,7 +164,7 @@ def test_check_against_video() -> None:
     )
     with pytest.raises(InputError, match=r"a video of 40 frames, this video has only 39. Give the"):
         check_against_video(TRACKS, num_frames=39, height=480, width=854)
-    with pytest.warns(InputWarning, match=r"this video has 42. .* in frames 40 to 41 every box"):
+    with pytest.warns(InputWarning, match=r"this video has 42. .* in frames 40 to 41 the boxes"):
         check_against_video(TRACKS, num_frames=42, height=480, width=854)
 
 

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from maskfree.errors import InputError
+from maskfree.model.mask2former_video import build_model
+from maskfree.network_pass import network_pass
 from maskfree.predict import predict
 from maskfree.train import finetune
-from maskfree.tube import KeptTubes, followed_tube
+from maskfree.tube import KeptTubes, followed_tube, tracks_scale
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
@@ -92,3 +95,50 @@ def test_a_run_keeps_its_boxes_and_predicts_with_them(
     run.tube_path.unlink()  # as in a run of an earlier version
     with pytest.raises(AssertionError, match="made anew"):
         list(predict(small_session, device="cpu"))
+
+
+def test_changed_tracks_alone_are_followed_anew(
+    small_config: Config,
+    make_tracks: Callable[..., BoxTracks],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    drawn = {0: (1.0, 2.0, 9.0, 9.0), 2: (2.0, 2.0, 10.0, 9.0)}
+    kept = KeptTubes.of(make_tracks(drawn, num_frames=3), BOXES[:1], SLACK[:1])
+    asked = []
+
+    def spy(video: object, tracks: BoxTracks, *_: object, **__: object) -> object:
+        asked.append([track.id for track in tracks.tracks])
+        return np.full((1, 3, 4), 7.0), np.zeros((1, 3))
+
+    monkeypatch.setattr("maskfree.tube.followed_tube", spy)
+    with open_video(frames) as video:
+        boxes, _ = kept.tube(
+            video, make_tracks(drawn, drawn, num_frames=3), small_config, frames=None
+        )
+    assert asked == [[2]]
+    np.testing.assert_array_equal(boxes, [BOXES[0], np.full((3, 4), 7.0)])
+
+
+def test_training_and_prediction_agree_on_the_scale(
+    small_config: Config, make_tracks: Callable[..., BoxTracks]
+) -> None:
+    # boxes that came to be smaller than they were drawn do not change it
+    sampling = dataclasses.replace(small_config.sampling, object_size=20.0, max_enlarge=4.0)
+    config = dataclasses.replace(small_config, sampling=sampling)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    tracks = make_tracks({0: (10.0, 10.0, 30.0, 30.0)}, num_frames=3)
+    small = np.tile([10.0, 10.0, 14.0, 14.0], (1, 3, 1))
+    with open_video(frames) as video:
+        scale = tracks_scale(video, tracks, config)
+        seen = network_pass(
+            video,
+            tracks,
+            build_model(config.model, num_classes=1, num_queries=1),
+            config,
+            track_ids=[1],
+            device=torch.device("cpu"),
+            tube=(small, np.zeros((1, 3))),
+        )
+        assert next(iter(seen)).logits.shape[1:] == (16, 24)
+    assert scale == 1.0

@@ -543,8 +543,8 @@ class FollowConfig(Section):
     )
     held_passes: int = setting(
         3,
-        "a box beyond its track's last keyframe follows its object until it is lost; so many "
-        "times, each with the background that the one before has shown; 0: it stays",
+        "times that boxes beyond their tracks' last keyframes follow their objects, each with the "
+        "background that the one before has shown; 0: they stay where they were drawn",
         low=0,
         high=10,
         source="measured",

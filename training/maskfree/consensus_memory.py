@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from maskfree.config import ConsensusConfig
 
-__all__ = ["ConsensusMemory", "has_evidence", "read_evidence"]
+__all__ = ["DAMAGE", "ConsensusMemory", "has_evidence", "read_evidence"]
 
 _EVIDENCE = "evidence"
-_DAMAGE = (
+DAMAGE = (
     OSError,
     EOFError,
     ValueError,
     KeyError,
-    RuntimeError,
+    RuntimeError,  # also NotImplementedError, of a compression that is none
     TypeError,
     zipfile.BadZipFile,
     zlib.error,
@@ -76,7 +76,7 @@ class ConsensusMemory:
                     states.setdefault(int(track_id), {})[key] = values
             models = {i: ColourModel.from_state(s, config) for i, s in states.items()}
             return cls(arrays.get(_EVIDENCE), float(arrays["stretch"]), models)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(path) from error
 
 
@@ -101,7 +101,7 @@ def has_evidence(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return f"{_EVIDENCE}.npy" in file.namelist()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path) from error
 
 
@@ -120,7 +120,7 @@ def read_evidence(path: Path) -> np.ndarray | None:
     """
     try:
         found = _arrays(path, _EVIDENCE).get(_EVIDENCE)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path) from error
     if found is not None and (found.dtype != np.int8 or found.ndim != 3 or not found.size):
         raise InputError(

@@ -64,9 +64,9 @@ def follow_held(
     """
     out = boxes.copy()
     for n, track in enumerate(tracks.tracks):
-        last = track.keyframes[-1]
         if not _held(track, len(frames)):
             continue
+        last = track.keyframes[-1]
         end = min(len(frames), last.frame + 1 + config.follow.most_held)
         known = boxes[n : n + 1].copy()
         known[:, last.frame + 1 :] = np.nan

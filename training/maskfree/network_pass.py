@@ -14,6 +14,7 @@ from maskfree.lab import GRID_STRIDE
 from maskfree.linking import Linker, TrackLinker
 from maskfree.sampling import padded_size
 from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.tube import tracks_scale
 from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ def network_pass(
         slack = np.zeros((0, len(video)))
     else:
         boxes, slack = tube or loose_tube(tracks, range(len(video)), config=config.sampling)
-    scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+    if tracks is None:
+        scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+    else:
+        scale = tracks_scale(video, tracks, config)
     if config.predict.middle_scale:
         scale *= 1 + config.augment.scale_jitter
     working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)

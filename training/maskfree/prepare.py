@@ -13,8 +13,8 @@ from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
 from maskfree.held import follow_held, is_held
 from maskfree.sampling import lab_stretch
-from maskfree.tube import followed_tube
-from maskfree.working import WorkingFrames, working_scale
+from maskfree.tube import followed_tube, tracks_scale
+from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
     from maskfree.config import Config
@@ -51,10 +51,12 @@ def prepare(video: Video, tracks: BoxTracks, config: Config) -> Prepared:
     boxes, slack = followed_tube(video, tracks, config)
     if not np.isfinite(boxes).any():
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
-    scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+    scale = tracks_scale(video, tracks, config)
     frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     stretch = lab_stretch(frames, config=config.sampling)
     passes = config.follow.held_passes if is_held(tracks, len(video)) else 0
+    if not config.evidence.seek:
+        passes = min(passes, 1)  # a second one would know no more
     straight, evidence = boxes, None
     for _ in range(passes):  # what stays where it was drawn would show its object as background
         boxes = follow_held(

@@ -129,8 +129,8 @@ def tube(tracks: BoxTracks, frames: Sequence[int]) -> np.ndarray:
 def check_against_video(tracks: BoxTracks, *, num_frames: int, height: int, width: int) -> None:
     """Check that the boxes were made for a video of this many frames and this size in pixels.
 
-    A video longer than the boxes say is accepted with an `InputWarning`: after its last keyframe a
-    box stays as it is.
+    A video longer than the boxes say is accepted with an `InputWarning`: there the boxes go on
+    from their last keyframes.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def check_against_video(tracks: BoxTracks, *, num_frames: int, height: int, widt
         warnings.warn(
             f"The boxes are for a video of {tracks.num_frames} frames, this video has "
             f"{num_frames}. Check that it is the same; in frames {tracks.num_frames} to "
-            f"{num_frames - 1} every box stays as it last was.",
+            f"{num_frames - 1} the boxes go on from their last keyframes.",
             InputWarning,
             stacklevel=2,
         )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.consensus_memory import DAMAGE
 from maskfree.errors import InputError
 from maskfree.follow import follow_boxes
 from maskfree.targets import loose_tube
@@ -26,10 +25,16 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks, Track
     from maskfree.video import Video
 
-__all__ = ["KeptTubes", "followed_tube"]
+__all__ = ["KeptTubes", "followed_tube", "tracks_scale"]
 
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged ``.npz`` file may raise."""
+
+def tracks_scale(video: Video, tracks: BoxTracks, config: Config) -> float:
+    """Return the working scale of an annotated video.
+
+    It follows from the boxes as they were drawn, so that training and prediction agree on it.
+    """
+    drawn, _ = loose_tube(tracks, range(len(video)), config=config.sampling)
+    return working_scale(drawn, *video.shape[1:3], config=config.sampling)
 
 
 def followed_tube(
@@ -51,7 +56,7 @@ def followed_tube(
     boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
     if not config.follow.between or not np.isfinite(boxes).any():
         return boxes, slack
-    scale = working_scale(boxes, *video.shape[1:3], config=config.sampling)
+    scale = tracks_scale(video, tracks, config)
     working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     moved, followed = follow_boxes(
         working, tracks, working.to_working(boxes), within=frames, config=config.follow
@@ -99,12 +104,16 @@ class KeptTubes:
     def tube(
         self, video: Video, tracks: BoxTracks, config: Config, *, frames: tuple[int, int] | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the tracks' boxes and slack, as :func:`followed_tube` does: kept or made anew."""
+        """Return the tracks' boxes and slack: as kept, or where they changed by `followed_tube`.
+
+        A track that changed stays, after its last keyframe, where it was drawn.
+        """
         known = [self.knows(track, len(video)) for track in tracks.tracks]
-        if all(known):
-            boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
-        else:
-            boxes, slack = followed_tube(video, tracks, config, frames=frames)
+        boxes, slack = loose_tube(tracks, range(len(video)), config=config.sampling)
+        if not all(known):
+            changed = np.flatnonzero(~np.array(known))
+            some = dataclasses.replace(tracks, tracks=tuple(tracks.tracks[n] for n in changed))
+            boxes[changed], slack[changed] = followed_tube(video, some, config, frames=frames)
         for n in np.flatnonzero(known).tolist():
             track_id = tracks.tracks[n].id
             boxes[n], slack[n] = self.boxes[track_id], self.slack[track_id]
@@ -135,10 +144,10 @@ class KeptTubes:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 for key in file.files:
                     track_id, name = key.split("/")
-                    vars(made)[name][int(track_id)] = file[key]
+                    vars(made)[name][int(track_id)] = file[key].astype(float, casting="safe")
             if not made.drawn.keys() == made.boxes.keys() == made.slack.keys():
                 raise ValueError("incomplete")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(f"{path} is damaged. Fine-tune again.") from error
         return made
 
