@@ -9,7 +9,8 @@ import pytest
 
 from maskfree.config import Config, FollowConfig, SamplingConfig
 from maskfree.consensus import Consensus
-from maskfree.held import follow_held, is_held
+from maskfree.crop import Crop
+from maskfree.held import _spanned, follow_held, is_held
 from maskfree.prepare import prepare
 from maskfree.targets import loose_tube
 from maskfree.video import open_video
@@ -146,3 +147,27 @@ def test_a_track_that_lost_its_last_keyframe_does_no_harm(
     boxes = held(clip(), tracks)
     assert np.isnan(boxes[0]).all()
     np.testing.assert_allclose(boxes[1], [box(t) for t in range(FRAMES)], atol=3)
+
+
+def test_points_alone_would_not_see_an_object_open_to_one_side(first: BoxTracks) -> None:
+    frames = clip()
+    for t in range(FRAMES):  # a bar grows out of the disc, upwards
+        x, y = (round(v) for v in centre(t))
+        frames[t, y - RADIUS - 2 * t : y, x - 5 : x + 6] = (220, 20, 20)
+    boxes, plain = (held(frames, first, held_pull=pull)[0] for pull in (0.5, 0.0))
+    truth = [box(t)[1] - 2 * t for t in range(FRAMES)]
+    late = slice(FRAMES // 2, None)
+    misses = [np.abs(found[late, 1] - truth[late]).mean() for found in (boxes, plain)]
+    assert misses[0] < 3
+    assert misses[1] > misses[0] + 3
+
+
+def test_specks_do_not_widen_a_box() -> None:
+    logits = np.full((40, 60), -5.0, np.float32)
+    logits[10:30, 20:40] = 5
+    logits[2:4, 50:52] = 5  # 4 pixels beside 400
+    crop = Crop(slice(100, 140), slice(200, 260), logits)
+    assert _spanned(crop).tolist() == [220, 110, 240, 130]
+    logits[2:8, 50:56] = 5  # 36 are a part of it
+    assert _spanned(crop).tolist() == [220, 102, 256, 130]
+    assert _spanned(Crop(crop.rows, crop.columns, np.full_like(logits, -1))) is None

@@ -12,6 +12,7 @@ from maskfree.errors import InputError
 from maskfree.lab import GRID_STRIDE
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.sampling import ClipSampler
+from maskfree.train import Trainer
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 from oracle import (
@@ -19,6 +20,7 @@ from oracle import (
     FIRST,
     UNKNOWN,
     MaskObjective,
+    OracleTrainer,
     TruthSampler,
     cross_entropy,
     dice,
@@ -113,6 +115,21 @@ def test_the_clips_are_those_of_the_boxes_where_every_frame_has_masks(
         assert one.clip.frames == other.clip.frames
         assert torch.equal(one.clip.rgb, other.clip.rgb)
         assert torch.equal(one.targets.reach, other.targets.reach)
+
+
+def test_the_oracle_is_prompted_with_the_boxes_that_the_run_is_trained_on(
+    small_clip: GeneratedClip, small_config: Config
+) -> None:
+    tracks = small_clip.boxes(every=4)  # those between follow the picture
+    made: Any = {"device": torch.device("cpu"), "seed": 0}
+    with open_video(small_clip.frames) as video:
+        run = Trainer(video, tracks, small_config, **made)
+        oracle = OracleTrainer(video, tracks, small_config, truth=truth_of(small_clip), **made)
+        for _ in range(8):
+            one, other = run._sampler.draw(), oracle._sampler.draw()
+            assert one.clip.frames == other.clip.frames
+            assert torch.equal(one.targets.reach, other.targets.reach)
+            assert torch.equal(one.targets.trust, other.targets.trust)
 
 
 def test_only_annotated_frames_are_drawn(small_clip: GeneratedClip, small_config: Config) -> None:

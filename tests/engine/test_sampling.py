@@ -389,24 +389,3 @@ def test_pictures_are_of_clips_and_leave_the_drawing_alone(
     # those of a sampler of that seed, the labels' part left out
     same = make_sampler(noise(), tracks, augment=augment, seed=7)
     assert torch.equal(seen[0], same.draw().clip.rgb)
-
-
-def test_boxes_that_are_known_better_take_the_interpolateds_place(
-    make_tracks: Callable[..., BoxTracks],
-) -> None:
-    frames, tracks = noise(), make_tracks({0: (8, 4, 40, 44)}, num_frames=6)
-    boxes = np.tile([48.0, 8.0, 80.0, 40.0], (1, 6, 1))
-    sampler = ClipSampler(
-        WorkingFrames(open_video(frames), 1.0, cache_bytes=2**20),
-        tracks,
-        None,
-        sampling=SamplingConfig(clip_length=2, max_gap=1, frame_area=64 * 96, contrast=0.0),
-        augment=STILL,
-        rng=np.random.default_rng(0),
-        tube=(boxes, np.full((1, 6), 0.1)),
-    )
-    targets = sampler.draw().targets
-    expected = torch.zeros(16, 24)
-    expected[2:10, 12:20] = 1
-    assert torch.equal(targets.box_masks, expected.expand(1, 2, 16, 24))
-    assert targets.reach.sum() > targets.box_masks.sum()

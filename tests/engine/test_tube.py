@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from maskfree.config import AugmentConfig, SamplingConfig
 from maskfree.errors import InputError
 from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import network_pass
 from maskfree.predict import predict
+from maskfree.sampling import ClipSampler
 from maskfree.train import finetune
 from maskfree.tube import KeptTubes, followed_tube, tracks_scale
 from maskfree.video import open_video
+from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,3 +145,25 @@ def test_training_and_prediction_agree_on_the_scale(
         )
         assert next(iter(seen)).logits.shape[1:] == (16, 24)
     assert scale == 1.0
+
+
+def test_boxes_that_are_known_better_take_the_interpolateds_place(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=6)
+    boxes = np.tile([48.0, 8.0, 80.0, 40.0], (1, 6, 1))
+    frames = np.random.default_rng(0).integers(0, 256, (6, 64, 96, 3), np.uint8)
+    sampler = ClipSampler(
+        WorkingFrames(open_video(frames), 1.0, cache_bytes=2**20),
+        tracks,
+        None,
+        sampling=SamplingConfig(clip_length=2, max_gap=1, frame_area=64 * 96, contrast=0.0),
+        augment=AugmentConfig(flip=False, scale_jitter=0.0, colour_jitter=0.0),
+        rng=np.random.default_rng(0),
+        tube=(boxes, np.full((1, 6), 0.1)),
+    )
+    targets = sampler.draw().targets
+    expected = torch.zeros(16, 24)
+    expected[2:10, 12:20] = 1
+    assert torch.equal(targets.box_masks, expected.expand(1, 2, 16, 24))
+    assert targets.reach.sum() > targets.box_masks.sum()

@@ -180,6 +180,7 @@ class OracleTrainer(Trainer):
             sampling=config.sampling,
             augment=config.augment,
             rng=self._sampler.rng,
+            tube=(self._boxes, self._slack),
         )
         sampler.labels = truth_labels(truth, tracks)
         self._sampler = sampler

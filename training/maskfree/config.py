@@ -519,7 +519,7 @@ class SamplingConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class FollowConfig(Section):
-    """Boxes between keyframes follow the picture's points."""
+    """Boxes between keyframes follow the picture, those after the last one their objects."""
 
     between: bool = setting(
         True, "boxes between keyframes follow the picture (else they are interpolated)"
@@ -549,12 +549,23 @@ class FollowConfig(Section):
         high=10,
         source="measured",
     )
-    most_held: int = setting(500, "it follows no further than this", unit="frames", low=0)
+    most_held: int = setting(
+        500, "they follow no further beyond them than this", unit="frames", low=0
+    )
     held_reach: float = setting(
-        0.12, "its mask is looked for so far beyond it", unit="of the box", low=0.0, high=1.0
+        0.12,
+        "there an object's mask is looked for so far beyond its box",
+        unit="of the box",
+        low=0.0,
+        high=1.0,
+        source="measured",
     )
     held_pull: float = setting(
-        0.5, "part of the way to what its mask spans", low=0.0, high=1.0, source="measured"
+        0.5,
+        "there a box goes this part of the way to what its mask spans",
+        low=0.0,
+        high=1.0,
+        source="measured",
     )
     slack_per_travel: float = setting(
         0.05,

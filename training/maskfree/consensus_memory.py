@@ -26,7 +26,7 @@ DAMAGE = (
     EOFError,
     ValueError,
     KeyError,
-    RuntimeError,  # also NotImplementedError, of a compression that is none
+    RuntimeError,  # an encrypted member, an unknown compression
     TypeError,
     zipfile.BadZipFile,
     zlib.error,
