@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 
 from maskfree import camera_motion as module
-from maskfree.camera_motion import (
-    CameraMotion,
-    estimate_motion,
-    estimate_motions,
-    surroundings,
-)
+from maskfree.camera_motion import estimate_motion, estimate_motions, surroundings
 from maskfree.config import EvidenceConfig
+from maskfree.motion_chain import CameraMotion, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -352,18 +348,18 @@ def test_corners_are_followed_onto_background_alone() -> None:
     frame, before = seen_through(pan(0, 0)), seen_through(pan(6, 0))  # all moves 6 to the right
     hidden = EVERYWHERE.copy()
     hidden[:, 64:] = False
-    here, there = module._follow(frame, EVERYWHERE, before, hidden, CONFIG)
+    here, there = module._follow(Picture(frame, EVERYWHERE), Picture(before, hidden), CONFIG)
     assert len(here) > 20
     assert (np.rint(there[:, 0]) < 64).all()
     assert here[:, 0].max() > 64
-    here, _ = module._follow(frame, hidden, before, EVERYWHERE, CONFIG)
+    here, _ = module._follow(Picture(frame, hidden), Picture(before, EVERYWHERE), CONFIG)
     assert here[:, 0].max() < 64
 
 
 def test_around_boxes_more_corners_are_followed_than_the_frame_needs() -> None:
-    frames = seen_through(pan(0, 0)), seen_through(pan(1, 0))
+    frames = [Picture(seen_through(pan(x, 0)), EVERYWHERE) for x in (0, 1)]
     few = EvidenceConfig(max_corners=20)
-    here, _ = module._follow(frames[0], EVERYWHERE, frames[1], EVERYWHERE, few)
+    here, _ = module._follow(*frames, few)
     assert 40 < len(here) <= 60
 
 
@@ -381,9 +377,9 @@ def test_a_corner_that_does_not_come_back_is_not_followed(
         return places + np.float32(shift), np.ones((len(places), 1), np.uint8), None
 
     monkeypatch.setattr(cv2, "calcOpticalFlowPyrLK", flow)
-    frame = seen_through(pan(0, 0))
+    frame = Picture(seen_through(pan(0, 0)), EVERYWHERE)
     # half a pixel along x and y: 0.7 pixels away
-    here, there = module._follow(frame, EVERYWHERE, frame, EVERYWHERE, CONFIG)
+    here, there = module._follow(frame, frame, CONFIG)
     assert (len(here) > 0) is found
     assert len(here) == len(there)
     assert len(calls) == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -232,7 +233,7 @@ def test_where_two_boxes_overlap_the_least_belief_counts(monkeypatch: pytest.Mon
     for order in ([0, 1], [1, 0]):
         limits = iter([((1.0, 2.0, 3.0, 4.0), (1e6, 2e6, 3e6, 4e6))[n] for n in order])
         monkeypatch.setattr(
-            module, "_limits", lambda views, _, limits=limits: [next(limits)] * len(views)
+            module, "_limits", lambda seen, _, limits=limits: [next(limits)] * len(seen.here)
         )
         evidence = collect_evidence(frames, both[order], config=CONFIG)[0]
         # the first track says object, the second, whose limits are higher, background
@@ -302,7 +303,7 @@ def test_a_view_by_hand() -> None:
     assert scene.present(0) == [0]
     view = scene.view(0, 0)
     # 16 pixels and 12 on each side, in cells of 2
-    assert view.window == (slice(6, 26), slice(14, 34))
+    assert scene.window(0, 0, CONFIG.surroundings) == (slice(6, 26), slice(14, 34))
     assert view.delta.shape == view.in_box.shape == (20, 20)
     expected = np.zeros((20, 20), bool)
     expected[6:14, 6:14] = True
@@ -312,7 +313,7 @@ def test_a_view_by_hand() -> None:
     assert len(view.own) == 400 - 10 * 10
     assert view.delta[7:13, 7:13].min() > 15 > 1 > view.own.max()
     near = module._look(frames, boxes, dataclasses.replace(CONFIG, surroundings=0.25))
-    assert near.view(0, 0).window == (slice(10, 22), slice(18, 30))
+    assert near.view(0, 0).delta.shape == (12, 12)
 
 
 # from distance to belief
@@ -320,16 +321,20 @@ def test_a_view_by_hand() -> None:
 
 def view_of(delta: np.ndarray, own: np.ndarray, matched: np.ndarray | None = None) -> module._View:
     delta = np.asarray(delta, np.float32)[None]
-    whole = (slice(0, 1), slice(0, delta.shape[1]))
     in_box = np.ones(delta.shape, bool)
     return module._View(
-        frame=0,
-        window=whole,
         delta=delta,
         in_box=in_box,
         own=own,
         matched=own if matched is None else matched,
     )
+
+
+def limits_of(views: list[module._View], config: EvidenceConfig) -> list[Any]:
+    distances = module._Distances()
+    for view in views:
+        distances.add(view)
+    return module._limits(distances, config)
 
 
 def test_the_limits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,8 +356,8 @@ def test_the_limits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         config = dataclasses.replace(CONFIG, **values)
         own = np.full(60, noise)
-        assert module._limits([view_of(delta, own)], config) == [pytest.approx(expected)]
-    assert module._limits([], CONFIG) == []
+        assert limits_of([view_of(delta, own)], config) == [pytest.approx(expected)]
+    assert limits_of([], CONFIG) == []
 
 
 def test_the_noise_of_one_frame_and_of_all_meet_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,16 +368,16 @@ def test_the_noise_of_one_frame_and_of_all_meet_halfway(monkeypatch: pytest.Monk
     config = dataclasses.replace(CONFIG, object_distance=0.0)
     usual = float(np.quantile(np.concatenate([calm, rough, rough[:10]]), 0.9))
     assert usual == 8.0
-    for limits, here in zip(module._limits(views, config), (2.0, 8.0, 8.0), strict=True):
+    for limits, here in zip(limits_of(views, config), (2.0, 8.0, 8.0), strict=True):
         assert limits[2] == pytest.approx(math.sqrt(here * usual))
 
 
 def test_too_few_cells_tell_nothing_about_a_distribution() -> None:
-    assert module._quantile([np.arange(30.0), np.arange(19.0)], 0.5, 77.0) == 77
-    assert module._quantile([np.full(30, 3.0), np.full(20, 3.0)], 0.5, 77.0) == 3
+    assert module._quantile(np.arange(49.0), 0.5, 77.0) == 77
+    assert module._quantile(np.full(50, 3.0), 0.5, 77.0) == 3
     # then the split is where background ends
     few = view_of(np.array([0.1] * 24 + [30.0] * 25), np.full(60, 1.0))
-    assert module._limits([few], CONFIG)[0] == pytest.approx((2.0, 2.0, 2.5, 6.0))
+    assert limits_of([few], CONFIG)[0] == pytest.approx((2.0, 2.0, 2.5, 6.0))
 
 
 def test_four_limits_rise() -> None:
@@ -538,3 +543,83 @@ def test_the_same_frames_give_the_same_evidence() -> None:
     boxes = boxes_of(clip.boxes(every=1))
     first = collect_evidence(clip.frames, boxes, config=CONFIG)
     np.testing.assert_array_equal(first, collect_evidence(clip.frames, boxes, config=CONFIG))
+
+
+# long videos
+
+
+def test_on_disk_it_is_the_same() -> None:
+    clip = generated_clip(num_frames=8, height=HEIGHT, width=WIDTH, seed=4)
+    boxes = boxes_of(clip.boxes(every=1))
+    found = collect_evidence(clip.frames, boxes, config=CONFIG)
+    assert len(np.unique(found)) > 100
+    mapped = collect_evidence(clip.frames, boxes, config=dataclasses.replace(CONFIG, most_bytes=0))
+    assert type(mapped) is np.ndarray
+    assert mapped.dtype == np.int8
+    np.testing.assert_array_equal(mapped, found)
+
+
+def test_a_part_of_the_distances_gives_nearly_the_same_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clip = generated_clip(num_frames=12, height=128, width=192, seed=1)
+    boxes = boxes_of(clip.boxes(every=1))
+    limits, real, found = [], module._limits, []
+
+    def noted(*arguments: Any) -> Any:
+        limits.append(real(*arguments))
+        assert len(arguments[0].inside.values) <= module._MOST
+        return limits[-1]
+
+    monkeypatch.setattr(module, "_limits", noted)
+    for most in (module._MOST, 500):
+        monkeypatch.setattr(module, "_MOST", most)
+        found.append(collect_evidence(clip.frames, boxes, config=CONFIG))
+    for whole, part in zip(limits[:2], limits[2:], strict=True):
+        assert whole != part
+        np.testing.assert_allclose(part, whole, rtol=0.2)
+    assert ((found[0] > 0) == (found[1] > 0)).mean() > 0.99
+
+
+class Endless:
+    """Frames made when they are asked for: a square that wanders over a still ground."""
+
+    def __init__(self, num_frames: int) -> None:
+        self.ground, self.num_frames = textured(), num_frames
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        frame, x = self.ground.copy(), 8 + index % 60
+        frame[24:40, x : x + 16] = GREEN
+        return frame
+
+    def boxes(self) -> np.ndarray:
+        x = 8.0 + np.arange(self.num_frames) % 60
+        y = np.full(self.num_frames, 24.0)
+        return wide(np.stack([x, y, x + 16, y + 16], 1), 8)[None]
+
+
+def test_memory_hardly_grows_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stands(frames: Any, boxes: np.ndarray, **_: Any) -> Any:
+        count = sum(1 for _ in frames)
+        still = CameraMotion(np.broadcast_to(np.eye(3), (count, 3, 3)), np.zeros(count, int))
+        return still, [None] * len(boxes)
+
+    monkeypatch.setattr(module, "estimate_motions", stands)
+    monkeypatch.setattr(module, "_MOST", 1000)
+    config = dataclasses.replace(CONFIG, most_bytes=0, max_sources=4)
+    peaks = []
+    for num_frames in (50, 50, 200):  # the first warms up
+        frames = Endless(num_frames)
+        boxes = frames.boxes()
+        tracemalloc.start()
+        try:
+            evidence = collect_evidence(frames, boxes, config=config)  # type: ignore[arg-type]
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert (evidence == SURE).any()
+    # bytes a frame, in which a single map of the cells would take 32 x 48 = 1536
+    assert (peaks[2] - peaks[1]) / 150 < 800

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from maskfree.consensus_memory import read_evidence
 from maskfree.errors import InputError
 from maskfree.prepare import prepare
 from maskfree.sampling import lab_stretch
@@ -13,6 +14,7 @@ from maskfree.video import open_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from maskfree.config import Config
     from maskfree.types import BoxTracks
@@ -54,6 +56,30 @@ def test_evidence_need_not_be_looked_for(
     found.consensus.fit()
     assert found.consensus.memory([1, 2]).evidence is None
     assert found.consensus.crop(0, 0) is not None
+
+
+def test_evidence_of_a_long_video_is_on_disk_and_serves_as_well(
+    tmp_path: Path,
+    small_clip: GeneratedClip,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+) -> None:
+    video, tracks = open_video(small_clip.frames), small_clip.boxes(every=4)
+    found = []
+    for most_bytes in (2**20, 0):
+        config = settings_of(small_config, "evidence", most_bytes=most_bytes)
+        consensus = prepare(video, tracks, config).consensus
+        consensus.fit()
+        path = tmp_path / f"{most_bytes}.npz"
+        path.write_bytes(consensus.memory([1, 2]).to_bytes())
+        found.append((consensus.crop(0, 3), read_evidence(path)))
+    (crop, evidence), (crop_too, evidence_too) = found
+    assert crop is not None
+    assert crop_too is not None
+    np.testing.assert_array_equal(crop.values, crop_too.values)
+    assert evidence is not None
+    assert evidence_too is not None
+    np.testing.assert_array_equal(evidence, evidence_too)
 
 
 @pytest.mark.parametrize("boxes", [[], [{}], [{3: None}]])

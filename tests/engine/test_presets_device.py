@@ -13,7 +13,7 @@ from maskfree.presets import PRESETS, preset
 
 def test_tiny_is_the_default() -> None:
     assert preset("tiny") == Config()
-    assert list(PRESETS) == ["tiny", "paper", "released"]
+    assert list(PRESETS) == ["tiny", "paper", "released", "resnet18", "resnet50"]
 
 
 def test_tiny_learns_from_scratch_from_the_consensus() -> None:
@@ -55,11 +55,46 @@ def test_the_published_recipes_have_their_own_terms_alone(
     assert not config.predict.middle_scale
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes", "depths", "layer"),
+    [
+        ("resnet18", (64, 128, 256, 512), (2, 2, 2, 2), "basic"),
+        ("resnet50", (256, 512, 1024, 2048), (3, 4, 6, 3), "bottleneck"),
+    ],
+)
+def test_pretrained_presets_are_tiny_but_for_the_backbone(
+    name: str, sizes: tuple[int, ...], depths: tuple[int, ...], layer: str
+) -> None:
+    config, tiny = preset(name), preset("tiny")
+    assert config.preset == name
+    model = config.model
+    assert (model.backbone_sizes, model.backbone_depths) == (sizes, depths)
+    assert model.backbone_layer == layer
+    assert model.backbone_weights == f"microsoft/resnet-{name[-2:]}"
+    assert config.optimiser.backbone_multiplier == 0.1
+    plain = {each: getattr(tiny.model, each) for each in vars(model) if "backbone" in each}
+    back = dataclasses.replace(
+        config,
+        preset="tiny",
+        model=dataclasses.replace(model, **plain),
+        optimiser=dataclasses.replace(config.optimiser, backbone_multiplier=1.0),
+    )
+    assert back == tiny
+
+
+@pytest.mark.parametrize("name", ["tiny", "paper", "released"])
+def test_the_other_presets_want_no_weights(name: str) -> None:
+    assert preset(name).model.backbone_weights == ""
+    assert preset(name).model.backbone_layer == "basic"
+    assert preset(name).optimiser.backbone_multiplier == 1.0
+
+
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         preset("papers")
     assert str(caught.value) == (
-        'preset must be one of tiny, paper, released, got "papers". Did you mean "paper"?'
+        "preset must be one of tiny, paper, released, resnet18, resnet50, "
+        'got "papers". Did you mean "paper"?'
     )
 
 

@@ -2,7 +2,8 @@
 
 Corners outside every box are followed from each frame to the one before and back (pyramidal
 Lucas-Kanade); those that return agree on a motion by RANSAC, all through OpenCV; motions are
-chained over the video. One homography, the *world's*, is fitted to the whole frame. Where the
+chained over the video, and each chain is held to an anchor (:mod:`maskfree.motion_chain`). One
+homography, the *world's*, is fitted to the whole frame. Where the
 corners around a box do not follow it (parallax, a stage that moves, a tiled picture), that box's
 surroundings get a chain of their own. Where too few corners agree a chain is broken: frames on
 different sides of a break say nothing about each other.
@@ -10,18 +11,19 @@ different sides of a break say nothing about each other.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from maskfree.motion_chain import CameraMotion, Chain, Picture, followed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from maskfree.config import EvidenceConfig
 
-__all__ = ["CameraMotion", "estimate_motion", "estimate_motions", "surroundings"]
+__all__ = ["estimate_motion", "estimate_motions", "surroundings"]
 
 _CORNER_QUALITY = 0.005
 _CORNER_SPACING = 4
@@ -30,29 +32,8 @@ _LEAST_AGREEMENT = 0.3
 """Part of the corners that must agree on the motion."""
 _LEAST_DETERMINANT = 0.05
 """A homography that shrinks a frame's area by more is a wrong one, and may be singular."""
-_RETURN = 1.0
-"""Pixels: a corner followed there and back must come back this near."""
 _FREEDOM = 2
 """Around a box a homography takes this many times the corners that a similarity takes."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CameraMotion:
-    """Homographies of a video, chained.
-
-    ``to_first``: float ``(T, 3, 3)``, maps pixel ``(x, y, 1)`` of frame t to the first frame of its
-    span; ``span``: int ``(T,)``, frames with different numbers are not connected.
-    """
-
-    to_first: np.ndarray
-    span: np.ndarray
-
-    def between(self, source: int, target: int) -> np.ndarray | None:
-        """Return the ``(3, 3)`` map of pixels from ``source`` to ``target``; None if unknown."""
-        if self.span[source] != self.span[target]:
-            return None
-        matrix = np.linalg.inv(self.to_first[target]) @ self.to_first[source]
-        return np.asarray(matrix / matrix[2, 2])
 
 
 def estimate_motion(
@@ -65,7 +46,9 @@ def estimate_motion(
 def estimate_motions(
     frames: Iterable[tuple[np.ndarray, np.ndarray]], boxes: np.ndarray, *, config: EvidenceConfig
 ) -> tuple[CameraMotion, list[CameraMotion | None]]:
-    """Estimate the motion of the world and around each box; one pass, two frames in memory.
+    """Estimate the motion of the world and around each box; one pass.
+
+    In memory: two frames, and one more for each chain (its anchor).
 
     Parameters
     ----------
@@ -83,25 +66,32 @@ def estimate_motions(
         The world's motion, and for each box the motion of its surroundings, or None where these
         move with the world.
     """
-    world = _Chain()
-    around = [_Chain() for _ in boxes]
+    pictures = (Picture(*frame) for frame in frames)
+    before = next(pictures)
+    chains = [Chain(before, every=config.drift_every) for _ in range(len(boxes) + 1)]
+    world, around = chains[0], chains[1:]
     agree = np.zeros((len(boxes), 2))
-    before: tuple[np.ndarray, np.ndarray] | None = None
-    for t, (grey, background) in enumerate(frames):
-        if before is None:
-            before = (grey, background)
-            continue
-        here, there = _follow(grey, background, *before, config)
-        step = _fit(here[: config.max_corners], there[: config.max_corners], config)
-        if step is None and _is_static(grey, background, *before):
+
+    def fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
+        return _fit(here[: config.max_corners], there[: config.max_corners], config)
+
+    def fit_near(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
+        return _local(here, there, None, config)
+
+    for t, picture in enumerate(pictures, 1):
+        here, there = _follow(picture, before, config)
+        step = fit(here, there)
+        if step is None and _is_static(picture, before):
             step = np.eye(3)  # nothing to follow, and nothing moves: a static camera
-        world.append(step)
+        world.append(step, picture, here, fit)
         for n, chain in enumerate(around):
-            near = _near(here, boxes[n, t - 1 : t + 1], config.surroundings)
-            chain.append(_local(here[near], there[near], step, config))
+            both = boxes[n, t - 1 : t + 1]
+            near = _near(here, both, config.surroundings)
+            own = _local(here[near], there[near], step, config)
+            chain.append(own, _part(picture, both, config), here[near], fit_near)
             if step is not None:
                 agree[n] += _agreement(here[near], there[near], step, config), near.sum()
-        before = (grey, background)
+        before = picture
     with_world = agree[:, 0] >= config.world_share * agree[:, 1]
     motions = [None if w else c.motion() for w, c in zip(with_world, around, strict=True)]
     return world.motion(), motions
@@ -113,51 +103,19 @@ def surroundings(box: np.ndarray, margin: float) -> np.ndarray:
     return np.asarray(box + np.array([-by, -by, by, by]))
 
 
-class _Chain:
-    """Steps from each frame to the one before, multiplied up."""
-
-    def __init__(self) -> None:
-        self._to_first = [np.eye(3)]
-        self._span = [0]
-
-    def append(self, step: np.ndarray | None) -> None:
-        if step is None:
-            self._to_first.append(np.eye(3))
-            self._span.append(self._span[-1] + 1)
-        else:
-            chained = self._to_first[-1] @ step
-            self._to_first.append(chained / chained[2, 2])
-            self._span.append(self._span[-1])
-
-    def motion(self) -> CameraMotion:
-        return CameraMotion(np.array(self._to_first), np.array(self._span))
-
-
 def _follow(
-    grey: np.ndarray,
-    background: np.ndarray,
-    grey_before: np.ndarray,
-    background_before: np.ndarray,
-    config: EvidenceConfig,
+    picture: Picture, before: Picture, config: EvidenceConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corners of this frame and their places in the frame before, best first: ``(M, 2)`` each."""
     corners = cv2.goodFeaturesToTrack(
-        grey,
+        picture.grey,
         3 * config.max_corners,
         _CORNER_QUALITY,
         _CORNER_SPACING,
-        mask=background.astype(np.uint8),
+        mask=picture.background.astype(np.uint8),
     )
-    if corners is None:
-        return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
-    places, found, _ = cv2.calcOpticalFlowPyrLK(grey, grey_before, corners, None)
-    returned, found_back, _ = cv2.calcOpticalFlowPyrLK(grey_before, grey, places, None)
-    height, width = grey.shape
-    pixel = np.clip(places[:, 0].round().astype(int), 0, [width - 1, height - 1])
-    good = (found[:, 0] == 1) & (found_back[:, 0] == 1)
-    good &= np.linalg.norm((returned - corners)[:, 0], axis=1) < _RETURN
-    good &= background_before[pixel[:, 1], pixel[:, 0]]
-    return corners[good, 0], places[good, 0]
+    corners = np.zeros((0, 2), np.float32) if corners is None else corners[:, 0]
+    return followed(picture.grey, before.grey, corners, before.background)
 
 
 def _fit(here: np.ndarray, there: np.ndarray, config: EvidenceConfig) -> np.ndarray | None:
@@ -210,11 +168,19 @@ def _agreement(
     return int((np.linalg.norm(moved - there, axis=1) < config.ransac_threshold).sum())
 
 
-def _is_static(
-    grey: np.ndarray,
-    background: np.ndarray,
-    grey_before: np.ndarray,
-    background_before: np.ndarray,
-) -> bool:
-    difference = cv2.absdiff(grey, grey_before)[background & background_before]
+def _is_static(picture: Picture, before: Picture) -> bool:
+    difference = cv2.absdiff(picture.grey, before.grey)[picture.background & before.background]
     return bool(difference.size and float(difference.mean()) < _STATIC_DIFFERENCE)
+
+
+def _part(picture: Picture, boxes: np.ndarray, config: EvidenceConfig) -> Picture:
+    """Return the surroundings of a box, given in this frame and the one before, and no more."""
+    background = np.zeros_like(picture.background)
+    present = boxes[np.isfinite(boxes).all(1)]
+    if len(present):
+        low_x, low_y, high_x, high_y = (
+            surroundings(present[-1], config.surroundings).clip(0).round().astype(int)
+        )
+        window = slice(low_y, high_y), slice(low_x, high_x)
+        background[window] = picture.background[window]
+    return Picture(picture.grey, background)

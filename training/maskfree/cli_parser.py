@@ -194,7 +194,9 @@ def _add_finetune(parser: _Parser) -> None:
     parser.add_argument(
         "--session", required=True, metavar="DIR", help="the project folder; made where absent"
     )
-    parser.add_argument("--preset", help="tiny, paper or released; default: tiny")
+    parser.add_argument(
+        "--preset", help="tiny, paper, released, resnet18 or resnet50; default: tiny"
+    )
     parser.add_argument("--steps", metavar="N", help="optimiser steps; default: the preset's")
     parser.add_argument("--device", default="auto", help=_DEVICE)
     parser.add_argument(

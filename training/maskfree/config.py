@@ -44,7 +44,18 @@ class ModelConfig(Section):
         (32, 64, 96, 128), "channels of the four ResNet stages", unit="channels", source="measured"
     )
     backbone_depths: tuple[int, ...] = setting(
-        (1, 1, 1, 1), "basic blocks in each ResNet stage", unit="blocks", source="measured"
+        (1, 1, 1, 1), "blocks in each ResNet stage", unit="blocks", source="measured"
+    )
+    backbone_layer: str = setting(
+        "basic",
+        "kind of those blocks: two wide convolutions, or three with a narrow one in the middle",
+        choices=("basic", "bottleneck"),
+        source="ResNet: basic to 34 layers, bottleneck from 50",
+    )
+    backbone_weights: str = setting(
+        "",
+        "pretrained weights of the backbone: a hub id, a folder or, empty: none",
+        source="paper: pretrained; here never needed, and no quality was measured with them",
     )
     hidden_size: int = setting(
         64, "width of pixel decoder, queries and mask features", unit="channels", low=16, high=1024
@@ -60,6 +71,25 @@ class ModelConfig(Section):
     num_queries: int = setting(
         8, "decoder slots; more are made when a video has more tracks", low=1, high=2000
     )
+
+    @classmethod
+    def resnet18(cls) -> ModelConfig:
+        """Return the default with a pretrained ResNet-18 as its backbone."""
+        return cls(
+            backbone_sizes=(64, 128, 256, 512),
+            backbone_depths=(2, 2, 2, 2),
+            backbone_weights="microsoft/resnet-18",
+        )
+
+    @classmethod
+    def resnet50(cls) -> ModelConfig:
+        """Return the default with a pretrained ResNet-50, as the paper has it, as its backbone."""
+        return cls(
+            backbone_sizes=(256, 512, 1024, 2048),
+            backbone_depths=(3, 4, 6, 3),
+            backbone_layer="bottleneck",
+            backbone_weights="microsoft/resnet-50",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,6 +319,13 @@ class EvidenceConfig(Section):
     ransac_threshold: float = setting(
         2.0, "reprojection error of an agreeing corner", unit="pixels", low=0.1
     )
+    drift_every: int = setting(
+        10,
+        "so often the chained motions are corrected; 0: never",
+        unit="frames",
+        low=0,
+        source="measured",
+    )
     box_margin: float = setting(
         0.0, "boxes grown by this before 'outside' is certain", unit="of the box", low=0.0
     )
@@ -298,6 +335,12 @@ class EvidenceConfig(Section):
         low=0.0,
         high=1.0,
         source="measured",
+    )
+    most_bytes: int = setting(
+        256 * 2**20,
+        "an array as long as the video that takes more is kept in a temporary file",
+        unit="bytes",
+        low=0,
     )
 
 

@@ -11,23 +11,29 @@ distances split in two). Between the two the belief is weaker, and there is none
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from maskfree.camera_motion import CameraMotion, estimate_motions, surroundings
+from maskfree.camera_motion import estimate_motions, surroundings
+from maskfree.scratch import scratch
+from maskfree.thinned import Thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maskfree.config import EvidenceConfig
+    from maskfree.motion_chain import CameraMotion
 
 __all__ = ["SURE", "collect_evidence"]
 
 SURE = 127
 """Belief of a cell that is certainly object; certainly background is ``-SURE``."""
+_UNTOLD = -128
+"""Cell that no track has said anything about, while evidence is collected."""
 _WHOLE = 0.999
 """A cell is wholly certain above this share: 1, but for rounding."""
 _BINS = 64
@@ -38,6 +44,8 @@ _USUAL, _TYPICAL = 0.9, 0.7
 """Noise is this quantile of the distances; a distance of so much of it is background's."""
 _STEP, _APART = 1.3, 1.5
 """Factors: from the first doubt to certain object, from certain background to the split."""
+_MOST = 2**22
+"""Distances of a kind that a track keeps: all for 146 frames of 448 x 256 pixels, or more."""
 
 
 def collect_evidence(
@@ -59,23 +67,43 @@ def collect_evidence(
     numpy.ndarray
         int8 ``(T, H // cell, W // cell)``, the belief that a cell is object: ``SURE`` certainly,
         ``-SURE`` certainly background, 0 unknown. The cells divide the frame evenly.
+
+    Raises
+    ------
+    InputError
+        When there is no room for the temporary files of a long video.
     """
     scene = _look(frames, boxes, config)
-    out = np.zeros((len(frames), *scene.certain[0].shape), np.int8)
-    told = np.zeros(out.shape, bool)
+    out = scratch(scene.certain.shape, np.int8, most_bytes=config.most_bytes)
+    out[:] = _UNTOLD
     for n in range(len(boxes)):
-        views = [scene.view(n, t) for t in scene.present(n)]
-        limits = _limits(views, config)
-        for view, limit in zip(views, limits, strict=True):
-            belief = _belief(view.delta, limit)
-            part, seen = out[view.frame][view.window], view.in_box & np.isfinite(view.delta)
-            known = told[view.frame][view.window]
-            # what lies in two boxes is no more object than the one that believes it least
-            belief = np.where(known, np.minimum(part, belief), belief)
-            part[seen], known[seen] = belief[seen], True
-    for t, certain in enumerate(scene.certain):
-        out[t][certain] = -SURE
+        _tell(scene, n, out)
+    for belief, certain in zip(out, scene.certain, strict=True):
+        belief[belief == _UNTOLD] = 0
+        belief[certain] = -SURE
     return out
+
+
+def _tell(scene: _Scene, n: int, out: np.ndarray) -> None:
+    """Add to the belief what a track's cells show: look at every frame, then judge every frame."""
+    present = scene.present(n)
+    places = [scene.window(n, t, 0.0) for t in present]
+    ends = np.cumsum([0] + [out[0][place].size for place in places])
+    spans = [slice(a, b) for a, b in itertools.pairwise(ends.tolist())]
+    deltas = scratch((int(ends[-1]),), np.float32, most_bytes=scene.config.most_bytes)
+    distances = _Distances()
+    for t, span in zip(present, spans, strict=True):
+        view = scene.view(n, t)
+        deltas[span] = view.delta[view.in_box]
+        distances.add(view)
+    limits = _limits(distances, scene.config)
+    for t, place, span, limit in zip(present, places, spans, limits, strict=True):
+        part = out[t][place]
+        delta = deltas[span].reshape(part.shape)
+        belief, seen = _belief(delta, limit), np.isfinite(delta)
+        # what lies in two boxes is no more object than the one that believes it least
+        belief = np.where(part == _UNTOLD, belief, np.minimum(part, belief))
+        part[seen] = belief[seen]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,20 +115,38 @@ class _View:
     inside, so that it can be compared with it; ``in_box``: cells in the box.
     """
 
-    frame: int
-    window: tuple[slice, slice]
     delta: np.ndarray
     in_box: np.ndarray
     own: np.ndarray
     matched: np.ndarray
 
 
+class _Distances:
+    """A track's distances over the video, of a long one a part.
+
+    ``own``, ``matched``: see `_View`; ``inside``: delta in the box; ``here``: how far ``matched``
+    go in each frame, NaN where there are too few.
+    """
+
+    def __init__(self) -> None:
+        self.own, self.matched, self.inside = (Thinned(_MOST) for _ in range(3))
+        self.here: list[float] = []
+
+    def add(self, view: _View) -> None:
+        """Take the next frame's."""
+        inside = view.delta[view.in_box]
+        self.inside.add(inside[np.isfinite(inside)])
+        self.own.add(view.own)
+        self.matched.add(view.matched)
+        self.here.append(_quantile(view.matched, _USUAL, math.nan))
+
+
 @dataclasses.dataclass
 class _Scene:
     """A video on the grid of cells: colours, certain background, motions."""
 
-    colours: list[np.ndarray]
-    certain: list[np.ndarray]
+    colours: np.ndarray
+    certain: np.ndarray
     boxes: np.ndarray
     world: CameraMotion
     around: list[CameraMotion | None]
@@ -113,7 +159,7 @@ class _Scene:
 
     def window(self, n: int, t: int, margin: float) -> tuple[slice, slice]:
         """Cells of a box's surroundings."""
-        rows, columns = self.certain[0].shape
+        rows, columns = self.certain.shape[1:]
         x0, y0, x1, y1 = surroundings(self.boxes[n, t], margin)
         x, y = self.to_pixels[0, 0], self.to_pixels[1, 1]
         return _span(y0 / y, y1 / y, rows), _span(x0 / x, x1 / x, columns)
@@ -145,25 +191,26 @@ class _Scene:
                     matched = np.minimum(matched, distance)
         sure = self.certain[t][window]
         own, matched = best[sure & np.isfinite(best)], matched[sure & np.isfinite(matched)]
-        return _View(t, window, best, in_box, own, matched)
+        return _View(best, in_box, own, matched)
 
 
 def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfig) -> _Scene:
     """Read the video once: small frames, certain background, motions."""
     height, width = frames[0].shape[:2]
     rows, columns = max(1, height // config.cell), max(1, width // config.cell)
-    colours: list[np.ndarray] = []
-    certain: list[np.ndarray] = []
+    shape = (len(frames), rows, columns)
+    colours = scratch((*shape, 3), np.uint8, most_bytes=config.most_bytes)
+    certain = scratch(shape, np.bool_, most_bytes=config.most_bytes)
 
     def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
             outside = _outside(boxes[:, t], height, width, config)
-            colours.append(cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA))
+            colours[t] = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
             share = cv2.resize(
                 outside.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA
             )
-            certain.append(share > _WHOLE)
+            certain[t] = share > _WHOLE
             yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
 
     world, around = estimate_motions(grey_and_background(), boxes, config=config)
@@ -172,17 +219,17 @@ def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfi
     return _Scene(colours, certain, boxes, world, around, to_pixels, config)
 
 
-def _limits(views: list[_View], config: EvidenceConfig) -> list[tuple[float, float, float, float]]:
-    """Return for each view the delta of certain background, last and first doubt, certain object.
+def _limits(
+    distances: _Distances, config: EvidenceConfig
+) -> list[tuple[float, float, float, float]]:
+    """Return for each frame the delta of certain background, last and first doubt, certain object.
 
     Two kinds of noise: how far certain background lies from its sightings at best (``least``), and
     how far when only those frames are asked that see the box's inside (``usual``, in each frame).
     """
-    if not views:
-        return []
-    least = max(config.least_noise, _quantile([v.own for v in views], config.noise_quantile, 2.0))
-    usual = max(config.least_noise, _quantile([v.matched for v in views], _USUAL, least))
-    inside = np.concatenate([v.delta[v.in_box & np.isfinite(v.delta)] for v in views])
+    own, matched, inside = (d.values for d in (distances.own, distances.matched, distances.inside))
+    least = max(config.least_noise, _quantile(own, config.noise_quantile, 2.0))
+    usual = max(config.least_noise, _quantile(matched, _USUAL, least))
     near = min(config.background_distance, config.background_noise * least)
     far = min(config.object_distance, config.object_noise * least)
     split = near
@@ -190,8 +237,8 @@ def _limits(views: list[_View], config: EvidenceConfig) -> list[tuple[float, flo
         highest = config.object_distance * config.split_margin
         split = _split(inside, config.least_noise, highest)
     limits = []
-    for view in views:
-        here = max(config.least_noise, _quantile([view.matched], _USUAL, usual))
+    for known in distances.here:
+        here = usual if math.isnan(known) else max(config.least_noise, known)
         noise = math.sqrt(here * usual)
         first = max(split * config.split_margin, noise)
         last = max(split / config.split_margin, min(noise, split))
@@ -202,9 +249,8 @@ def _limits(views: list[_View], config: EvidenceConfig) -> list[tuple[float, flo
     return limits
 
 
-def _quantile(values: list[np.ndarray], share: float, otherwise: float) -> float:
-    known = np.concatenate(values)
-    return float(np.quantile(known, share)) if known.size >= _FEWEST else otherwise
+def _quantile(values: np.ndarray, share: float, otherwise: float) -> float:
+    return float(np.quantile(values, share)) if values.size >= _FEWEST else otherwise
 
 
 def _ordered(
@@ -243,10 +289,8 @@ def _warp(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.n
 
 def _sources(t: int, num_frames: int, count: int) -> list[int]:
     """Other frames, spread over the whole video."""
-    others = [s for s in range(num_frames) if s != t]
-    if len(others) <= count:
-        return others
-    return [others[i] for i in np.linspace(0, len(others) - 1, count).round().astype(int)]
+    chosen = np.linspace(0, num_frames - 2, min(count, num_frames - 1)).round().astype(int)
+    return [int(s + (s >= t)) for s in chosen]
 
 
 def _outside(boxes: np.ndarray, height: int, width: int, config: EvidenceConfig) -> np.ndarray:

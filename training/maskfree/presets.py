@@ -1,4 +1,9 @@
-"""Named starting points for a config: ``tiny``, ``paper``, ``released``."""
+"""Named starting points for a config.
+
+``tiny``, ``paper`` and ``released`` need no weights; ``resnet18`` and ``resnet50`` begin with a
+pretrained backbone where the hub, its cache or a folder has one. No quality was measured with the
+last two: the machines that we build on have no network.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from maskfree.config import (
     EvidenceConfig,
     FollowConfig,
     MatchingConfig,
+    ModelConfig,
     ObjectiveConfig,
     OptimiserConfig,
     PairwiseConfig,
@@ -28,6 +34,10 @@ PRESETS = {
     "start without weights reliable. Runs on a CPU in minutes.",
     "paper": "the same network with the paper's objective and matching alone",
     "released": "the same network with the released code's objective",
+    "resnet18": "tiny with a ResNet-18, pretrained where the hub can be reached: else with fresh "
+    "weights. No quality was measured with it.",
+    "resnet50": "tiny with a ResNet-50, pretrained where the hub can be reached: else with fresh "
+    "weights. Slow on a CPU; no quality was measured with it.",
 }
 
 
@@ -45,6 +55,10 @@ def preset(name: str) -> Config:
         )
     if name == "tiny":
         return Config()
+    if name.startswith("resnet"):
+        model = ModelConfig.resnet18() if name == "resnet18" else ModelConfig.resnet50()
+        gently = OptimiserConfig(backbone_multiplier=0.1)
+        return dataclasses.replace(Config(), preset=name, model=model, optimiser=gently)
     released = name == "released"
     return dataclasses.replace(
         Config(),

@@ -15,6 +15,7 @@ import torch
 
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
+from maskfree.model.backbone import pretrained_backbone
 from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import KeptLogits, network_pass
@@ -77,11 +78,26 @@ class Trainer:
         All hyper-parameters.
     device, seed
         Where, and which of the possible runs: the same seed gives the same result on one machine.
+    resumed
+        The weights come from :meth:`restore`; no pretrained ones are looked for.
+
+    Raises
+    ------
+    InputError
+        For settings or pretrained weights that make no network.
     """
 
     def __init__(
-        self, video: Video, tracks: BoxTracks, config: Config, *, device: torch.device, seed: int
+        self,
+        video: Video,
+        tracks: BoxTracks,
+        config: Config,
+        *,
+        device: torch.device,
+        seed: int,
+        resumed: bool = False,
     ) -> None:
+        pretrained = {} if resumed else pretrained_backbone(config.model)
         prepared = prepare(video, tracks, config)
         torch.manual_seed(seed)
         self.config, self.device, self._seed = config, device, seed
@@ -108,7 +124,10 @@ class Trainer:
         )
         self.model = build_model(
             config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
-        ).to(device)
+        )
+        if pretrained:
+            self.model.model.pixel_level_module.encoder.load_state_dict(pretrained)
+        self.model.to(device)
         labels = [self.classes.index(t.label) for t in tracks.tracks]
         self._objective = Objective(config, labels, seed=seed)
         self._optimiser = self._make_optimiser()
@@ -270,8 +289,8 @@ def finetune(
     Raises
     ------
     InputError
-        For a missing device, video or box, a video that the boxes do not fit, or a loss that is
-        not finite.
+        For a missing device, video or box, a video that the boxes do not fit, pretrained weights
+        that do not fit the network, or a loss that is not finite.
     """
     where = resolve_device(device)
     if not 0 <= seed < _SEEDS:
@@ -283,7 +302,8 @@ def finetune(
         run = session.resumable_run() if resume else None
         if run is not None:
             config, seed = run.config, run.seed
-        trainer = Trainer(video, tracks, config, device=where, seed=seed)
+        resumed = run is not None
+        trainer = Trainer(video, tracks, config, device=where, seed=seed, resumed=resumed)
         first = trainer.restore(run.state_path) if run is not None else 0
         run = run or session.new_run(config, seed=seed)
         run.clear_stop()

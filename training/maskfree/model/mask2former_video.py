@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Mask2FormerConfig, ResNetConfig
+from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerModel
-from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError
+from maskfree.model.backbone import backbone_config, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,6 @@ STRIDE = 4
 """Frame pixels per cell of the mask grid (the pixel decoder's finest level)."""
 SIZE_MULTIPLE = 32
 """Frame sides are multiples of this (the backbone's coarsest stride)."""
-_STAGES = 4
 _NORM_GROUPS = 32
 """Groups of the pixel decoder's group norms, fixed in the library."""
 _MEAN = (0.485, 0.456, 0.406)
@@ -246,17 +245,9 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
     InputError
         For sizes that make no network.
     """
+    backbone = backbone_config(config)
     _check_sizes(config)
-    backbone = ResNetConfig(
-        embedding_size=config.backbone_sizes[0],
-        hidden_sizes=list(config.backbone_sizes),
-        depths=list(config.backbone_depths),
-        layer_type="basic",
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it warns of any backbone other than Swin
-    try:
+    with quiet():  # transformers warns of any backbone other than Swin
         full = Mask2FormerConfig(
             backbone_config=backbone,
             feature_size=config.hidden_size,
@@ -271,18 +262,9 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
             num_labels=num_classes,
         )
         return Mask2FormerVideo(full)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
 
 
 def _check_sizes(config: ModelConfig) -> None:
-    for name in ("backbone_sizes", "backbone_depths"):
-        values = getattr(config, name)
-        if len(values) != _STAGES or min(values) < 1:
-            raise InputError(
-                f"model.{name} must be {_STAGES} numbers above 0, one for each stage, got "
-                f"{','.join(map(str, values))}."
-            )
     for divisor, what in (
         (_NORM_GROUPS, "the groups of its norms"),
         (config.num_heads, "num_heads"),
