@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import cv2
@@ -83,6 +84,22 @@ def test_a_synthetic_camera_is_recovered(cameras: list[np.ndarray]) -> None:
     # over three pictures: a single one may be a fifth of a pixel luckier or unluckier
     assert np.mean(near) < 0.5
     assert np.mean(far) < 1.0
+
+
+def test_over_a_long_shake_nothing_drifts() -> None:
+    cameras = [pan(3 * np.sin(0.7 * t), 2 * np.cos(0.5 * t)) for t in range(120)]
+
+    def error(drift_every: int) -> float:
+        config = dataclasses.replace(CONFIG, drift_every=drift_every)
+        motion = motion_of(cameras, config)
+        assert not motion.span.any()
+        matrices = [motion.between(t, t + 100) for t in range(0, 20, 4)]
+        assert all(m is not None for m in matrices)
+        found = zip(range(0, 20, 4), matrices, strict=True)
+        return float(np.mean([corner_error(m, cameras[t], cameras[t + 100]) for t, m in found]))
+
+    assert error(10) < 0.5
+    assert error(0) > 4 * error(10)
 
 
 def test_the_map_there_and_back_is_the_identity() -> None:

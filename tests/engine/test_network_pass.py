@@ -212,6 +212,15 @@ def test_the_mirror_image_is_a_second_look(
     np.testing.assert_array_equal(default[2].logits, twice[2].logits)
 
 
+def test_a_network_that_never_saw_a_mirror_image_is_not_shown_one(
+    small_config: Config, two: Callable[[int], BoxTracks], settings_of: Callable[..., Config]
+) -> None:
+    config = settings_of(small_config, "augment", flip=False)
+    for tracks, ids in ((two(3), [1, 2]), (None, [])):
+        _, model = grids(numbered(3), tracks, config, track_ids=ids)
+        assert len(model.clips) == 1
+
+
 @pytest.mark.parametrize("mirror", [True, False])
 def test_the_mirror_image_of_a_video_without_boxes(small_config: Config, mirror: bool) -> None:
     _, model = grids(numbered(3), None, small_config, mirror=mirror, track_ids=[])

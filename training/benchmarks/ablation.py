@@ -51,6 +51,10 @@ VARIANTS = [
     Variant("no projection", "the mask fills its box", {"objective.projection_weight": "0"}),
     Variant("no pairwise", "like colours belong together", {"pairwise.weight": "0"}),
     Variant("no TK-Loss", "patches matched over time", {"temporal.weight": "0"}),
+    Variant("dense tube", "frame pairs in a cycle (all pairs instead)", {"temporal.tube": "dense"}),
+    Variant(
+        "longer gaps", "clips of near frames (up to 8 apart instead)", {"sampling.max_gap": "8"}
+    ),
     Variant("no outside", "nothing beyond the box", {"objective.outside_weight": "0"}),
     Variant("no evidence", "background seen elsewhere", {"evidence.seek": "false"}),
     Variant(
@@ -58,6 +62,7 @@ VARIANTS = [
         "the consensus: the network learns from background seen elsewhere alone",
         {"consensus.train": "false", "consensus.refine": "false"},
     ),
+    Variant("straight boxes", "boxes that follow the picture", {"follow.between": "false"}),
     Variant("no colours", "colours over the whole video", {"consensus.colour": "0"}),
     Variant(
         "no outside surface",
@@ -83,6 +88,12 @@ VARIANTS = [
         "no augmentation",
         "flip, zoom and colour changes",
         {"augment.flip": "false", "augment.scale_jitter": "0", "augment.colour_jitter": "0"},
+    ),
+    Variant("running norms", "batch norms measured anew", {"optimiser.norm_clips": "0"}),
+    Variant(
+        "smallest scale",
+        "prediction at the middle of the scales",
+        {"predict.middle_scale": "false"},
     ),
     Variant(
         "last output only", "losses on every decoder output", {"objective.deep_supervision": "0"}

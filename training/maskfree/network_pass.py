@@ -81,11 +81,12 @@ def network_pass(
     most_clips
         Look at no more clips than this, spread over the video, and yield their frames alone.
     mirror
-        Average every clip with its mirror image.
+        Average every clip with its mirror image, where training saw such.
     tube
         The tracks' boxes and slack, see `targets.loose_tube`, where they are known better.
     """
     model.eval()
+    mirror = mirror and config.augment.flip
     if tracks is None:
         boxes = np.zeros((0, len(video), 4))
         slack = np.zeros((0, len(video)))
