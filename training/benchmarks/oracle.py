@@ -1,9 +1,11 @@
 """The oracle: the same network, trained on the true masks. What its capacity allows.
 
-The model, the number of steps, the crops and flips, the prompts (the boxes' reach), the binding of
-tracks to queries and the prediction are those of the boxes' run; only the objective differs: cross-
-entropy and dice against the true masks, on every decoder output. So J from boxes / J of the oracle
-says how much of the network's ability the supervision by boxes keeps.
+The model, the number of steps, the crops, the prompts (the boxes' reach), the binding of tracks to
+queries and the prediction are those of the boxes' run; the objective differs: cross-entropy and
+dice against the true masks, on every decoder output. So do two settings that keep boxes from
+misleading a network, and only hold back one that is never misled: it sees no mirror images, and is
+told its boxes in every step. So J from boxes / J of the oracle says how much of the network's
+ability the supervision by boxes keeps.
 
 This is a yardstick and lives outside the package: the engine knows no mask supervision. In a clip,
 true masks stand where `maskfree.sampling` puts its labels; the sampler hands over the very crop,
@@ -42,13 +44,16 @@ __all__ = ["OVERRIDES", "MaskObjective", "OracleTrainer", "TruthSampler", "train
 
 OVERRIDES = {
     "matching.mode": "bound",
+    "matching.unprompted": 0.0,
+    "augment.flip": False,
     "evidence.seek": False,
     "evidence.weight": 0.0,
     "consensus.train": False,
     "consensus.refine": False,
 }
-"""Settings of every oracle: tracks bound to queries; no time spent on evidence that nobody reads;
-the network's masks as they are."""
+"""Settings of every oracle: tracks bound to queries, always prompted; no mirror images (measured:
+boxes need them, masks do not); no time spent on evidence that nobody reads; the network's masks as
+they are."""
 
 UNKNOWN, BACKGROUND, FIRST = 0, 1, 2
 """Labels of a cell: unannotated (also beyond the frame's edge), background, track n is 2 + n."""

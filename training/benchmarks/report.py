@@ -107,7 +107,7 @@ def notes(results: Sequence[Result]) -> str:
     ]
     if any(r.kind == "oracle" for r in results):
         lines.append(
-            "oracle: the same network, steps, clips and prediction, trained on the true masks; "
+            "oracle: the same network and steps, trained on the true masks; "
             "retention: J from boxes / J of the oracle; in the last row the mean over the clips."
         )
     if len({r.seed for r in results}) > 1:
