@@ -146,9 +146,9 @@ def test_only_annotated_frames_are_drawn(small_clip: GeneratedClip, small_config
 def test_cross_entropy_and_dice_by_hand() -> None:
     logits = torch.tensor([0.0, 0.0, 100.0, 100.0]).view(1, 2, 1, 2)
     truth = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 2, 1, 2)
-    known = torch.tensor([1.0, 0.0]).view(2, 1, 1).expand(2, 1, 2)  # the second frame says nothing
-    assert cross_entropy(logits, truth, known) == pytest.approx(np.log(2))
-    assert dice(logits, truth, known) == pytest.approx(1 - (2 * 0.5 + 1) / (1 + 1 + 1))
+    asked = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 2)  # not the second frame
+    assert cross_entropy(logits, truth, asked) == pytest.approx(np.log(2))
+    assert dice(logits, truth, asked) == pytest.approx(1 - (2 * 0.5 + 1) / (1 + 1 + 1))
 
 
 @pytest.fixture
@@ -205,6 +205,18 @@ def test_an_unannotated_frame_carries_no_loss(drawn: Any, small_config: Config) 
     assert masks.grad[0, :, 1].abs().sum() == 0
     sample.labels[:] = 0
     assert set(objective(output, sample, step=0, steps=1)) == {"class"}
+
+
+def test_beyond_its_reach_a_track_carries_no_loss(drawn: Any, small_config: Config) -> None:
+    masks = torch.zeros((1, 4, *drawn.labels.shape[1:]), requires_grad=True)
+    output = VideoOutput((torch.zeros(1, 4, 3),), (masks,))
+    losses = MaskObjective(small_config, [0, 1], seed=0)(output, drawn, step=0, steps=1)
+    (losses["cross-entropy"] + losses["dice"]).backward()
+    assert masks.grad is not None
+    reach = drawn.targets.reach
+    assert 0 < reach.sum() < reach.numel()
+    assert masks.grad[0, :2][~reach].abs().sum() == 0
+    assert (masks.grad[0, :2][reach & (drawn.labels != 0)] != 0).all()
 
 
 # the run

@@ -123,7 +123,10 @@ class TruthSampler(ClipSampler):
 
 
 class MaskObjective(Objective):
-    """Cross-entropy and dice against the labels, and the classes, over every decoder output."""
+    """Cross-entropy and dice against the labels, and the classes, over every decoder output.
+
+    Only a track's reach is asked: beyond it prediction lets no mask stand.
+    """
 
     def __call__(
         self, output: VideoOutput, sample: TrainingClip, *, step: int, steps: int
@@ -141,25 +144,23 @@ class MaskObjective(Objective):
         if len(present):
             logits = torch.cat([m[0][present] for _, m in layers]).float()
             wanted = truth[present].repeat(len(layers), 1, 1, 1).float()
-            known = (labels[0] != 0).float()
+            asked = sample.targets.reach[present] & (labels[0] != 0)
+            asked = asked.repeat(len(layers), 1, 1, 1).float()
             scale = weights.mask_weight * len(layers)
-            losses["cross-entropy"] = scale * cross_entropy(logits, wanted, known)
-            losses["dice"] = scale * dice(logits, wanted, known)
+            losses["cross-entropy"] = scale * cross_entropy(logits, wanted, asked)
+            losses["dice"] = scale * dice(logits, wanted, asked)
         return losses
 
 
-def cross_entropy(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Mean binary cross-entropy over the known cells.
-
-    ``logits``, ``truth``: float ``(N, T, H4, W4)``; ``known``: float ``(T, H4, W4)``, 0 or 1.
-    """
+def cross_entropy(logits: torch.Tensor, truth: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    """Mean binary cross-entropy over the cells that are asked; all ``(N, T, H4, W4)``, float."""
     cost = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    return (cost * known).sum() / (known.sum() * len(logits)).clamp_min(1)
+    return (cost * asked).sum() / asked.sum().clamp_min(1)
 
 
-def dice(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Mean over N of ``1 - (2 Σpg + 1) / (Σp + Σg + 1)`` over a clip's known cells."""
-    probs, truth = logits.sigmoid() * known, truth * known
+def dice(logits: torch.Tensor, truth: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    """Mean over N of ``1 - (2 Σpg + 1) / (Σp + Σg + 1)`` over the cells that are asked."""
+    probs, truth = logits.sigmoid() * asked, truth * asked
     both, either = (probs * truth).flatten(1).sum(1), (probs + truth).flatten(1).sum(1)
     return (1 - (2 * both + SMOOTH) / (either + SMOOTH)).mean()
 
