@@ -37,18 +37,19 @@ __all__ = [
 ]
 
 LOG_NAME = "process.log"
+_WARNING = "maskfree: warning: "
 _MESSAGE = "The run ended with exit code {code} and said nothing. Look into {log}."
 
 
 class Tail:
-    """Reads the new whole lines of a JSON-lines file each time; the file may not exist yet."""
+    """Reads the new whole lines of a file each time; the file may not exist yet."""
 
     def __init__(self, path: Path, *, from_end: bool = False) -> None:
         self.path = path
         self._offset = path.stat().st_size if from_end and path.exists() else 0
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return the records that were written since the last call."""
+    def lines(self) -> list[bytes]:
+        """Return the whole lines that were written since the last call."""
         try:
             if self.path.stat().st_size < self._offset:
                 self._offset = 0
@@ -59,8 +60,12 @@ class Tail:
             return []
         whole = chunk[: chunk.rfind(b"\n") + 1]
         self._offset += len(whole)
+        return whole.splitlines()
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the records of a JSON-lines file that were written since the last call."""
         records = []
-        for line in whole.splitlines():
+        for line in self.lines():
             with contextlib.suppress(ValueError):
                 records.append(json.loads(line))
         return [r for r in records if isinstance(r, dict)]
@@ -87,7 +92,8 @@ class JobView:
     """What a window shows of a job: updated by :meth:`Job.poll`.
 
     ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
-    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``.
+    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``. ``warnings`` are
+    what the processes said on their way, each once; of an attached one they are not known.
     """
 
     state: str = "running"
@@ -100,6 +106,7 @@ class JobView:
     steps_seen: list[int] = dataclasses.field(default_factory=list)
     totals: list[float] = dataclasses.field(default_factory=list)
     losses: dict[str, float] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def active(self) -> bool:
@@ -118,6 +125,7 @@ class Job:
         self._process: subprocess.Popen[bytes] | Attached | None = None
         self._status = ""
         self._tail: Tail | None = None
+        self._messages: Tail | None = None
         self._log_start = 0
         self._stop_deadline: float | None = None
         self._terminated = False
@@ -212,6 +220,7 @@ class Job:
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._messages = Tail(self.folder / LOG_NAME, from_end=True)
         with (self.folder / LOG_NAME).open("ab") as messages:
             self._log_start = messages.tell()
             return subprocess.Popen(
@@ -229,6 +238,11 @@ class Job:
             self._tail = Tail(path) if path is not None else None
         for record in self._tail.read() if self._tail is not None else ():
             self._take(record)
+        for line in self._messages.lines() if self._messages is not None else ():
+            text = line.decode("utf-8", errors="replace").strip()
+            words = text.removeprefix(_WARNING)
+            if words != text and words not in self.view.warnings:
+                self.view.warnings.append(words)
 
     def _take(self, record: dict[str, Any]) -> None:
         view = self.view

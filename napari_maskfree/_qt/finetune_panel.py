@@ -62,10 +62,11 @@ class FinetunePanel(Panel):
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.status = hint()
+        self.warned = hint()
         self.curve = LossCurve(main.palette_)
         self.losses = hint()
         self.add(row(self.start, self.predict, self.cancel), self.why)
-        self.add(self.progress, self.status, self.curve, self.losses)
+        self.add(self.progress, self.status, self.warned, self.curve, self.losses)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
         for signal in (
@@ -120,8 +121,7 @@ class FinetunePanel(Panel):
     # ---- what is shown
 
     def _explain_preset(self) -> None:
-        self.about.setText(PRESETS[self.preset.currentData()].split(": ")[0].rstrip(".") + ".")
-        self.about.setToolTip(PRESETS[self.preset.currentData()])
+        self.about.setText(PRESETS[self.preset.currentData()].rstrip(".") + ".")
 
     def refresh(self) -> None:
         """Show what can be done now."""
@@ -152,6 +152,7 @@ class FinetunePanel(Panel):
         self.progress.setVisible(self.preparing or bool(view and view.active))
         self.status.setVisible(self.preparing or view is not None)
         self.status.setText("Saving the session…" if self.preparing else "")
+        self.warned.setVisible(bool(view and view.warnings))
         if view is not None:
             self._show_view(view)
         self.refresh()
@@ -171,6 +172,7 @@ class FinetunePanel(Panel):
         else:
             text = view.message
         self.status.setText(text)
+        self.warned.setText("\n".join(f"Warning: {each}" for each in view.warnings))
         self.status.setObjectName({"failed": "mfBad", "done": "mfGood"}.get(view.state, "mfHint"))
         self.status.setStyleSheet(self.status.styleSheet())
         if view.steps_seen:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import http.server
+import importlib
 import json
 import pickle
 import socket
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -13,6 +17,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from huggingface_hub.utils import close_session
 from transformers import (
     MobileNetV2Config,
     ResNetBackbone,
@@ -30,10 +35,11 @@ from maskfree.model.backbone import backbone_config, pretrained_backbone, quiet
 from maskfree.model.checkpoint import load_model, read_tensors
 from maskfree.model.mask2former_video import build_model
 from maskfree.predict import predict
+from maskfree.settings import iter_settings, override
 from maskfree.train import Trainer, finetune
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from maskfree.session import Session
 
@@ -74,6 +80,18 @@ def write(folder: Path, config: ModelConfig, kind: Any = ResNetModel) -> dict[st
 def naming(config: Config, weights: str | Path) -> Config:
     model = dataclasses.replace(config.model, backbone_weights=str(weights))
     return dataclasses.replace(config, model=model)
+
+
+def gently(config: Config) -> Config:
+    optimiser = dataclasses.replace(config.optimiser, backbone_multiplier=0.1)
+    return dataclasses.replace(config, optimiser=optimiser)
+
+
+def multiplier_of(trainer: Trainer) -> float:
+    of_backbone = trainer._optimiser.param_groups[1]
+    first = next(trainer.model.model.pixel_level_module.encoder.parameters())
+    assert of_backbone["params"][0] is first
+    return float(of_backbone["multiplier"])
 
 
 def told(config: ModelConfig, weights: str | Path) -> str:
@@ -247,6 +265,28 @@ def test_nothing_is_printed(
     assert transformers_logging.is_progress_bar_enabled()
 
 
+def test_progress_bars_that_a_person_insists_on_are_no_warning(
+    tmp_path: Path, model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, model_config)
+    bars = importlib.import_module("huggingface_hub.utils.tqdm")
+    monkeypatch.setattr(bars, "HF_HUB_DISABLE_PROGRESS_BARS", False)  # the environment says 0
+    config = dataclasses.replace(model_config, backbone_weights=str(tmp_path))
+    assert pretrained_backbone(config)
+    build_model(config, num_classes=1, num_queries=1)
+    assert not bars.are_progress_bars_disabled()
+
+
+def test_building_a_model_leaves_progress_bars_and_the_hub_alone(
+    model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verbosity = transformers_logging.get_verbosity()
+    for name in ("disable_progress_bar", "enable_progress_bar"):
+        monkeypatch.setattr(transformers_logging, name, never)
+    build_model(model_config, num_classes=1, num_queries=1)
+    assert transformers_logging.get_verbosity() == verbosity
+
+
 # a folder that does not fit
 
 
@@ -370,6 +410,43 @@ def test_a_missing_folder_is_refused(model_config: ModelConfig, name: str) -> No
     )
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    ("name", "shown", "reason"),
+    [
+        ("~nosuchuser/x", "~nosuchuser/x", "Could not determine home directory"),
+        ("a\0b", "a\0b", "embedded null byte"),
+        (LONG, "x" * 200 + "…", "File name too long"),
+    ],
+)
+def test_what_cannot_be_looked_up_is_refused(
+    model_config: ModelConfig, name: str, shown: str, reason: str
+) -> None:
+    assert told(model_config, name) == (
+        f"model.backbone_weights must be a folder or a hub id, and {shown} cannot be looked up "
+        f"({reason}). Give the folder that holds config.json and model.safetensors, or leave it "
+        "empty to begin with fresh weights."
+    )
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_folder_that_may_not_be_entered_is_refused(
+    tmp_path: Path, model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.stat
+
+    def denied(self: Path, **how: Any) -> Any:
+        if self == tmp_path / "x":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return real(self, **how)
+
+    monkeypatch.setattr(Path, "stat", denied)
+    assert "cannot be looked up (Permission denied). Give" in told(model_config, tmp_path / "x")
+
+
 @pytest.mark.usefixtures("no_hub")
 def test_a_file_is_no_folder(tmp_path: Path, model_config: ModelConfig) -> None:
     write(tmp_path, model_config)
@@ -399,10 +476,12 @@ def warned(config: ModelConfig, weights: str) -> tuple[dict[str, torch.Tensor], 
 
 
 WARNING = (
-    f"The backbone was to begin with the pretrained weights {HUB_ID}, but they are not in the "
-    "hub's cache and the hub cannot be reached ([Errno -2] Name or service not known). It begins "
-    "with fresh weights, for which the preset tiny is made. To use them, download its config.json "
-    "and model.safetensors elsewhere and name their folder: --set model.backbone_weights=FOLDER"
+    f"The backbone was to begin with the pretrained weights {HUB_ID}, but there is no folder "
+    f"{HUB_ID} here, and they could not be fetched from the hub or its cache ([Errno -2] Name or "
+    "service not known). It begins with fresh weights, which learn at the full rate in this run "
+    "and for which the preset tiny is made. To use pretrained ones, download config.json and "
+    f"model.safetensors of {HUB_ID} elsewhere and name their folder: --set "
+    "model.backbone_weights=FOLDER"
 )
 
 
@@ -411,7 +490,7 @@ def test_a_hub_out_of_reach_warns_once_and_fresh_weights_are_trained(
     small_session: Session, small_config: Config
 ) -> None:
     assert len(list(finetune(small_session, small_config, device="cpu", seed=5))) == 4
-    config = naming(small_config, HUB_ID)
+    config = naming(gently(small_config), HUB_ID)
     with pytest.warns(InputWarning) as caught:
         assert len(list(finetune(small_session, config, device="cpu", seed=5))) == 4
     assert [str(each.message) for each in caught] == [WARNING]
@@ -420,19 +499,144 @@ def test_a_hub_out_of_reach_warns_once_and_fresh_weights_are_trained(
     assert same(read_tensors(first.weights_path), read_tensors(second.weights_path))
 
 
-@pytest.mark.parametrize("error", ["[Errno 113] No route to host", ""])
-def test_any_failure_to_connect_is_a_hub_out_of_reach(
-    monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig, error: str
+@pytest.mark.usefixtures("unreachable")
+def test_fresh_weights_in_place_of_pretrained_ones_learn_at_the_full_rate(
+    tmp_path: Path, small_session: Session, small_config: Config
 ) -> None:
+    config = gently(small_config)
+    assert multiplier_of(trainer_of(small_session, config)) == 0.1
+    with pytest.warns(InputWarning, match="learn at the full rate in this run"):
+        fresh = trainer_of(small_session, naming(config, HUB_ID))
+    assert multiplier_of(fresh) == 1.0
+    write(tmp_path, small_config.model)
+    pretrained = trainer_of(small_session, naming(config, tmp_path))
+    assert multiplier_of(pretrained) == 0.1
+    for trainer, expected in ((fresh, 1.0), (pretrained, 0.1)):
+        run = small_session.new_run(trainer.config, seed=1)
+        trainer.save(run, 1)
+        resumed = trainer_of(small_session, trainer.config, resumed=True)
+        assert resumed.restore(run.state_path) == 1
+        assert multiplier_of(resumed) == expected
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_resumed_run_goes_on_at_the_rate_that_it_began_with(
+    monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
+) -> None:
+    assert len(list(finetune(small_session, small_config, device="cpu", seed=2))) == 4
+    with pytest.warns(InputWarning, match="could not be fetched"):
+        steps = finetune(small_session, naming(gently(small_config), HUB_ID), device="cpu", seed=2)
+        for _ in range(2):
+            next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr("maskfree.train.pretrained_backbone", never)
+    assert len(list(finetune(small_session, small_config, device="cpu", resume=True))) == 2
+    first, second = small_session.runs()
+    assert same(read_tensors(first.weights_path), read_tensors(second.weights_path))
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the hub raise ``error``."""
+
     class Api:
         def model_info(self, *_: Any, timeout: float) -> Any:
-            raise backbone.HTTPError(error)
+            raise error
 
     monkeypatch.setattr(backbone, "HfApi", Api)
     monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("[Errno 113] No route to host"), "[Errno 113] No route to host"),
+        (OSError(), "OSError"),
+        (OSError(errno.ENOSPC, "No space left on device"), "[Errno 28] No space left on device"),
+        (PermissionError(errno.EACCES, "Denied", "at"), "[Errno 13] Denied: 'at'"),
+        (ImportError("no package for this proxy."), "no package for this proxy"),
+        (ValueError("Unknown scheme for proxy URL"), "Unknown scheme for proxy URL"),
+        (RuntimeError("data did not match"), "data did not match"),
+        (Exception("Invalid port: 'port'"), "Invalid port: 'port'"),
+    ],
+)
+def test_whatever_keeps_weights_from_being_fetched_is_a_warning_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig, error: Exception, reason: str
+) -> None:
+    fails(monkeypatch, error)
     found, (text,) = warned(model_config, HUB_ID)
     assert found == {}
-    assert f"cannot be reached ({error or 'HTTPError'}). It begins" in text
+    assert f"could not be fetched from the hub or its cache ({reason}). It begins" in text
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_is_no_failure_of_the_hub_goes_on(
+    monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig, error: type[BaseException]
+) -> None:
+    fails(monkeypatch, error())
+    with pytest.raises(error):
+        warned(model_config, HUB_ID)
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_mistyped_folder_is_told_as_one(model_config: ModelConfig) -> None:
+    _, (text,) = warned(model_config, "weightz")
+    assert "but there is no folder weightz here, and they could not be fetched" in text
+
+
+@pytest.fixture
+def own_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty cache, and connections that are made anew."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    close_session()
+    yield
+    close_session()
+
+
+@pytest.mark.usefixtures("own_session")
+@pytest.mark.parametrize(
+    ("proxy", "reason"), [("socks4://127.0.0.1:9", "scheme"), ("http://host:port", "port")]
+)
+def test_a_proxy_that_cannot_be_used_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig, proxy: str, reason: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    found, (text,) = warned(model_config, HUB_ID)
+    assert found == {}
+    assert reason in text[: text.index("). It begins")]
+
+
+class Portal(http.server.BaseHTTPRequestHandler):
+    """Answers everything with a page that asks to log in."""
+
+    def do_GET(self) -> None:
+        page = b"<html>Welcome to our hotel</html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("own_session")
+def test_a_page_in_place_of_the_hub_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig
+) -> None:
+    real = backbone.HfApi
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(backbone, "HfApi", lambda: real(endpoint=address, token=False))
+        found, (text,) = warned(model_config, HUB_ID)
+        server.shutdown()
+    assert found == {}
+    assert "(what answered is not the hub: Expecting value" in text
 
 
 def test_a_hub_that_never_answers_is_not_waited_for(
@@ -616,6 +820,14 @@ def test_a_model_of_the_presets_is_loaded_without_a_hub(
 
 
 # the command line
+
+
+def test_the_setting_says_how_to_have_none(small_config: Config) -> None:
+    config = naming(small_config, HUB_ID)
+    (told_so,) = [s for s in iter_settings(config) if s.key == "model.backbone_weights"]
+    assert "leave it empty" in told_so.help
+    assert "none" not in told_so.help
+    assert override(config, {"model.backbone_weights": ""}).model.backbone_weights == ""
 
 
 @pytest.fixture

@@ -292,6 +292,51 @@ def test_a_box_that_comes_and_goes_is_followed_where_it_is() -> None:
     np.testing.assert_allclose(away, (-4, 0), atol=0.5)
 
 
+@pytest.mark.parametrize(("drift_every", "error"), [(0, 7.5), (10, 0.0)])
+def test_the_chain_around_a_box_is_corrected_by_its_own_surroundings(
+    monkeypatch: pytest.MonkeyPatch, drift_every: int, error: float
+) -> None:
+    """The right third shakes otherwise than the rest; each of its steps is wrong by 1/4 pixel."""
+    real = module._local
+
+    def biased(
+        here: np.ndarray, there: np.ndarray, world: np.ndarray | None, config: EvidenceConfig
+    ) -> np.ndarray | None:
+        matrix = real(here, there, world, config)
+        step = world is not None  # a comparison falls back on nothing
+        return matrix + 0.25 * np.eye(3)[0, :, None] * [0, 0, 1] if step else matrix
+
+    monkeypatch.setattr(module, "_local", biased)
+    right = [(-4 * np.sin(0.5 * t), 3 * np.sin(0.8 * t)) for t in range(31)]
+    background = tiled((0, 0), (0, 0))[0][1]
+    left = [seen_through(pan(3 * np.sin(0.7 * t), 2 * np.cos(0.5 * t))) for t in range(31)]
+    frames = [
+        (np.hstack([one, seen_through(pan(*other), 5)[:, : WIDTH // 2]]), background)
+        for one, other in zip(left, right, strict=True)
+    ]
+    config = dataclasses.replace(CONFIG, drift_every=drift_every)
+    boxes = np.repeat(TILED_BOXES[:, :1], 31, 1)
+    _, around = estimate_motions(frames, boxes, config=config)
+    assert around[1] is not None
+    found = moved(around[1], 30, 0, (160, 50)) - (np.array(right[30]) - right[0])
+    np.testing.assert_allclose(found, (error, 0), atol=0.4)
+
+
+def test_surroundings_of_any_size_end_with_the_frame() -> None:
+    frame = Picture(seen_through(pan(0, 0)), EVERYWHERE)
+    box = np.array([[np.nan] * 4, [50.0, 40, 70, 60]])
+    for size, (rows, columns) in ((0.5, (40, 40)), (1e20, (HEIGHT, WIDTH))):
+        config = dataclasses.replace(CONFIG, surroundings=size)
+        part = module._part(frame, box, config).background
+        assert part.sum() == rows * columns
+    assert not module._part(frame, box[:1], CONFIG).background.any()
+
+
+def test_no_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        estimate_motion(iter([]), config=CONFIG)
+
+
 def test_a_cut_breaks_the_chain_around_a_box_too() -> None:
     frames = tiled((4, 0), (-3, 2))
     frames[3:] = [(255 - f, b) for f, b in tiled((4, 0), (-3, 2), seed=9)[3:]]

@@ -91,13 +91,29 @@ def test_a_picture_that_shows_something_else_corrects_nothing() -> None:
 
 
 def test_a_correction_that_few_corners_follow_is_not_made() -> None:
-    """A third of the picture has moved by 3 pixels: the others outvote it, whatever the fit."""
-    still, shifted = picture(0), picture(3)
-    mixed = still.grey.copy()
-    mixed[:, : WIDTH // 3] = shifted.grey[:, : WIDTH // 3]
-    chain = Chain(still, every=1)
-    chain.append(np.eye(3), Picture(mixed, EVERYWHERE), GRID, lambda *_: moved_by(3))
+    """A third of the picture has moved by 3 pixels; the rest is faint, and outvotes it."""
+    still, shifted = picture(0).grey.astype(np.float32), picture(3).grey.astype(np.float32)
+    faint = 128 + (still - 128) / 6
+    before, after = faint.copy(), faint.copy()
+    before[:, : WIDTH // 3], after[:, : WIDTH // 3] = (
+        still[:, : WIDTH // 3],
+        shifted[:, : WIDTH // 3],
+    )
+    pictures = [Picture(p.clip(0, 255).astype(np.uint8), EVERYWHERE) for p in (before, after)]
+    chain = Chain(pictures[0], every=1)
+    chain.append(np.eye(3), pictures[1], GRID, lambda *_: moved_by(3))
     np.testing.assert_array_equal(chain.motion().to_first[1], np.eye(3))
+    assert (
+        module._aligned(
+            pictures[1],
+            pictures[0],
+            np.eye(3),
+            EVERYWHERE,
+            GRID[GRID[:, 0] < 36],
+            lambda *_: moved_by(3),
+        )
+        is not None
+    )  # asked alone, the third is followed
 
 
 def test_a_correction_that_makes_nothing_more_alike_is_not_made(
@@ -109,16 +125,115 @@ def test_a_correction_that_makes_nothing_more_alike_is_not_made(
 
 
 def test_background_alone_is_compared() -> None:
-    """The object fills most of the frame and moves on; the corners on it are not asked."""
+    """Most of the frame is an object that moves on and flickers: it has no say."""
     hidden = EVERYWHERE.copy()
-    hidden[:, 40:] = False
+    hidden[:, 48:] = False
+    rng = np.random.default_rng(0)
     pictures = []
     for t in range(9):
         grey = picture(0).grey.copy()
-        grey[:, 40:] = picture(2.0 * t).grey[:, 40:]
+        grey[:, 48:] = rng.permuted(picture(2.0 * t).grey[:, 48:], axis=0 if t % 2 else 1)
         pictures.append(Picture(grey, hidden))
     found = chained([0.0] * 9, every=8, error=0.25, pictures=pictures)
     assert abs(found).max() < 0.15
+
+
+def test_an_object_that_moves_on_as_one_has_no_say() -> None:
+    hidden = EVERYWHERE.copy()
+    hidden[:, 48:] = False
+    pictures = []
+    for t in range(9):
+        grey = picture(0).grey.copy()
+        grey[:, 48:] = picture(0.5 * t).grey[:, 48:]
+        pictures.append(Picture(grey, hidden))
+    found = chained([0.0] * 9, every=8, error=0.25, pictures=pictures)
+    assert abs(found).max() < 0.15
+
+
+def test_a_step_comes_before_those_before_it() -> None:
+    """A quarter turn, then one pixel along this frame's x: along the first one's y."""
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    chain = Chain(picture(0), every=0)
+    for step in (turn, moved_by(1)):
+        chain.append(step, picture(0), GRID, homography)
+    np.testing.assert_allclose(chain.motion().to_first[2] @ [0, 0, 1], [0, 1, 1])
+
+
+def test_drift_in_turn_zoom_and_tilt_is_taken_back() -> None:
+    """Each step is a little wrong in every way; maps do not commute, so order matters."""
+
+    def camera(t: int) -> np.ndarray:
+        turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 12 * np.sin(t / 9), 1 + 0.004 * t)
+        tilt = np.eye(3)
+        tilt[2, :2] = 2e-4 * np.sin(t / 7), 1e-4 * np.cos(t / 5)
+        return np.array([[1, 0, 40 + 3 * t], [0, 1, 80], [0, 0, 1]]) @ (
+            np.vstack([turn, [0, 0, 1]]) @ tilt
+        )
+
+    def shown(t: int) -> Picture:
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        frame = cv2.warpPerspective(scene(), camera(t), (WIDTH, HEIGHT), flags=flags)
+        return Picture(frame.clip(0, 255).astype(np.uint8), EVERYWHERE)
+
+    bias = np.vstack([cv2.getRotationMatrix2D((0, 0), 0.05, 1.0005), [0, 0, 1]]) @ moved_by(
+        0.1, 0.1
+    )
+    corners = np.array([[0, 0, 1], [WIDTH, 0, 1], [0, HEIGHT, 1], [WIDTH, HEIGHT, 1]]).T
+
+    def error(every: int) -> float:
+        chain = Chain(shown(0), every=every)
+        for t in range(1, 41):
+            step = np.linalg.inv(camera(t - 1)) @ camera(t) @ bias
+            chain.append(step / step[2, 2], shown(t), GRID, homography)
+        off = []
+        for t in range(41):
+            found = chain.motion().to_first[t] @ corners
+            truth = np.linalg.inv(camera(0)) @ camera(t) @ corners
+            off.append(abs(found[:2] / found[2] - truth[:2] / truth[2]).max())
+        return float(max(off))
+
+    assert error(0) > 10
+    assert error(5) < 2.5
+    assert error(10) < 2.5
+
+
+def test_a_frame_that_cannot_be_compared_leaves_its_drift_to_the_next_that_can() -> None:
+    pictures = [picture(0)] * 17
+    pictures[8] = Picture(np.full((HEIGHT, WIDTH), 90, np.uint8), EVERYWHERE)
+    found = chained([0.0] * 17, every=8, error=0.25, pictures=pictures)
+    np.testing.assert_allclose(found, 0, atol=0.15)
+
+
+def test_an_anchor_that_nothing_can_be_compared_with_is_given_up() -> None:
+    """The light has changed for good: later frames are compared with each other."""
+    pictures = [picture(0)] + [picture(0, seed=4)] * 30
+    found = chained([0.0] * 31, every=4, error=0.25, pictures=pictures)
+    lost = found[3 * 4]
+    assert lost == pytest.approx(3)
+    np.testing.assert_allclose(found[12:29] - lost, 0, atol=0.15)
+
+
+def test_far_from_the_first_frame_a_tilt_is_still_spread_evenly() -> None:
+    """The middle of a correction is its half, also 20,000 pixels away from where it began."""
+    chain = Chain(picture(0), every=0)
+    chain.append(moved_by(20_000), picture(0), GRID, homography)
+    chain._hold(picture(0), 1)
+    chain._every = 2
+    tilt = np.eye(3)
+    tilt[2, 0] = 1e-4
+    for _ in range(2):
+        chain.append(np.eye(3), picture(0), GRID, homography)
+    exact = chain.motion().to_first
+    np.testing.assert_allclose(exact[3], moved_by(20_000), atol=1e-6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_aligned", lambda *_: tilt)
+        for _ in range(2):
+            chain.append(np.eye(3), picture(0), GRID, homography)
+    middle = np.linalg.inv(exact[3]) @ chain.motion().to_first[4] @ [WIDTH, HEIGHT, 1]
+    end = np.linalg.inv(exact[3]) @ chain.motion().to_first[5] @ [WIDTH, HEIGHT, 1]
+    way = [p[:2] / p[2] - [WIDTH, HEIGHT] for p in (middle, end)]
+    assert np.linalg.norm(way[1]) > 1
+    np.testing.assert_allclose(way[0], way[1] / 2, rtol=0.05)
 
 
 def test_an_unknown_step_begins_a_span_with_an_anchor_of_its_own() -> None:

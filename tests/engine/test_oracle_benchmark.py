@@ -12,12 +12,14 @@ from maskfree.errors import InputError
 from maskfree.lab import GRID_STRIDE
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.sampling import ClipSampler
+from maskfree.settings import override
 from maskfree.train import Trainer
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 from oracle import (
     BACKGROUND,
     FIRST,
+    OVERRIDES,
     UNKNOWN,
     MaskObjective,
     OracleTrainer,
@@ -122,14 +124,20 @@ def test_the_oracle_is_prompted_with_the_boxes_that_the_run_is_trained_on(
 ) -> None:
     tracks = small_clip.boxes(every=4)  # those between follow the picture
     made: Any = {"device": torch.device("cpu"), "seed": 0}
+    mirrored = 0
     with open_video(small_clip.frames) as video:
         run = Trainer(video, tracks, small_config, **made)
-        oracle = OracleTrainer(video, tracks, small_config, truth=truth_of(small_clip), **made)
+        config = override(small_config, OVERRIDES)
+        oracle = OracleTrainer(video, tracks, config, truth=truth_of(small_clip), **made)
         for _ in range(8):
             one, other = run._sampler.draw(), oracle._sampler.draw()
             assert one.clip.frames == other.clip.frames
-            assert torch.equal(one.targets.reach, other.targets.reach)
+            same = torch.equal(one.targets.reach, other.targets.reach)
+            mirrored += not same
+            reach = one.targets.reach if same else one.targets.reach.flip(-1)
+            assert torch.equal(reach, other.targets.reach)
             assert torch.equal(one.targets.trust, other.targets.trust)
+    assert 0 < mirrored < 8
 
 
 def test_only_annotated_frames_are_drawn(small_clip: GeneratedClip, small_config: Config) -> None:
@@ -236,6 +244,8 @@ def test_the_oracle_learns(
     run = small_session.latest_run()
     assert run is not None
     assert run.config.matching.mode == "bound"
+    assert run.config.matching.unprompted == 0
+    assert not run.config.augment.flip
     assert run.config.evidence.weight == 0
     assert not run.config.consensus.train
     assert not run.memory_path.exists()  # its masks are the network's own

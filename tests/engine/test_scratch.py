@@ -101,17 +101,17 @@ def test_every_byte_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         assert path.read_bytes() == bytes(size)
 
 
-def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOENT, errno.EACCES, errno.ENOMEM])
+def test_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(module, "_fill", full)
     with pytest.raises(InputError) as caught:
         scratch((3, 2**20), np.uint8, most_bytes=2**20)
     assert str(caught.value) == (
-        f"3 MB of working data do not fit into {folder} (No space left on device). Free some space "
-        "there, or name a folder on another disk in the environment variable TMPDIR, then try "
-        "again."
+        f"3 MB of working data cannot be kept in {folder} ({os.strerror(code)}). Set the "
+        "environment variable TMPDIR to a folder with room, then try again."
     )
     assert list(folder.iterdir()) == []
 
@@ -122,5 +122,7 @@ def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
-    with pytest.raises(InputError, match=r"into the folder for temporary files \(No usable temp"):
+    with pytest.raises(
+        InputError, match=r"kept in the folder for temporary files \(No usable temp"
+    ):
         scratch((3,), np.uint8, most_bytes=0)

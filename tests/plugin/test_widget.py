@@ -162,6 +162,36 @@ def test_a_failed_run_is_a_notification_with_the_remedy(
     assert widget.finetune.start.isEnabled()
 
 
+def test_the_whole_text_of_a_preset_is_shown(widget):
+    from maskfree.presets import PRESETS
+
+    panel = widget.finetune
+    for name, words in PRESETS.items():
+        panel.preset.setCurrentIndex(panel.preset.findData(name))
+        assert panel.about.text().rstrip(".") == words.rstrip(".")
+
+
+def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
+    from napari_maskfree.worker import Job, Stage
+
+    def job(*warnings: str) -> Job:
+        lines = "".join(f"maskfree: warning: {text}\n" for text in warnings)
+        code = f"import sys, time; sys.stderr.write({lines!r}); sys.stderr.flush(); time.sleep(600)"
+        return Job([Stage("predict", (sys.executable, "-c", code), lambda: None)], tmp_path)
+
+    panel = widget.finetune
+    assert not panel.warned.isVisible()
+    widget.jobs.start(job("No weights here.", "The video is short."))
+    shown = "Warning: No weights here.\nWarning: The video is short."
+    qtbot.waitUntil(lambda: panel.warned.text() == shown, timeout=RUN)
+    assert panel.warned.isVisible()
+    assert panel.status.isVisible()
+    widget.jobs.kill()
+    widget.jobs.start(job())
+    assert not panel.warned.isVisible()
+    widget.jobs.kill()
+
+
 def test_frames_in_memory_are_copied_for_the_run_and_a_session_opens_again(
     widget, viewer, hands, qtbot, clip, tmp_path
 ):

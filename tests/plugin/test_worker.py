@@ -79,6 +79,33 @@ def test_a_silent_failure_names_the_log(tmp_path, patience):
     assert "process.log" in job.view.message
 
 
+def test_warnings_are_shown_while_the_run_goes_on_and_once(tmp_path, patience):
+    (tmp_path / "process.log").write_text("maskfree: warning: Of an older run.\n")
+    flag = tmp_path / "go"
+    first = f"""
+        import pathlib, sys, time
+        print("maskfree: warning: No weights “here”. Buy some.", file=sys.stderr, flush=True)
+        print("maskfree: fine-tuning: step 1/2", file=sys.stderr, flush=True)
+        end = time.monotonic() + {WAIT}
+        while not pathlib.Path({str(flag)!r}).exists() and time.monotonic() < end: time.sleep(0.02)
+    """
+    second = """
+        import sys
+        print("maskfree: warning: No weights “here”. Buy some.", file=sys.stderr)
+        print("maskfree: warning: The video is short.", file=sys.stderr)
+    """
+    stages = [stage("finetune", first, tmp_path / "m"), stage("predict", second, tmp_path / "p")]
+    job = Job(stages, tmp_path)
+    job.start()
+    assert patience(lambda: bool(job.poll().warnings), WAIT)
+    assert (job.view.stage, job.view.state) == ("finetune", "running")
+    assert job.view.warnings == ["No weights “here”. Buy some."]
+    flag.touch()
+    finish(job, patience)
+    assert job.view.state == "done"
+    assert job.view.warnings == ["No weights “here”. Buy some.", "The video is short."]
+
+
 def test_stop_asks_first(tmp_path, patience):
     flag = tmp_path / "stop"
     code = f"""

@@ -1,11 +1,11 @@
 """The oracle: the same network, trained on the true masks. What its capacity allows.
 
-The model, the number of steps, the crops, the prompts (the boxes' reach), the binding of tracks to
-queries and the prediction are those of the boxes' run; the objective differs: cross-entropy and
-dice against the true masks, on every decoder output. So do two settings that keep boxes from
-misleading a network, and only hold back one that is never misled: it sees no mirror images, and is
-told its boxes in every step. So J from boxes / J of the oracle says how much of the network's
-ability the supervision by boxes keeps.
+The model, the number of steps, the crops, the prompts (the boxes' reach) and the binding of tracks
+to queries are those of the boxes' run; the objective differs: cross-entropy and dice against the
+true masks, on every decoder output. So do two settings that keep boxes from misleading a network,
+and only hold back one that is never misled: in training and prediction it sees no mirror images,
+and it is told its boxes in every step. So J from boxes / J of the oracle says how much of the
+network's ability the supervision by boxes keeps.
 
 This is a yardstick and lives outside the package: the engine knows no mask supervision. In a clip,
 true masks stand where `maskfree.sampling` puts its labels; the sampler hands over the very crop,
@@ -87,8 +87,8 @@ def truth_labels(truth: Mapping[int, np.ndarray], tracks: BoxTracks) -> np.ndarr
 class TruthSampler(ClipSampler):
     """Draws the clips of the boxes' run, each frame moved to the nearest annotated one.
 
-    Where every frame has masks, these are the same clips. Its clips' labels come from
-    ``labels``, uint8 ``(T, H, W)`` of the whole video, see :func:`truth_labels`.
+    Where every frame has masks, these are the same clips (without their mirror images). Its clips'
+    labels come from ``labels``, uint8 ``(T, H, W)`` of the whole video, see :func:`truth_labels`.
     """
 
     labels: np.ndarray

@@ -65,9 +65,16 @@ def estimate_motions(
     tuple
         The world's motion, and for each box the motion of its surroundings, or None where these
         move with the world.
+
+    Raises
+    ------
+    ValueError
+        When there is no frame.
     """
     pictures = (Picture(*frame) for frame in frames)
-    before = next(pictures)
+    before = next(pictures, None)
+    if before is None:
+        raise ValueError("There must be at least one frame, got none.")
     chains = [Chain(before, every=config.drift_every) for _ in range(len(boxes) + 1)]
     world, around = chains[0], chains[1:]
     agree = np.zeros((len(boxes), 2))
@@ -178,9 +185,10 @@ def _part(picture: Picture, boxes: np.ndarray, config: EvidenceConfig) -> Pictur
     background = np.zeros_like(picture.background)
     present = boxes[np.isfinite(boxes).all(1)]
     if len(present):
-        low_x, low_y, high_x, high_y = (
-            surroundings(present[-1], config.surroundings).clip(0).round().astype(int)
-        )
+        height, width = background.shape
+        limits = [width, height, width, height]
+        grown = surroundings(present[-1], config.surroundings)
+        low_x, low_y, high_x, high_y = np.clip(grown, 0, limits).round().astype(int)
         window = slice(low_y, high_y), slice(low_x, high_x)
         background[window] = picture.background[window]
     return Picture(picture.grey, background)

@@ -54,7 +54,7 @@ class ModelConfig(Section):
     )
     backbone_weights: str = setting(
         "",
-        "pretrained weights of the backbone: a hub id, a folder or, empty: none",
+        "pretrained weights of the backbone: a hub id or a folder; leave it empty for fresh ones",
         source="paper: pretrained; here never needed, and no quality was measured with them",
     )
     hidden_size: int = setting(
@@ -231,7 +231,7 @@ class ObjectiveConfig(Section):
     )
     projection_weight: float = setting(1.0, "weight of the box projection", low=0.0, source="paper")
     outside_weight: float = setting(
-        1.0, "weight of 'outside its box a pixel is not this instance'", low=0.0, source="measured"
+        0.1, "weight of 'outside its box a pixel is not this instance'", low=0.0, source="measured"
     )
     other_box_weight: float = setting(
         0.2, "the same within another track's box", low=0.0, high=1.0, source="measured"

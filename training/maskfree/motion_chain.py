@@ -3,8 +3,9 @@
 Errors of steps add up: after some hundred frames a chain is pixels off. So every so many frames one
 is compared with the chain's *anchor*, an earlier frame: that is warped to what this frame should
 show by the chain, the corners' small displacements against it are fitted anew, and where the two
-pictures then are clearly more alike, what was wrong is spread over the frames since the last
-comparison. A frame that shares too little background with the anchor becomes the next one.
+pictures then are clearly more alike, what was wrong is spread over the frames since the
+last one that was right. A frame that shares too little background with the anchor, or can no longer
+be compared with it, becomes the next one.
 Correcting every frame was worse than never: in a far frame another plane may count (measured).
 Keyframes against drift: Klein and Murray, PTAM, ISMAR 2007.
 """
@@ -30,6 +31,8 @@ _LEAST_OVERLAP = 0.5
 """A frame that shares less of its background with the anchor becomes the next one."""
 _GAIN = 0.9
 """A correction leaves at most this part of the difference to the anchor."""
+_PATIENCE = 3
+"""After so many comparisons in vain the anchor is given up."""
 _MAJORITY, _NEAR = 0.5, 1.0
 """At least this part of the corners moves as the correction says, to within so many pixels."""
 
@@ -76,7 +79,7 @@ class Chain:
         self._every = every
         self._to_first = [np.eye(3)]
         self._span = [0]
-        self._anchor, self._anchored, self._compared = first, 0, 0
+        self._hold(first, 0)
 
     def append(
         self, step: np.ndarray | None, picture: Picture, corners: np.ndarray, fit: Fit
@@ -90,26 +93,35 @@ class Chain:
         if step is None:
             self._to_first.append(np.eye(3))
             self._span.append(self._span[-1] + 1)
-            self._anchor, self._anchored, self._compared = picture, t, t
+            self._hold(picture, t)
             return
         self._to_first.append(_scaled(self._to_first[-1] @ step))
         self._span.append(self._span[-1])
-        if self._every and t - self._compared >= self._every:
+        if self._every and t - self._tried >= self._every:
             self._compare(t, picture, corners, fit)
 
+    def _hold(self, picture: Picture, t: int) -> None:
+        """Make a frame the anchor; its own place is what it is."""
+        self._anchor, self._anchored = picture, t
+        self._right = self._tried = t  # the last frame known to be right; the last one compared
+
     def _compare(self, t: int, picture: Picture, corners: np.ndarray, fit: Fit) -> None:
-        anchor_to_first = self._to_first[self._anchored]
-        guess = _scaled(np.linalg.inv(anchor_to_first) @ self._to_first[t])
+        place = self._to_first[t]
+        guess = _scaled(np.linalg.inv(self._to_first[self._anchored]) @ place)
         shared = _shared(picture, self._anchor, guess)
         exact = _aligned(picture, self._anchor, guess, shared, corners, fit)
+        self._tried = t
         if exact is not None:
-            wrong = _scaled(anchor_to_first @ exact @ np.linalg.inv(self._to_first[t])) - np.eye(3)
-            for k in range(self._compared + 1, t + 1):
-                part = (k - self._compared) / (t - self._compared)
-                self._to_first[k] = _scaled((np.eye(3) + part * wrong) @ self._to_first[k])
-        self._compared = t
-        if shared.sum() < _LEAST_OVERLAP * np.count_nonzero(picture.background):
-            self._anchor, self._anchored = picture, t
+            wrong = _scaled(np.linalg.inv(guess) @ exact) - np.eye(3)  # in this frame's own pixels
+            back = np.linalg.inv(place)
+            for k in range(self._right + 1, t + 1):
+                part = (k - self._right) / (t - self._right)
+                mend = place @ (np.eye(3) + part * wrong) @ back
+                self._to_first[k] = _scaled(mend @ self._to_first[k])
+            self._right = t
+        overlap = shared.sum() / max(1, np.count_nonzero(picture.background))
+        if overlap < _LEAST_OVERLAP or t - self._right >= _PATIENCE * self._every:
+            self._hold(picture, t)
 
     def motion(self) -> CameraMotion:
         """Return the motion of all frames that were added."""
@@ -150,11 +162,11 @@ def _aligned(
     corners: np.ndarray,
     fit: Fit,
 ) -> np.ndarray | None:
-    """Return a map to the anchor that is clearly better than ``guess``, or None."""
-    height, width = picture.grey.shape
-    pixel = np.clip(corners.round().astype(int), 0, [width - 1, height - 1])
+    """Return a map to the anchor: ``guess`` unless another is clearly better.
+
+    None where the two cannot be compared: too little is found again, or it agrees on nothing.
+    """
     warped = _warp(anchor.grey, guess, cv2.INTER_LINEAR)
-    corners = corners[shared[pixel[:, 1], pixel[:, 0]]]
     here, places = followed(picture.grey, warped, corners, shared)
     if not len(here):
         return None
@@ -170,7 +182,7 @@ def _aligned(
         return None
     before = cv2.absdiff(picture.grey, warped)[both].mean()
     after = cv2.absdiff(picture.grey, _warp(anchor.grey, matrix, cv2.INTER_LINEAR))[both].mean()
-    return matrix if after <= _GAIN * before else None
+    return matrix if after < _GAIN * before else guess
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, flags: int) -> np.ndarray:

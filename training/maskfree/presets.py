@@ -34,10 +34,10 @@ PRESETS = {
     "start without weights reliable. Runs on a CPU in minutes.",
     "paper": "the same network with the paper's objective and matching alone",
     "released": "the same network with the released code's objective",
-    "resnet18": "tiny with a ResNet-18, pretrained where the hub can be reached: else with fresh "
-    "weights. No quality was measured with it.",
-    "resnet50": "tiny with a ResNet-50, pretrained where the hub can be reached: else with fresh "
-    "weights. Slow on a CPU; no quality was measured with it.",
+    "resnet18": "tiny with a ResNet-18, pretrained where its weights can be fetched, else with "
+    "fresh ones. No quality was measured with it.",
+    "resnet50": "tiny with a ResNet-50, pretrained where its weights can be fetched, else with "
+    "fresh ones. Slow on a CPU; no quality was measured with it.",
 }
 
 

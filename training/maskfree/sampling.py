@@ -171,7 +171,8 @@ class ClipSampler:
         room_y = zoom * self.frames.height - height
         shift_x, shift_y = self._draw_shift(boxes, zoom, room_x, room_y)
         matrix = np.array([[zoom, 0, -shift_x], [0, zoom, -shift_y]])
-        if self.augment.flip and self.rng.random() < 0.5:
+        mirrored = self.rng.random() < 0.5  # drawn in any case: the other draws stay the same
+        if self.augment.flip and mirrored:
             matrix = np.array([[-1.0, 0, width - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
         return matrix
 

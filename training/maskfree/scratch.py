@@ -37,7 +37,7 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike, *, most_bytes: int) -> np.
     Raises
     ------
     InputError
-        When there is no room for the file.
+        When the file cannot be made, as where there is no room or no folder for it.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= most_bytes:
@@ -49,9 +49,9 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike, *, most_bytes: int) -> np.
     except OSError as error:
         where = tempfile.tempdir or "the folder for temporary files"
         raise InputError(
-            f"{math.ceil(size / 2**20)} MB of working data do not fit into {where} "
-            f"({error.strerror or error}). Free some space there, or name a folder on another disk "
-            "in the environment variable TMPDIR, then try again."
+            f"{math.ceil(size / 2**20)} MB of working data cannot be kept in {where} "
+            f"({error.strerror or error}). Set the environment variable TMPDIR to a folder with "
+            "room, then try again."
         ) from error
 
 

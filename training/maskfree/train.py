@@ -79,7 +79,8 @@ class Trainer:
     device, seed
         Where, and which of the possible runs: the same seed gives the same result on one machine.
     resumed
-        The weights come from :meth:`restore`; no pretrained ones are looked for.
+        The weights come from :meth:`restore`, and how fast the backbone learns; no pretrained ones
+        are looked for.
 
     Raises
     ------
@@ -130,19 +131,21 @@ class Trainer:
         self.model.to(device)
         labels = [self.classes.index(t.label) for t in tracks.tracks]
         self._objective = Objective(config, labels, seed=seed)
-        self._optimiser = self._make_optimiser()
+        fresh = config.model.backbone_weights and not pretrained and not resumed
+        multiplier = 1.0 if fresh else config.optimiser.backbone_multiplier
+        self._optimiser = self._make_optimiser(backbone_multiplier=multiplier)
         half = torch.float16 if not _has_bfloat16(device) else torch.bfloat16
         self._half = half if config.optimiser.amp and device.type == "cuda" else None
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._half == torch.float16)
 
-    def _make_optimiser(self) -> torch.optim.Optimizer:
+    def _make_optimiser(self, *, backbone_multiplier: float) -> torch.optim.Optimizer:
         config = self.config.optimiser
         backbone = list(self.model.model.pixel_level_module.encoder.parameters())
         known = {id(p) for p in backbone}
         rest = [p for p in self.model.parameters() if id(p) not in known]
         groups = [
             {"params": rest, "multiplier": 1.0},
-            {"params": backbone, "multiplier": config.backbone_multiplier},
+            {"params": backbone, "multiplier": backbone_multiplier},
         ]
         return torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True

@@ -1,6 +1,6 @@
 """The backbone: a ResNet, with fresh weights or with pretrained ones from a hub or a folder.
 
-Pretrained weights are used where they can be reached and are never needed. How much better masks
+Pretrained weights are used where they can be fetched and are never needed. How much better masks
 get with them was not measured: the machines that we build on have no network.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import logging as hub_logging
 from huggingface_hub.utils import validate_repo_id
 from transformers import ResNetBackbone, ResNetConfig
@@ -49,6 +50,8 @@ _DECISIVE = (
 """What makes a ResNet the same function of its weights."""
 _COUNTER = "num_batches_tracked"
 """Of a batch norm; checkpoints of old torch have none, and nothing here reads it."""
+_LONGEST = 200
+"""Characters of a name that a message repeats."""
 
 
 def backbone_config(config: ModelConfig) -> ResNetConfig:
@@ -88,13 +91,13 @@ def pretrained_backbone(config: ModelConfig) -> dict[str, torch.Tensor]:
     """Return the backbone's pretrained weights by name, running statistics included.
 
     Empty where ``config.backbone_weights`` names none, and, with an InputWarning, where it names
-    some that are neither in the hub's cache nor within reach. No code of a file is run.
+    some that cannot be fetched, for whatever reason. No code of a file is run.
 
     Raises
     ------
     InputError
         For a folder that is missing, damaged or of another network, and for a name that the hub
-        does not know.
+        does not know or the system cannot look up.
     """
     if not config.backbone_weights:
         return {}
@@ -112,7 +115,9 @@ def quiet() -> Iterator[None]:
     """Keep progress bars and hints of transformers and the hub off the terminal."""
     bars = transformers_logging.is_progress_bar_enabled()
     levels = transformers_logging.get_verbosity(), hub_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()  # the hub's too
+    with warnings.catch_warnings():  # where HF_HUB_DISABLE_PROGRESS_BARS=0 insists on the hub's
+        warnings.simplefilter("ignore", UserWarning)
+        transformers_logging.disable_progress_bar()  # the hub's too
     transformers_logging.set_verbosity_error()
     hub_logging.set_verbosity_error()
     try:
@@ -125,40 +130,60 @@ def quiet() -> Iterator[None]:
 
 
 def _find(weights: str) -> Path | None:
-    """Return the folder that holds ``weights``; None, after a warning, where it is out of reach."""
-    folder = Path(weights).expanduser()
-    if folder.is_dir():
+    """Return the folder that holds ``weights``; None, after a warning, where none can be had."""
+    folder = _folder(weights)
+    if folder is not None:
         return folder
-    if folder.exists():
-        raise InputError(
-            f"model.backbone_weights must be a folder or a hub id, but {folder} is a file. Give "
-            f"the folder that holds {_CONFIG} and {_WEIGHTS[0]}."
-        )
     try:
         validate_repo_id(weights)
     except HFValidationError:
         raise InputError(
-            f"There is no folder {folder} with pretrained weights. Check model.backbone_weights, "
-            "or leave it empty to begin with fresh ones."
+            f"There is no folder {Path(weights).expanduser()} with pretrained weights. Check "
+            "model.backbone_weights, or leave it empty to begin with fresh ones."
         ) from None
     try:
         return _cached(weights) or _downloaded(weights)
+    except (InputError, MemoryError):
+        raise
     except RepositoryNotFoundError as error:
         raise InputError(
             f"There is neither a folder {weights} here nor a hub repository of that name that is "
             "open to you. Check model.backbone_weights."
         ) from error
-    except (OSError, HTTPError, ImportError) as error:  # the last: a proxy that needs a package
+    except Exception as error:  # noqa: BLE001  (network, proxy, disk: each raises what it likes)
         warnings.warn(
-            f"The backbone was to begin with the pretrained weights {weights}, but they are not in "
-            f"the hub's cache and the hub cannot be reached ({_first_line(error)}). It begins with "
-            "fresh weights, for which the preset tiny is made. To use them, download its "
-            f"{_CONFIG} and {_WEIGHTS[0]} elsewhere and name their folder: "
-            "--set model.backbone_weights=FOLDER",
+            f"The backbone was to begin with the pretrained weights {weights}, but there is no "
+            f"folder {weights} here, and they could not be fetched from the hub or its cache "
+            f"({_reason(error)}). It begins with fresh weights, which learn at the full rate in "
+            "this run and for which the preset tiny is made. To use pretrained ones, download "
+            f"{_CONFIG} and {_WEIGHTS[0]} of {weights} elsewhere and name their folder: --set "
+            "model.backbone_weights=FOLDER",
             InputWarning,
             stacklevel=3,
         )
         return None
+
+
+def _folder(weights: str) -> Path | None:
+    """Return the folder of that name; None where there is none."""
+    try:
+        folder = Path(weights).expanduser()
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise InputError(
+            f"model.backbone_weights must be a folder or a hub id, and {_short(weights)} cannot be "
+            f"looked up ({reason}). Give the folder that holds {_CONFIG} and {_WEIGHTS[0]}, or "
+            "leave it empty to begin with fresh weights."
+        ) from error
+    if not is_folder:
+        raise InputError(
+            f"model.backbone_weights must be a folder or a hub id, but {folder} is a file. Give "
+            f"the folder that holds {_CONFIG} and {_WEIGHTS[0]}."
+        )
+    return folder
 
 
 def _cached(hub_id: str) -> Path | None:
@@ -244,6 +269,16 @@ def _read(folder: Path, expected: ResNetConfig) -> dict[str, torch.Tensor]:
         )
     weights: dict[str, torch.Tensor] = backbone.state_dict()
     return weights
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):  # as of a network that wants a login first
+        return f"what answered is not the hub: {_first_line(error)}"
+    return _first_line(error)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _first_line(error: BaseException) -> str:

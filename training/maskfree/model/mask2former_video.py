@@ -18,9 +18,10 @@ from torch import nn
 from torch.nn import functional
 from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerModel
+from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError
-from maskfree.model.backbone import backbone_config, quiet
+from maskfree.model.backbone import backbone_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -247,7 +248,9 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
     """
     backbone = backbone_config(config)
     _check_sizes(config)
-    with quiet():  # transformers warns of any backbone other than Swin
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # it warns of any backbone other than Swin
+    try:
         full = Mask2FormerConfig(
             backbone_config=backbone,
             feature_size=config.hidden_size,
@@ -262,6 +265,8 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
             num_labels=num_classes,
         )
         return Mask2FormerVideo(full)
+    finally:
+        transformers_logging.set_verbosity(verbosity)
 
 
 def _check_sizes(config: ModelConfig) -> None:
