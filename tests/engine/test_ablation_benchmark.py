@@ -63,19 +63,20 @@ def test_the_names_of_the_variants_differ() -> None:
 
 def test_the_page(clips: Path) -> None:
     j: dict[str, float | None] = {"blackswan": 0.8, "dog": 0.7}
-    default = Row(VARIANTS[0], j, {"blackswan": 0.3, "dog": 0.5})
-    other = Row(Variant("no prior", "the middle"), {"blackswan": 0.6, "dog": 0.8}, {})
+    default = Row(VARIANTS[0], j, {"blackswan": 0.3, "dog": 0.5}, {"blackswan": 0.7, "dog": 0.5})
+    alone: dict[str, float] = {"blackswan": 0.5, "dog": 0.5}
+    other = Row(Variant("no prior", "the middle"), {"blackswan": 0.6, "dog": 0.8}, {}, alone)
     failed = Row(Variant("no luck", "all"), {"blackswan": 0.6, "dog": None}, {})
     text = page([default, other, failed], options(clips, clips=["blackswan", "dog"], steps=50))
     assert "--steps 50 --seed 0 --clips blackswan dog\n" in text
     assert (
         """
-| variant | switches off | blackswan | dog | mean | to the default |
-| --- | --- | ---: | ---: | ---: | ---: |
-| default | nothing | 0.800 | 0.700 | 0.750 |  |
-| no prior | the middle | 0.600 | 0.800 | 0.700 | -0.050 |
-| no luck | all | 0.600 | – | – | – |
-| boxes filled in | everything | 0.300 | 0.500 | 0.400 | -0.350 |
+| variant | switches off | blackswan | dog | mean | to the default | alone | to the default |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| default | nothing | 0.800 | 0.700 | 0.750 |  | 0.600 |  |
+| no prior | the middle | 0.600 | 0.800 | 0.700 | -0.050 | 0.500 | -0.100 |
+| no luck | all | 0.600 | – | – | – | – | – |
+| boxes filled in | everything | 0.300 | 0.500 | 0.400 | -0.350 | – | – |
 """
         in text
     )
@@ -93,8 +94,8 @@ def test_the_command_writes_the_page(
     assert ablation.main([*arguments, "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert text == capsys.readouterr().out
-    assert "| default | nothing | 0.800 | 0.800 | 0.800 | 0.800 | 0.800 |  |" in text
-    assert "| 0.700 | -0.100 |" in text
+    assert "| default | nothing | 0.800 | 0.800 | 0.800 | 0.800 | 0.800 |  | – |  |" in text
+    assert "| 0.700 | -0.100 | – | – |" in text
     assert "--only 'no prior'\n" in text
     assert len(made) == 2 * len(CLIPS)
     assert {job.config.optimiser.steps for job in made} == {200}

@@ -120,16 +120,23 @@ NOTHING = "–"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A finished variant: J by clip (None where it failed), and the filled boxes' J."""
+    """A finished variant: J by clip (None where it failed), the filled boxes' J, the network's."""
 
     variant: Variant
     j: dict[str, float | None]
     box_j: dict[str, float]
+    alone_j: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
         """Mean J over the clips; None where one of them failed."""
         known = [j for j in self.j.values() if j is not None]
+        return statistics.mean(known) if len(known) == len(self.j) else None
+
+    @property
+    def alone(self) -> float | None:
+        """Mean J of the network's own masks; None where it was not alone on every clip."""
+        known = self.alone_j.values()
         return statistics.mean(known) if len(known) == len(self.j) else None
 
 
@@ -238,6 +245,7 @@ def run_variant(variant: Variant, jobs: Sequence[Job], runner: Runner) -> Row:
     print(f"— {variant.name}", file=sys.stderr, flush=True)
     found: dict[str, list[float | None]] = {job.clip.name: [] for job in jobs}
     box_j: dict[str, float] = {}
+    alone: dict[str, list[float]] = {}
     for job in jobs:
         try:
             result = runner.run(job)
@@ -247,7 +255,10 @@ def run_variant(variant: Variant, jobs: Sequence[Job], runner: Runner) -> Row:
             continue
         found[job.clip.name].append(result.j)
         box_j[job.clip.name] = result.box_j
-    return Row(variant, {clip: _median(own) for clip, own in found.items()}, box_j)
+        if result.alone_j is not None:
+            alone.setdefault(job.clip.name, []).append(result.alone_j)
+    j = {clip: _median(own) for clip, own in found.items()}
+    return Row(variant, j, box_j, {clip: statistics.median(own) for clip, own in alone.items()})
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -273,7 +284,8 @@ def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
     return f"""# Ablation
 
 What each part is worth: mean J over the tracks of each clip, with that part switched off and all
-else at the default. Made by `ablation.py`; do not edit by hand.
+else at the default. *Alone* is the mean J of the network's own masks, before their refinement.
+Made by `ablation.py`; do not edit by hand.
 
 ```sh
 {command}
@@ -301,10 +313,13 @@ def variants_table(rows: Sequence[Row], default: Row) -> str:
             *(_number(row.j[clip]) for clip in clips),
             _number(row.mean),
             "" if row is default else _difference(row.mean, default.mean),
+            _number(row.alone),
+            "" if row is default else _difference(row.alone, default.alone),
         ]
         for row in [*rows, boxes]
     ]
     header = ["variant", "switches off", *clips, "mean", "to the default"]
+    header += ["alone", "to the default"]
     return markdown(header, cells, words=2)
 
 

@@ -7,6 +7,7 @@ never sees them, except the oracle's.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 import time
 import warnings
@@ -68,7 +69,8 @@ class Job:
 class Result:
     """What came out: J and F in [0, 1], wall-clock seconds, score and J of every true mask.
 
-    ``box_j``: J of the boxes filled in, interpolated where there is no keyframe.
+    ``box_j``: J of the boxes filled in, interpolated where there is no keyframe; ``alone_j``: J of
+    the network's own masks, None where nothing has refined them.
     """
 
     clip: str
@@ -82,6 +84,7 @@ class Result:
     train_seconds: float
     predict_seconds: float
     scored: tuple[ScoredMask, ...] = ()
+    alone_j: float | None = None
 
     @property
     def rho(self) -> float | None:
@@ -126,7 +129,8 @@ def run_job(job: Job, folder: Path) -> Result:
         trained = time.monotonic()
         _predict(job, session)
         predicted = time.monotonic()
-        return _scored(job, session, trained - started, predicted - trained)
+        result = _scored(job, session, trained - started, predicted - trained)
+        return dataclasses.replace(result, alone_j=_alone(job, session))
 
 
 def _train(job: Job, session: Session) -> None:
@@ -173,6 +177,27 @@ def _scored(job: Job, session: Session, train_seconds: float, predict_seconds: f
         predict_seconds=predict_seconds,
         scored=tuple(scored_masks(read, truth, names)),
     )
+
+
+def _alone(job: Job, session: Session) -> float | None:
+    """Return J of the network's masks as they are; None where these are not refined anyway.
+
+    The session stays as it is: a copy of it loses what its refinement stands on.
+    """
+    run = session.latest_run()
+    if job.kind != "train" or run is None or not run.memory_path.is_file():
+        return None
+    folder = session.path.with_name(f"{session.path.name}-alone")
+    shutil.copytree(session.path, folder)
+    try:
+        copy = Session.open(folder)
+        for each in copy.runs():
+            each.memory_path.unlink(missing_ok=True)
+        _predict(job, copy)
+        with copy.open_video() as video:
+            return evaluate(copy.mask_store().read, job.clip / "masks", video.names).j
+    finally:
+        shutil.rmtree(folder)
 
 
 def draw_session(folder: Path, path: Path) -> None:

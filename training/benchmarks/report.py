@@ -20,7 +20,7 @@ __all__ = ["machine", "markdown", "notes", "table"]
 
 NOTHING = "–"
 """Stands where there is no number."""
-HEADER = ["clip", "tracks", "frames", "box filled in J", "**J**", "F", "J&F"]
+HEADER = ["clip", "tracks", "frames", "box filled in J", "**J**", "F", "J&F", "network alone J"]
 ORACLE = ["oracle J", "retention"]
 LAST = ["rho", "train s", "predict s"]
 
@@ -40,8 +40,9 @@ def table(results: Sequence[Result]) -> str:
         rows.append(row)
         totals.append(numbers)
     means = [_mean([numbers[n] for numbers in totals]) for n in range(len(totals[0]))]
-    box, j, f, top, kept = means
+    box, j, f, alone, top, kept = means
     mean = ["**mean**", "", "", _number(box), f"**{_number(j)}**", _number(f), _number(_half(j, f))]
+    mean.append(_number(alone))
     if oracles:
         mean += [_number(top), _number(kept)]
     rows.append([*mean, _number(_pooled(runs)), "", ""])
@@ -49,7 +50,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _row(own: Sequence[Result], best: Sequence[Result]) -> tuple[list[str], list[float | None]]:
-    """Return a clip's cells, and its box J, J, F, oracle J and retention."""
+    """Return a clip's cells, and its box J, J, F, the network's own J, oracle J and retention."""
     first = own[0]
 
     def median(of: Callable[[Result], float | None], among: Sequence[Result] = own) -> float | None:
@@ -57,17 +58,17 @@ def _row(own: Sequence[Result], best: Sequence[Result]) -> tuple[list[str], list
         return statistics.median(found) if found else None
 
     box, j, f = median(lambda r: r.box_j), median(lambda r: r.j), median(lambda r: r.f)
-    top = median(lambda r: r.j, best)
+    alone, top = median(lambda r: r.alone_j), median(lambda r: r.j, best)
     kept = j / top if j is not None and top else None
     spread = f" ({min(r.j for r in own):.3f} to {max(r.j for r in own):.3f})"
     bold = f"**{_number(j)}**{spread if len(own) > 1 else ''}"
     cells = [first.clip, str(first.tracks), str(first.frames), _number(box), bold, _number(f)]
-    cells.append(_number(_half(j, f)))
+    cells += [_number(_half(j, f)), _number(alone)]
     if best:
         cells += [_number(top), _number(kept)]
     seconds = (median(lambda r: r.train_seconds), median(lambda r: r.predict_seconds))
     cells += [_number(median(lambda r: r.rho)), *(_number(s, 0) for s in seconds)]
-    return cells, [box, j, f, top, kept]
+    return cells, [box, j, f, alone, top, kept]
 
 
 def _pooled(runs: Sequence[Result]) -> float | None:
@@ -102,6 +103,7 @@ def notes(results: Sequence[Result]) -> str:
     lines = [
         "J: overlap with the true masks; F: agreement of boundaries (DAVIS); box filled in: the "
         "boxes taken as masks, interpolated where there is no keyframe.",
+        "network alone: J of the network's own masks, without the consensus' refinement.",
         "rho: Spearman's rank correlation of a mask's score with its true J over every track and "
         "frame with truth; in the last row over all clips together.",
     ]
