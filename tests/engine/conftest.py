@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from backbone_weights import never
 from consensus_scene import Scene, make_scene
 from maskfree.config import (
     AugmentConfig,
@@ -20,6 +21,7 @@ from maskfree.config import (
     SamplingConfig,
     TemporalKNNConfig,
 )
+from maskfree.model import backbone
 from maskfree.session import Session
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.sample_data import GeneratedClip, generated_clip
@@ -186,3 +188,29 @@ def settled(scene: Scene) -> Consensus:
     made = scene.consensus()
     made.fit()
     return made
+
+
+@pytest.fixture
+def model_config(small_config: Config) -> ModelConfig:
+    return small_config.model
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that nobody may ask."""
+    for name in ("HfApi", "hf_hub_download", "try_to_load_from_cache"):
+        monkeypatch.setattr(backbone, name, never)
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache, and a hub that does not answer."""
+
+    class Api:
+        def model_info(self, *_: Any, timeout: float) -> Any:
+            assert timeout <= 10
+            raise ConnectionError("[Errno -2] Name or service not known\nand more.")
+
+    monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(backbone, "HfApi", Api)
+    monkeypatch.setattr(backbone, "hf_hub_download", never)

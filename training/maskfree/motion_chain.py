@@ -2,12 +2,12 @@
 
 Errors of steps add up: after some hundred frames a chain is pixels off. So every so many frames one
 is compared with the chain's *anchor*, an earlier frame: that is warped to what this frame should
-show by the chain, the corners' small displacements against it are fitted anew, and where the two
-pictures then are clearly more alike, what was wrong is spread over the frames since the
-last one that was right. A frame that shares too little background with the anchor, or can no longer
-be compared with it, becomes the next one.
-Correcting every frame was worse than never: in a far frame another plane may count (measured).
-Keyframes against drift: Klein and Murray, PTAM, ISMAR 2007.
+show by the chain, and the corners' small displacements against it are fitted anew. Where most of
+them agree and the two pictures then are clearly more alike, what was wrong is spread over the
+frames since the last one that was right. A frame that shares too little background with the anchor,
+or can no longer be compared with it, becomes the next one. Correcting every frame was worse than
+never: in a far frame another plane may count (measured). Keyframes against drift: Klein and Murray,
+PTAM, ISMAR 2007.
 """
 
 from __future__ import annotations
