@@ -51,8 +51,6 @@ FAINTEST = 0.3
 CATEGORY_OPACITY = 0.6
 """Opacity of the category layer."""
 
-DEFAULT_STEPS = 300
-"""Steps of a fine-tuning run."""
 MAX_STEPS = 100_000
 """Largest number of steps that the window offers."""
 SPACING = 6

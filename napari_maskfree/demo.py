@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 OUT = "demo-output"
-STEPS, GENERATED_STEPS = 300, 80
+GENERATED_STEPS = 80
 GENERATED_SETTINGS = ("sampling.frame_area=20480", "sampling.object_size=16")
 """The generated clip is small, and so are its training frames: its part takes seconds."""
 GENERATED_SIZE = (12, 128, 160)
@@ -32,9 +32,12 @@ class Failed(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and name what it wrote; return the exit code."""
+    from maskfree.config import OptimiserConfig
+
     parser = argparse.ArgumentParser(prog="python -m napari_maskfree.demo", description=__doc__)
     parser.add_argument("--out", default=OUT, metavar="DIR", help=f"default: {OUT}")
-    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"default: {STEPS}")
+    steps = OptimiserConfig().steps
+    parser.add_argument("--steps", type=int, default=steps, metavar="N", help=f"default: {steps}")
     options = parser.parse_args(arguments)
     out = Path(options.out)
     started = time.monotonic()

@@ -8,11 +8,11 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
 from superqt import QCollapsible
 
-from maskfree.presets import PRESETS
+from maskfree.presets import PRESETS, preset
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.loss_curve import LossCurve
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
-from napari_maskfree.constants import DEFAULT_STEPS, MAX_STEPS, SPACING
+from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.worker import Job, finetune_stage, predict_stage
 
 if TYPE_CHECKING:
@@ -83,12 +83,13 @@ class FinetunePanel(Panel):
             self.preset.addItem(name, name)
             self.preset.setItemData(self.preset.count() - 1, words, 3)  # Qt.ToolTipRole
         self.preset.setToolTip("The starting point: network, losses and their weights")
-        self.preset.currentIndexChanged.connect(self._explain_preset)
+        self.preset.currentIndexChanged.connect(self._preset_chosen)
         self.about = hint()
         self.steps = QSpinBox()
         self.steps.setRange(1, MAX_STEPS)
         self.steps.setSingleStep(50)
-        self.steps.setValue(DEFAULT_STEPS)
+        self._usual_steps = preset(self.preset.currentData()).optimiser.steps
+        self.steps.setValue(self._usual_steps)
         self.steps.setToolTip("Optimiser steps: more is slower and usually better")
         self.device = QComboBox()
         for name, words in DEVICES.items():
@@ -116,12 +117,18 @@ class FinetunePanel(Panel):
         form.addRow("Steps", self.steps)
         form.addRow("Device", self.device)
         self.add(self.form, self.about, self.advanced)
-        self._explain_preset()
+        self._preset_chosen()
 
     # ---- what is shown
 
-    def _explain_preset(self) -> None:
-        self.about.setText(PRESETS[self.preset.currentData()].rstrip(".") + ".")
+    def _preset_chosen(self) -> None:
+        """Explain the preset, and take its number of steps where the person set no other."""
+        name = self.preset.currentData()
+        self.about.setText(PRESETS[name].rstrip(".") + ".")
+        usual = preset(name).optimiser.steps
+        if self.steps.value() == self._usual_steps:
+            self.steps.setValue(usual)
+        self._usual_steps = usual
 
     def refresh(self) -> None:
         """Show what can be done now."""

@@ -89,6 +89,11 @@ def test_the_other_presets_want_no_weights(name: str) -> None:
     assert preset(name).optimiser.backbone_multiplier == 1.0
 
 
+@pytest.mark.parametrize("name", ["paper", "released"])
+def test_the_published_objectives_keep_their_run_length(name: str) -> None:
+    assert preset(name).optimiser.steps == 300
+
+
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         preset("papers")

@@ -171,6 +171,21 @@ def test_the_whole_text_of_a_preset_is_shown(widget):
         assert panel.about.text().rstrip(".") == words.rstrip(".")
 
 
+def test_steps_are_the_presets_until_somebody_sets_others(widget):
+    from maskfree.presets import preset
+
+    panel = widget.finetune
+    tiny, paper = (panel.preset.findData(name) for name in ("tiny", "paper"))
+    assert panel.steps.value() == preset("tiny").optimiser.steps
+    panel.preset.setCurrentIndex(paper)
+    assert panel.steps.value() == preset("paper").optimiser.steps != preset("tiny").optimiser.steps
+    panel.preset.setCurrentIndex(tiny)
+    assert panel.steps.value() == preset("tiny").optimiser.steps
+    panel.steps.setValue(77)
+    panel.preset.setCurrentIndex(paper)
+    assert panel.steps.value() == 77
+
+
 def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
     from napari_maskfree.worker import Job, Stage
 

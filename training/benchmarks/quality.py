@@ -5,7 +5,7 @@ makes a boxes file from the masks, fine-tunes, predicts and scores, all through 
 prints a table beside the interpolated boxes filled in. The masks serve the boxes and the score
 alone; training never sees them, except the oracle's (``--oracle``).
 
-usage: python training/benchmarks/quality.py CLIP… [--every 5] [--preset tiny] [--steps 300]
+usage: python training/benchmarks/quality.py CLIP… [--every 5] [--preset tiny] [--steps N]
        [--seed 0 …] [--set key=value …] [--device auto] [--json] [--draw FOLDER]
        [--jitter 0.05] [--first-only] [--oracle] [--cache FOLDER] [--keep FOLDER]
 """

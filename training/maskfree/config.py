@@ -400,7 +400,7 @@ class ConsensusConfig(Section):
         high=1.0,
     )
     teacher_clips: int = setting(24, "most clips that they are made of", unit="clips", low=1)
-    network: float = setting(0.25, "weight of the network's logits", low=0.0, source="measured")
+    network: float = setting(0.5, "weight of the network's logits", low=0.0, source="measured")
     network_limit: float = setting(6.0, "they count no further than this", unit="logit", low=0.1)
     evidence: float = setting(
         3.0, "weight of background seen elsewhere", unit="logit", low=0.0, source="measured"
@@ -646,7 +646,9 @@ class AugmentConfig(Section):
 class OptimiserConfig(Section):
     """AdamW, its schedule and the length of a run."""
 
-    steps: int = setting(300, "optimiser steps", unit="steps", low=1, high=10_000_000)
+    steps: int = setting(
+        240, "optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
+    )
     learning_rate: float = setting(
         1e-3, "peak learning rate", low=1e-8, high=1.0, source="paper: 1e-4; from scratch: measured"
     )

@@ -73,6 +73,6 @@ def preset(name: str) -> Config:
         sampling=SamplingConfig(contrast=0.0),
         follow=FollowConfig(between=False, held_passes=0),
         augment=AugmentConfig(scale_jitter=0.2),
-        optimiser=OptimiserConfig(norm_clips=0),
+        optimiser=OptimiserConfig(steps=300, norm_clips=0),
         predict=PredictConfig(middle_scale=False),
     )
