@@ -92,12 +92,14 @@ class JobView:
     """What a window shows of a job: updated by :meth:`Job.poll`.
 
     ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
-    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``. ``warnings`` are
+    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``. ``preparing``:
+    what a run looks at before its first step, empty text later. ``warnings`` are
     what the processes said on their way, each once; of an attached one they are not known.
     """
 
     state: str = "running"
     stage: str = ""
+    preparing: str = ""
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
@@ -209,6 +211,7 @@ class Job:
         stage = self.stages[self._index]
         self.view.stage = stage.name
         self.view.done, self.view.total, self.view.seconds_left = 0, 0, None
+        self.view.preparing = ""
         path = stage.log()
         self._status = ""
         running = stage.attached is not None
@@ -248,6 +251,7 @@ class Job:
         view = self.view
         view.device = str(record.get("device", view.device))
         self._status = str(record.get("status", self._status))
+        view.preparing = str(record.get("preparing", ""))
         if "losses" in record:
             view.done, view.total = int(record["step"]), int(record["steps"])
             view.steps_seen.append(view.done)

@@ -49,7 +49,7 @@ class FinetunePanel(Panel):
         super().__init__()
         self.main, self.state, self.project = main, main.state, main.project
         self.preparing = False
-        self._scrolled = False
+        self._scrolled: set[QWidget] = set()
         self._build_form()
         self.start = button(
             "Fine-tune", self._start, "Train on this video, then predict the masks of every frame"
@@ -170,11 +170,13 @@ class FinetunePanel(Panel):
         self.progress.setFormat("%v / %m" if view.total else "starting…")
         where = f" on {view.device}" if view.device else ""
         if view.state == "stopping":
-            text = "Stopping after this step…"
+            text = "Stopping…" if view.preparing else "Stopping after this step…"
         elif view.active:
             left = "" if view.seconds_left is None else f" · {duration(view.seconds_left)} left"
             text = f"{_STAGES.get(view.stage, view.stage)}{where}{left}"
-            if not view.total:
+            if view.preparing:
+                text = f"Looking at the video{where}: {view.preparing}"
+            elif not view.total:
                 text = f"{_STAGES.get(view.stage, view.stage)}: loading…"
         else:
             text = view.message
@@ -183,14 +185,19 @@ class FinetunePanel(Panel):
         self.status.setObjectName({"failed": "mfBad", "done": "mfGood"}.get(view.state, "mfHint"))
         self.status.setStyleSheet(self.status.styleSheet())
         if view.steps_seen:
-            if self.losses.isVisible() and not self._scrolled:
-                self._scrolled = True
-                self.main.scroll_area.ensureWidgetVisible(self.losses)
             total = view.total if view.stage == "finetune" else view.steps_seen[-1]
             self.curve.show_values(view.steps_seen, view.totals, total)
             parts = " · ".join(f"{name} {value:.2g}" for name, value in view.losses.items())
             self.losses.setText(f"Loss {view.totals[-1]:.3g}: {parts}")
+        if view.active:
+            self._scroll_to(self.losses if view.steps_seen else self.status)
         self.main.set_summary("finetune", _short(view))
+
+    def _scroll_to(self, widget: QWidget) -> None:
+        """Bring a row into view, once a run: after that it stays where the person puts it."""
+        if widget.isVisible() and widget not in self._scrolled:
+            self._scrolled.add(widget)
+            self.main.scroll_area.ensureWidgetVisible(widget)
 
     # ---- what a person does
 
@@ -238,7 +245,7 @@ class FinetunePanel(Panel):
             self._prepare(prepare, lambda s: self._launch(s, predict_stage(s.path, device=device)))
 
     def _launch(self, session: Session, *stages: Any) -> None:
-        self._scrolled = False
+        self._scrolled.clear()
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.refresh_all()
 
@@ -262,6 +269,8 @@ class FinetunePanel(Panel):
 
 
 def _short(view: JobView) -> str:
+    if view.active and view.preparing:
+        return "looking at the video"
     if view.active and view.total:
         return f"{view.stage} {view.done}/{view.total}"
     return {"failed": "failed", "stopped": "stopped", "done": "done"}.get(view.state, "starting…")

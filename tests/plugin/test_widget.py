@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -204,6 +205,25 @@ def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_pat
     widget.jobs.kill()
     widget.jobs.start(job())
     assert not panel.warned.isVisible()
+    widget.jobs.kill()
+
+
+def test_a_look_at_the_video_shows_how_far_it_is(widget, qtbot, tmp_path):
+    from napari_maskfree.worker import Job, Stage
+
+    log = tmp_path / "metrics.jsonl"
+    records = [
+        {"status": "running", "device": "cpu"},
+        {"preparing": "background seen elsewhere", "done": 30, "total": 40},
+    ]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    code = f"import time; open({str(log)!r}, 'w').write({lines!r}); time.sleep(600)"
+    panel = widget.finetune
+    widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    words = "Looking at the video on cpu: background seen elsewhere"
+    qtbot.waitUntil(lambda: panel.status.text() == words, timeout=RUN)
+    assert (panel.progress.value(), panel.progress.maximum()) == (30, 40)
+    assert widget.sections["finetune"].summary.text() == "looking at the video"
     widget.jobs.kill()
 
 

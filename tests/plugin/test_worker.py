@@ -55,6 +55,21 @@ def test_stages_run_one_after_the_other_and_are_followed(tmp_path, patience):
     assert (view.done, view.total) == (1, 1)
 
 
+def test_a_look_at_the_video_is_followed_until_the_first_step(tmp_path, patience):
+    log, go_on = tmp_path / "m.jsonl", tmp_path / "go"
+    look = [{"status": "running"}, {"preparing": "colours", "done": 3, "total": 7}]
+    steps = [{"step": 1, "steps": 2, "losses": {"class": 3.0}, "seconds_left": 5}]
+    wait = f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.05)"
+    code = "\n".join([writer(log, look), wait, writer(log, steps)])
+    job = Job([stage("finetune", code, log)], tmp_path)
+    job.start()
+    assert patience(lambda: job.poll().preparing == "colours", WAIT)
+    assert (job.view.done, job.view.total, job.view.steps_seen) == (3, 7, [])
+    go_on.touch()
+    finish(job, patience)
+    assert (job.view.preparing, job.view.done, job.view.total) == ("", 1, 2)
+
+
 def test_a_failure_names_the_last_line_and_stops_the_chain(tmp_path, patience):
     bad = "import sys; print('a warning', file=sys.stderr); sys.exit('error: Buy a larger disk.')"
     after = tmp_path / "after"

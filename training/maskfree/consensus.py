@@ -25,6 +25,7 @@ from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
 from maskfree.evidence import SURE
 from maskfree.geodesic import reached_from_outside
+from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,15 +121,17 @@ class Consensus:
         self._network = network
         self._kept.clear()
 
-    def fit(self, network: Network | None = None) -> None:
-        """Learn every track's colours, from some of its frames."""
+    def fit(self, network: Network | None = None, *, watch: Watch = unwatched) -> None:
+        """Learn every track's colours, from some of its frames; ``watch`` hears of each track."""
         self.hear(network)
+        tick = Ticks(watch, "colours", len(self._boxes))
         for n in range(len(self._boxes)):
             present = np.flatnonzero(np.isfinite(self._boxes[n]).all(1))
             if len(present):
                 count = min(len(present), self._config.frames)
                 chosen = present[np.linspace(0, len(present) - 1, count).round().astype(int)]
                 self._fit_track(n, [int(t) for t in chosen])
+            tick()
 
     def crop(self, n: int, t: int) -> Crop | None:
         """Return the logits of a track in a frame; None where it is absent."""

@@ -21,6 +21,7 @@ import numpy as np
 from maskfree.camera_motion import estimate_motions, surroundings
 from maskfree.scratch import scratch
 from maskfree.thinned import Thinned
+from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,11 @@ _MOST = 2**22
 
 
 def collect_evidence(
-    frames: Sequence[np.ndarray], boxes: np.ndarray, *, config: EvidenceConfig
+    frames: Sequence[np.ndarray],
+    boxes: np.ndarray,
+    *,
+    config: EvidenceConfig,
+    watch: Watch = unwatched,
 ) -> np.ndarray:
     """Say for every cell of every frame what other frames show about it.
 
@@ -61,6 +66,8 @@ def collect_evidence(
         float ``(N, T, 4)``, xyxy in pixels of these frames, NaN where absent.
     config
         Thresholds and the number of other frames that are looked at.
+    watch
+        Told after each frame, and after each look at a box.
 
     Returns
     -------
@@ -73,18 +80,20 @@ def collect_evidence(
     InputError
         When there is no room for the temporary files of a long video.
     """
-    scene = _look(frames, boxes, config)
+    scene = _look(frames, boxes, config, watch)
     out = scratch(scene.certain.shape, np.int8, most_bytes=config.most_bytes)
     out[:] = _UNTOLD
+    looks = sum(len(scene.present(n)) for n in range(len(boxes)))
+    tick = Ticks(watch, "background seen elsewhere", looks)
     for n in range(len(boxes)):
-        _tell(scene, n, out)
+        _tell(scene, n, out, tick)
     for belief, certain in zip(out, scene.certain, strict=True):
         belief[belief == _UNTOLD] = 0
         belief[certain] = -SURE
     return out
 
 
-def _tell(scene: _Scene, n: int, out: np.ndarray) -> None:
+def _tell(scene: _Scene, n: int, out: np.ndarray, tick: Ticks) -> None:
     """Add to the belief what a track's cells show: look at every frame, then judge every frame."""
     present = scene.present(n)
     places = [scene.window(n, t, 0.0) for t in present]
@@ -96,6 +105,7 @@ def _tell(scene: _Scene, n: int, out: np.ndarray) -> None:
         view = scene.view(n, t)
         deltas[span] = view.delta[view.in_box]
         distances.add(view)
+        tick()
     limits = _limits(distances, scene.config)
     for t, place, span, limit in zip(present, places, spans, limits, strict=True):
         part = out[t][place]
@@ -194,7 +204,9 @@ class _Scene:
         return _View(best, in_box, own, matched)
 
 
-def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfig) -> _Scene:
+def _look(
+    frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfig, watch: Watch
+) -> _Scene:
     """Read the video once: small frames, certain background, motions."""
     height, width = frames[0].shape[:2]
     rows, columns = max(1, height // config.cell), max(1, width // config.cell)
@@ -203,6 +215,7 @@ def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfi
     certain = scratch(shape, np.bool_, most_bytes=config.most_bytes)
 
     def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        tick = Ticks(watch, "the camera's motion", len(frames))
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
             outside = _outside(boxes[:, t], height, width, config)
@@ -212,6 +225,7 @@ def _look(frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfi
             )
             certain[t] = share > _WHOLE
             yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
+            tick()
 
     world, around = estimate_motions(grey_and_background(), boxes, config=config)
     y, x = height / rows, width / columns

@@ -149,8 +149,11 @@ def _train(
                 note=f"loss {progress.total:.3f}",
             )
 
+        steps = finetune(
+            session, config, device=device, seed=seed, resume=resume, watch=bar.prepare
+        )
         try:
-            follow(finetune(session, config, device=device, seed=seed, resume=resume), report)
+            follow(steps, report)
         except Interrupted as stop:
             stop.add_note(_what_is_kept(session, last))
             raise

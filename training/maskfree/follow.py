@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from maskfree.watch import Ticks, Watch, unwatched
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,6 +48,7 @@ def follow_boxes(
     *,
     within: tuple[int, int] | None = None,
     config: FollowConfig,
+    watch: Watch = unwatched,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move the boxes between keyframes to where the picture went.
 
@@ -61,6 +64,8 @@ def follow_boxes(
         float ``(N, T, 4)``, xyxy in pixels of these frames, interpolated, NaN where absent.
     within
         Half-open range of frames whose boxes are wanted; None: all.
+    watch
+        Told after each frame.
 
     Returns
     -------
@@ -77,6 +82,7 @@ def follow_boxes(
     for span in (s for spans in ending.values() for s in spans):
         needed[span.first : span.last + 1] = True
     greys: dict[int, np.ndarray] = {}
+    tick = Ticks(watch, "boxes between keyframes", int(needed.sum()))
     for t in np.flatnonzero(needed).tolist():
         greys[t] = cv2.cvtColor(np.ascontiguousarray(frames[t]), cv2.COLOR_RGB2GRAY)
         spans = ending.pop(t, [])
@@ -89,6 +95,7 @@ def follow_boxes(
         oldest = min((s.first for left in ending.values() for s in left), default=t)
         for old in [frame for frame in greys if frame < oldest]:
             del greys[old]
+        tick()
     return out, followed
 
 

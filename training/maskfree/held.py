@@ -15,6 +15,7 @@ import numpy as np
 
 from maskfree.consensus import Consensus
 from maskfree.follow import moved_boxes
+from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
     from maskfree.config import Config
@@ -41,6 +42,7 @@ def follow_held(
     evidence: np.ndarray | None,
     stretch: float,
     config: Config,
+    watch: Watch = unwatched,
 ) -> np.ndarray:
     """Move the boxes beyond each track's last keyframe; once lost, a box stays.
 
@@ -56,6 +58,8 @@ def follow_held(
         int8 ``(T, h, w)``, see :mod:`maskfree.evidence`, or None where there is none yet.
     stretch
         By how much the clip's contrast is stretched, see `sampling.lab_stretch`.
+    watch
+        Told after each frame of each track.
 
     Returns
     -------
@@ -63,11 +67,15 @@ def follow_held(
         The boxes, float ``(N, T, 4)``.
     """
     out = boxes.copy()
-    for n, track in enumerate(tracks.tracks):
-        if not _held(track, len(frames)):
-            continue
-        last = track.keyframes[-1]
-        end = min(len(frames), last.frame + 1 + config.follow.most_held)
+    ends = {
+        n: min(len(frames), track.keyframes[-1].frame + 1 + config.follow.most_held)
+        for n, track in enumerate(tracks.tracks)
+        if _held(track, len(frames))
+    }
+    asked = sum(end - tracks.tracks[n].keyframes[-1].frame - 1 for n, end in ends.items())
+    tick = Ticks(watch, "boxes after the last keyframe", asked)
+    for n, end in ends.items():
+        last = tracks.tracks[n].keyframes[-1]
         known = boxes[n : n + 1].copy()
         known[:, last.frame + 1 :] = np.nan
         consensus = Consensus(
@@ -79,7 +87,9 @@ def follow_held(
             config=config.consensus,
         )
         consensus.fit()
-        way = _way(frames, consensus, out[n, last.frame], range(last.frame, end), config)
+        span = range(last.frame, end)
+        way = _way(frames, consensus, out[n, last.frame], span, config, tick)
+        tick(len(span) - 1 - len(way))
         stop = last.frame + 1 + len(way)
         out[n, last.frame + 1 : stop] = way
         out[n, stop:] = out[n, stop - 1]
@@ -97,7 +107,12 @@ def _held(track: Track, num_frames: int) -> bool:
 
 
 def _way(
-    frames: WorkingFrames, consensus: Consensus, box: np.ndarray, span: range, config: Config
+    frames: WorkingFrames,
+    consensus: Consensus,
+    box: np.ndarray,
+    span: range,
+    config: Config,
+    tick: Ticks,
 ) -> np.ndarray:
     """Boxes ``(P, 4)`` of the frames of ``span`` after its first, up to where it is lost."""
     out: list[np.ndarray] = []
@@ -125,6 +140,7 @@ def _way(
             break
         consensus.place(0, there, box, 0.0)
         out.append(box)
+        tick()
     return np.array(out).reshape(-1, 4)
 
 

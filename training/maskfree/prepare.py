@@ -14,10 +14,12 @@ from maskfree.evidence import collect_evidence
 from maskfree.held import follow_held, is_held
 from maskfree.sampling import lab_stretch
 from maskfree.tube import followed_tube, tracks_scale
+from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
     from maskfree.config import Config
+    from maskfree.tube import KeptTubes
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
@@ -40,37 +42,64 @@ class Prepared:
     consensus: Consensus
 
 
-def prepare(video: Video, tracks: BoxTracks, config: Config) -> Prepared:
+def prepare(
+    video: Video,
+    tracks: BoxTracks,
+    config: Config,
+    *,
+    tubes: KeptTubes | None = None,
+    watch: Watch = unwatched,
+) -> Prepared:
     """Look at an annotated video.
+
+    Parameters
+    ----------
+    tubes
+        Boxes that a run kept: they are followed anew only where a keyframe has changed since.
+    watch
+        Told how far it is.
 
     Raises
     ------
     InputError
         When there is no box.
     """
-    boxes, slack = followed_tube(video, tracks, config)
+    kept = tubes is not None and all(tubes.knows(track, len(video)) for track in tracks.tracks)
+    if tubes is not None and kept:
+        boxes, slack = tubes.tube(video, tracks, config, frames=None)
+    else:
+        boxes, slack = followed_tube(video, tracks, config, watch=watch)
     if not np.isfinite(boxes).any():
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
     scale = tracks_scale(video, tracks, config)
     frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     stretch = lab_stretch(frames, config=config.sampling)
-    passes = config.follow.held_passes if is_held(tracks, len(video)) else 0
+    passes = config.follow.held_passes if is_held(tracks, len(video)) and not kept else 0
     if not config.evidence.seek:
         passes = min(passes, 1)  # a second one would know no more
     straight, evidence = boxes, None
-    for _ in range(passes):  # what stays where it was drawn would show its object as background
+    # what stays where it was drawn would show its object as background, hence the rounds
+    for number in range(1, passes + 1):
+        turn = _numbered(watch, number, passes)
         boxes = follow_held(
-            frames, tracks, straight, slack, evidence=evidence, stretch=stretch, config=config
+            frames,
+            tracks,
+            straight,
+            slack,
+            evidence=evidence,
+            stretch=stretch,
+            config=config,
+            watch=turn,
         )
-        evidence = _evidence(video, boxes, frames, config)
+        evidence = _evidence(video, boxes, frames, config, turn)
     if not passes:
-        evidence = _evidence(video, boxes, frames, config)
+        evidence = _evidence(video, boxes, frames, config, watch)
     consensus = Consensus(video, boxes, slack, evidence, stretch=stretch, config=config.consensus)
     return Prepared(frames, boxes, slack, evidence, consensus)
 
 
 def _evidence(
-    video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config
+    video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config, watch: Watch
 ) -> np.ndarray | None:
     """Collect evidence, if any is wanted, at the scale at which a whole frame fits the budget."""
     if not config.evidence.seek:
@@ -79,4 +108,12 @@ def _evidence(
     if area > config.sampling.frame_area:
         scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
         frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
-    return collect_evidence(frames, frames.to_working(boxes), config=config.evidence)
+    working = frames.to_working(boxes)
+    return collect_evidence(frames, working, config=config.evidence, watch=watch)
+
+
+def _numbered(watch: Watch, number: int, count: int) -> Watch:
+    """Say which of several rounds it is."""
+    if count == 1:
+        return watch
+    return lambda what, done, total: watch(f"{what}, round {number} of {count}", done, total)

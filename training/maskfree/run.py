@@ -126,6 +126,10 @@ class Run:
         """Whether somebody asked the run to stop."""
         return self._stop_path.exists()
 
+    def remove(self) -> None:
+        """Take away a run that has learnt nothing."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def clear_stop(self) -> None:
         """Take the request to stop back, as before a run is resumed."""
         with writing(self._stop_path):

@@ -91,6 +91,14 @@ class ProgressBar:
             self._bar.leave = failed is None and self._bar.n > 0
             self._bar.close()
 
+    def prepare(self, what: str, done: int, total: int) -> None:
+        """Show how far it is with what comes before the first unit: ``what`` names that."""
+        text = f"{self._title}: {what} {done}/{total}"
+        if self._bar is not None:
+            self._bar.set_description_str(text)
+        elif self._is_time():
+            say("", text)
+
     def update(self, done: int, total: int, *, seconds_left: float, note: str = "") -> None:
         """Show that ``done`` of ``total`` are finished, with time left and a ``note`` (a loss)."""
         left = f"{clock(seconds_left)} left"
@@ -101,7 +109,13 @@ class ProgressBar:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.refresh()
             return
-        now = time.monotonic()
-        if done == total or now - self._last_line >= LINE_EVERY:
-            self._last_line = now
+        if done == total or self._is_time():
             say("", f"{self._title}: {self._unit} {done}/{total}, {text}")
+
+    def _is_time(self) -> bool:
+        """Whether a line is due; the next one is then due later."""
+        now = time.monotonic()
+        due = now - self._last_line >= LINE_EVERY
+        if due:
+            self._last_line = now
+        return due

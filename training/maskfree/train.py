@@ -26,6 +26,7 @@ from maskfree.storage import atomic_write
 from maskfree.tracks import check_against_video
 from maskfree.tube import KeptTubes
 from maskfree.types import Clip
+from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,10 @@ class Trainer:
     resumed
         The weights come from :meth:`restore`, and how fast the backbone learns; no pretrained ones
         are looked for.
+    tubes
+        The boxes that the run was trained with so far, see :func:`~maskfree.prepare.prepare`.
+    watch
+        Told how far the look at the video is.
 
     Raises
     ------
@@ -97,9 +102,11 @@ class Trainer:
         device: torch.device,
         seed: int,
         resumed: bool = False,
+        tubes: KeptTubes | None = None,
+        watch: Watch = unwatched,
     ) -> None:
         pretrained = {} if resumed else pretrained_backbone(config.model)
-        prepared = prepare(video, tracks, config)
+        prepared = prepare(video, tracks, config, tubes=tubes, watch=watch)
         torch.manual_seed(seed)
         self.config, self.device, self._seed = config, device, seed
         self.classes = sorted({t.label for t in tracks.tracks})
@@ -112,7 +119,7 @@ class Trainer:
         learns = config.consensus.train and bool(config.evidence.weight)
         self._settles = learns or config.consensus.refine
         if self._settles:
-            self._consensus.fit()
+            self._consensus.fit(watch=watch)
         self._sampler = ClipSampler(
             prepared.frames,
             tracks,
@@ -278,11 +285,14 @@ def finetune(
     device: str = "auto",
     seed: int = 0,
     resume: bool = False,
+    watch: Watch = unwatched,
 ) -> Iterator[Progress]:
     """Fine-tune on a session's video and boxes; every step is written to the run's metrics.
 
-    Stops within one step when the run's stop file appears or the generator is closed, and keeps
-    what was learnt either way. With ``resume`` the newest run goes on where it stopped.
+    Before the first step it looks at the whole video, which takes the longer the longer that is;
+    ``watch`` and the metrics hear how far it is. Stops within one step, or one look at a frame,
+    when the run's stop file appears, and within one step when the generator is closed; what was
+    learnt is kept. With ``resume`` the newest run goes on where it stopped.
 
     Yields
     ------
@@ -302,15 +312,34 @@ def finetune(
     with video:
         _, height, width, _ = video.shape
         check_against_video(tracks, num_frames=len(video), height=height, width=width)
-        run = session.resumable_run() if resume else None
-        if run is not None:
-            config, seed = run.config, run.seed
-        resumed = run is not None
-        trainer = Trainer(video, tracks, config, device=where, seed=seed, resumed=resumed)
-        first = trainer.restore(run.state_path) if run is not None else 0
-        run = run or session.new_run(config, seed=seed)
+        old = session.resumable_run() if resume else None
+        if old is not None:
+            config, seed = old.config, old.seed
+        run = old or session.new_run(config, seed=seed)
         run.clear_stop()
         run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
+        kept = old is not None and old.tube_path.is_file()
+        try:
+            trainer = Trainer(
+                video,
+                tracks,
+                config,
+                device=where,
+                seed=seed,
+                resumed=old is not None,
+                tubes=KeptTubes.from_file(run.tube_path) if kept else None,
+                watch=RunWatch(run, watch),
+            )
+            first = trainer.restore(run.state_path) if old is not None else 0
+        except StopAsked:
+            run.append({"status": "stopped", "step": run.steps_done, "message": ""})
+            return
+        except BaseException:
+            if old is None:
+                run.remove()
+            else:
+                run.append({"status": "stopped", "step": run.steps_done, "message": ""})
+            raise
         yield from _steps(trainer, run, first)
 
 

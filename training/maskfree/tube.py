@@ -16,6 +16,7 @@ from maskfree.consensus_memory import DAMAGE
 from maskfree.errors import InputError
 from maskfree.follow import follow_boxes
 from maskfree.targets import loose_tube
+from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames, working_scale
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ def tracks_scale(video: Video, tracks: BoxTracks, config: Config) -> float:
 
 
 def followed_tube(
-    video: Video, tracks: BoxTracks, config: Config, *, frames: tuple[int, int] | None = None
+    video: Video,
+    tracks: BoxTracks,
+    config: Config,
+    *,
+    frames: tuple[int, int] | None = None,
+    watch: Watch = unwatched,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return every track's box in every frame, those between keyframes moved with the picture.
 
@@ -46,6 +52,8 @@ def followed_tube(
     ----------
     frames
         Half-open range: spans between keyframes that lie outside it stay interpolated; None: all.
+    watch
+        Told after each frame.
 
     Returns
     -------
@@ -58,8 +66,9 @@ def followed_tube(
         return boxes, slack
     scale = tracks_scale(video, tracks, config)
     working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    drawn = working.to_working(boxes)
     moved, followed = follow_boxes(
-        working, tracks, working.to_working(boxes), within=frames, config=config.follow
+        working, tracks, drawn, within=frames, config=config.follow, watch=watch
     )
     surer = dataclasses.replace(config.sampling, slack_per_travel=config.follow.slack_per_travel)
     _, less = loose_tube(tracks, range(len(video)), config=surer)
