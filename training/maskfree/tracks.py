@@ -37,6 +37,7 @@ __all__ = [
     "boxes_to_json",
     "check_against_video",
     "empty_tracks",
+    "find_track",
     "next_track_id",
     "read_boxes",
     "remove_keyframe",
@@ -162,6 +163,17 @@ def check_against_video(tracks: BoxTracks, *, num_frames: int, height: int, widt
 def empty_tracks(num_frames: int, height: int, width: int, fps: float | None) -> BoxTracks:
     """Return the boxes of a video on which nothing was drawn; sizes in pixels."""
     return BoxTracks(num_frames, height, width, fps, ())
+
+
+def find_track(tracks: BoxTracks, track_id: int) -> Track:
+    """Return the track of that id.
+
+    Raises
+    ------
+    InputError
+        For an id that no track has.
+    """
+    return tracks.tracks[_index(tracks, track_id)]
 
 
 def next_track_id(tracks: BoxTracks) -> int:
