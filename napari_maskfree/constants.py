@@ -12,8 +12,8 @@ CLOSE_GRACE = 2.0
 """Seconds that a run has to end by itself when the window closes."""
 RESULT_INTERVAL = 1000
 """Milliseconds between two refreshes of the masks while they are being predicted."""
-HISTORY = 100
-"""Steps of undo."""
+HISTORY = 10_000
+"""Steps of undo: more than a day has."""
 MIN_BOX = 2.0
 """Pixels: a smaller box is a click that slipped."""
 SAME_BOX = 1e-3

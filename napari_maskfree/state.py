@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from maskfree import track_edits as te
 from maskfree import tracks as bt
 from maskfree.errors import InputError
 from maskfree.types import BoxTracks, Keyframe, Track
-from napari_maskfree.constants import HISTORY, MIN_BOX
+from napari_maskfree.constants import MIN_BOX
+from napari_maskfree.history import History
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maskfree.session import Session
     from maskfree.tracks import BoxState
     from maskfree.types import Box
@@ -71,8 +75,7 @@ class State:
         self.session: Session | None = None
         self.folder: Path | None = None
         self.dirty = False
-        self._undo: list[BoxTracks] = []
-        self._redo: list[BoxTracks] = []
+        self._history: History[BoxTracks] = History()
 
     # ---- video and session
 
@@ -147,7 +150,7 @@ class State:
         tracks = self._require_tracks()
         label = label or (tracks.tracks[-1].label if tracks.tracks else "object")
         changed, track_id = bt.add_track(tracks, label)
-        self._apply(changed)
+        self._apply(f"new track {track_id}", changed)
         self.select(track_id)
         return track_id
 
@@ -155,7 +158,7 @@ class State:
         """Remove a track with all its boxes; the nearest other one becomes the selected."""
         tracks = self._require_tracks()
         ids = [t.id for t in tracks.tracks]
-        self._apply(bt.remove_track(tracks, track_id))
+        self._apply(f"delete track {track_id}", bt.remove_track(tracks, track_id))
         if self.selected == track_id:
             place = ids.index(track_id)
             rest = ids[:place] + ids[place + 1 :]
@@ -165,7 +168,47 @@ class State:
         """Give a track another label; blank text changes nothing."""
         track = self.track(track_id)
         if track is not None and label.strip() and label.strip() != track.label:
-            self._apply(bt.rename_track(self._require_tracks(), track_id, label.strip()))
+            changed = bt.rename_track(self._require_tracks(), track_id, label.strip())
+            self._apply(f"rename track {track_id} to {label.strip()}", changed)
+
+    def split_track(self, track_id: int, frame: int | None = None) -> int:
+        """Make what a track is from ``frame`` (by default the shown one) on a track of its own.
+
+        Selects the new track and returns its id.
+
+        Raises
+        ------
+        InputError
+            Where it has no box before that frame, or none from there on.
+        """
+        frame = self.frame if frame is None else frame
+        changed, new_id = te.split_track(self._require_tracks(), track_id, frame)
+        self._apply(f"split track {track_id} at frame {frame}", changed)
+        self.select(new_id)
+        return new_id
+
+    def merge_tracks(self, track_id: int, other_id: int) -> None:
+        """Put the boxes of ``other_id`` into ``track_id``, which becomes the selected one.
+
+        Raises
+        ------
+        InputError
+            Where both are boxed over the same frames.
+        """
+        changed = te.merge_tracks(self._require_tracks(), track_id, other_id)
+        self._apply(f"merge track {other_id} into track {track_id}", changed)
+        self.select(track_id)
+
+    def swap_tracks(self, track_id: int, other_id: int, frame: int | None = None) -> None:
+        """Exchange what two tracks are from ``frame`` (by default the shown one) on."""
+        frame = self.frame if frame is None else frame
+        changed = te.swap_tracks(self._require_tracks(), track_id, other_id, frame)
+        self._apply(f"swap tracks {track_id} and {other_id} from frame {frame}", changed)
+
+    def clear_range(self, track_id: int, first: int, last: int) -> None:
+        """Say that a track is in none of the frames ``first`` to ``last``, both included."""
+        changed = te.clear_range(self._require_tracks(), track_id, first, last)
+        self._apply(f"clear track {track_id} in frames {first} to {last}", changed)
 
     # ---- keyframes
 
@@ -178,7 +221,8 @@ class State:
             return False
         now = self.box_state(track_id, frame)
         keyframe = Keyframe(frame, box, occluded=bool(now and now.occluded))
-        self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+        word = "move" if now is not None else "draw"
+        self._put(f"{word} the box of track {track_id} in frame {frame}", track_id, keyframe)
         return True
 
     def box_state(self, track_id: int, frame: int | None = None) -> BoxState | None:
@@ -197,13 +241,14 @@ class State:
         """Remove the track's keyframe in a frame, if it has one."""
         frame = self.frame if frame is None else frame
         if self.keyframe(track_id, frame) is not None:
-            self._apply(bt.remove_keyframe(self._require_tracks(), track_id, frame))
+            changed = bt.remove_keyframe(self._require_tracks(), track_id, frame)
+            self._apply(f"delete the keyframe of track {track_id} in frame {frame}", changed)
 
     def set_outside(self, track_id: int, outside: bool) -> None:
         """Say that the object is not in the picture from this frame on, or take that back."""
         if outside:
             keyframe = Keyframe(self.frame, None, outside=True)
-            self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+            self._put(f"track {track_id} outside from frame {self.frame}", track_id, keyframe)
         else:
             now = self.keyframe(track_id)
             if now is not None and now.outside:
@@ -214,7 +259,8 @@ class State:
         now = self.box_state(track_id)
         if now is not None and now.occluded != occluded:
             keyframe = Keyframe(self.frame, now.xyxy, occluded=occluded)
-            self._apply(bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+            word = "occluded" if occluded else "in view"
+            self._put(f"track {track_id} {word} from frame {self.frame}", track_id, keyframe)
 
     def next_keyframe(self, track_id: int, step: int) -> int | None:
         """Return the frame of the following (``step`` 1) or previous (-1) keyframe, or None."""
@@ -227,21 +273,21 @@ class State:
 
     def undo(self) -> None:
         """Take back the last change of the boxes."""
-        self._travel(self._undo, self._redo)
+        self._travel(self._history.undo)
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        self._travel(self._redo, self._undo)
+        self._travel(self._history.redo)
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
-        return bool(self._undo)
+    def undo_name(self) -> str | None:
+        """The change that :meth:`undo` would take back; None: there is none."""
+        return self._history.undo_name
 
     @property
-    def can_redo(self) -> bool:
-        """Whether a change was taken back."""
-        return bool(self._redo)
+    def redo_name(self) -> str | None:
+        """The change that :meth:`redo` would make again; None: there is none."""
+        return self._history.redo_name
 
     # ---- what may be done now, and why not
 
@@ -277,25 +323,30 @@ class State:
         assert self.tracks is not None
         return self.tracks
 
-    def _apply(self, tracks: BoxTracks) -> None:
+    def _put(self, name: str, track_id: int, keyframe: Keyframe) -> None:
+        self._apply(name, bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+
+    def _apply(self, name: str, tracks: BoxTracks) -> None:
         assert self.tracks is not None
-        self._undo = [*self._undo[-(HISTORY - 1) :], self.tracks]
-        self._redo = []
+        if tracks == self.tracks:
+            return
+        self._history.record(name, self.tracks)
         self.tracks, self.dirty = tracks, True
         self.tracks_changed.emit()
 
-    def _travel(self, source: list[BoxTracks], target: list[BoxTracks]) -> None:
-        if source and self.tracks is not None:
-            target.append(self.tracks)
-            self.tracks, self.dirty = source.pop(), True
+    def _travel(self, step: Callable[[BoxTracks], BoxTracks]) -> None:
+        now = self.tracks
+        there = step(now) if now is not None else None
+        if there is not None and there is not now:
+            self.tracks, self.dirty = there, True
             if self.track() is None:
-                self.selected = self.tracks.tracks[0].id if self.tracks.tracks else None
+                self.selected = there.tracks[0].id if there.tracks else None
                 self.selection_changed.emit()
             self.tracks_changed.emit()
 
     def _replace_tracks(self, tracks: BoxTracks | None, selected: int | None = None) -> None:
         self.tracks, self.dirty = tracks, False
-        self._undo, self._redo = [], []
+        self._history.clear()
         if selected is None and tracks is not None and tracks.tracks:
             selected = tracks.tracks[0].id
         self.selected = selected

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePolicy, QWidget
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree._qt.timeline import Timeline
 from napari_maskfree._qt.track_list import TrackList, status_of
+from napari_maskfree._qt.track_menu import TrackMenu
 
 if TYPE_CHECKING:
     from maskfree.types import Track
@@ -51,6 +52,11 @@ class BoxesPanel(Panel):
         self.timeline.frame_picked.connect(self.project.go_to)
         self.add_track = button("New track", self._new_track, "Another object (its own colour)")
         self.remove_track = button("Delete track", self._remove_track, "With all its boxes")
+        self.more = QPushButton("More")
+        self.more.setMenu(TrackMenu(self.state, self.more))
+        self.more.setProperty("tip", "Split this track, merge it, swap it with another")
+        self.undo = button("Undo", self.state.undo)
+        self.redo = button("Redo", self.state.redo)
         self.previous = _arrow("◀", lambda: self._jump(-1), "To the keyframe before")
         self.next = _arrow("▶", lambda: self._jump(1), "To the keyframe after")
         self.here = QLabel()
@@ -66,9 +72,11 @@ class BoxesPanel(Panel):
         self.body = QWidget()
         self.body.setObjectName("mfBody")
         inner = Panel()
+        tracks_row = row(self.add_track, self.remove_track, self.more)
         place = row(self.previous, self.here, self.next, grows=self.here)
-        inner.add(self.tracks, self.timeline, row(self.add_track, self.remove_track), place)
-        inner.add(row(self.outside, self.occluded, 1), row(self.keep, self.delete), self.how)
+        inner.add(self.tracks, self.timeline, tracks_row, place)
+        marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
+        inner.add(marks, row(self.keep, self.delete), self.how)
         self.inner = inner
         self.add(inner)
         for signal in (
@@ -100,6 +108,7 @@ class BoxesPanel(Panel):
         self.tracks.refresh()
         self.timeline.refresh()
         self._refresh_here()
+        self._refresh_undo()
         self._summarise()
 
     def _refresh_here(self) -> None:
@@ -113,6 +122,7 @@ class BoxesPanel(Panel):
         keyframe, now = state.keyframe(chosen), state.box_state(chosen)
         nothing = "Select a track first." if track is None else ""
         explain(self.remove_track, nothing)
+        explain(self.more, nothing)
         explain(self.previous, _unless(state.next_keyframe(chosen, -1), "No keyframe before."))
         explain(self.next, _unless(state.next_keyframe(chosen, 1), "No keyframe after."))
         is_outside = keyframe is not None and keyframe.outside
@@ -124,6 +134,12 @@ class BoxesPanel(Panel):
         between = now is not None and not now.keyframe
         explain(self.keep, nothing or ("" if between else "There is no interpolated box here."))
         explain(self.delete, nothing or _unless(keyframe, "There is no keyframe here."))
+
+    def _refresh_undo(self) -> None:
+        names = (self.undo, self.state.undo_name, "Z"), (self.redo, self.state.redo_name, "Shift+Z")
+        for made, name, key in names:
+            made.setProperty("tip", f"{made.text()}: {name} (Ctrl+{key} on the boxes layer)")
+            explain(made, "" if name else f"Nothing to {made.text().lower()}.")
 
     def _summarise(self) -> None:
         boxed = self.state.boxed()

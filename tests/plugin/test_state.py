@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 
 from maskfree.errors import InputError
 from maskfree.tracks import empty_tracks
+from napari_maskfree.history import History
 from napari_maskfree.state import State, VideoInfo, clip_box
 
 
@@ -104,7 +107,121 @@ def test_undo_and_redo(state):
     assert state.keyframe(1, 0).xyxy == (10, 10, 30, 30)
     state.undo()
     state.set_box(1, (1, 1, 9, 9), 0)
-    assert not state.can_redo
+    assert state.redo_name is None
+
+
+def test_each_change_names_itself(state):
+    state.set_frame(4)
+    names = []
+
+    def done() -> None:
+        names.append(state.undo_name)
+
+    for change in (
+        lambda: state.set_box(1, (10, 10, 20, 20), 0),
+        lambda: state.set_box(1, (10, 10, 30, 30), 0),
+        lambda: state.set_occluded(1, True),
+        lambda: state.set_occluded(1, False),
+        lambda: state.set_outside(1, True),
+        lambda: state.set_outside(1, False),
+        lambda: state.rename_track(1, "car"),
+        lambda: state.split_track(1, 2),
+        lambda: state.swap_tracks(1, 2),
+        lambda: state.clear_range(1, 5, 6),
+        lambda: state.clear_range(1, 5, 6),
+        lambda: state.merge_tracks(1, 2),
+        lambda: state.new_track(),
+        lambda: state.remove_track(2),
+    ):
+        change()
+        done()
+    assert names == [
+        "draw the box of track 1 in frame 0",
+        "move the box of track 1 in frame 0",
+        "track 1 occluded from frame 4",
+        "track 1 in view from frame 4",
+        "track 1 outside from frame 4",
+        "delete the keyframe of track 1 in frame 4",
+        "rename track 1 to car",
+        "split track 1 at frame 2",
+        "swap tracks 1 and 2 from frame 4",
+        "clear track 1 in frames 5 to 6",
+        "clear track 1 in frames 5 to 6",  # the second time there was nothing to clear
+        "merge track 2 into track 1",
+        "new track 2",
+        "delete track 2",
+    ]
+    state.undo()
+    assert (state.undo_name, state.redo_name) == ("new track 2", "delete track 2")
+
+
+def test_what_is_split_off_or_merged_into_is_selected(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    assert state.split_track(1, 5) == 2
+    assert state.selected == 2
+    state.merge_tracks(1, 2)
+    assert state.selected == 1
+    state.undo()
+    assert [t.id for t in state.tracks.tracks] == [1, 2]
+
+
+def some_change(state: State, rng: random.Random) -> None:
+    """Do what a person might, at random; what cannot be done is refused."""
+    ids = [t.id for t in state.tracks.tracks] or [state.new_track()]
+    one, two, frame = rng.choice(ids), rng.choice(ids), rng.randrange(10)
+    x, y = rng.randrange(40), rng.randrange(20)
+    state.set_frame(frame)
+    with contextlib.suppress(InputError):
+        rng.choice(
+            [
+                lambda: state.set_box(one, (x, y, x + 10, y + 12)),
+                lambda: state.set_box(one, (x, y, x + 20, y + 8)),
+                lambda: state.set_outside(one, rng.random() < 0.5),
+                lambda: state.set_occluded(one, rng.random() < 0.5),
+                lambda: state.delete_keyframe(one),
+                lambda: state.rename_track(one, rng.choice("abc")),
+                lambda: state.new_track(),
+                lambda: state.remove_track(one) if len(ids) > 3 else None,
+                lambda: state.split_track(one),
+                lambda: state.merge_tracks(one, two),
+                lambda: state.swap_tracks(one, two),
+                lambda: state.clear_range(one, frame, min(frame + 2, 9)),
+                state.undo,
+                state.undo,
+                state.redo,
+            ]
+        )()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_thousand_changes_and_all_the_way_back(state, seed):
+    rng = random.Random(seed)
+    first = state.tracks
+    for _ in range(1000):
+        some_change(state, rng)
+    while state.redo_name:
+        state.redo()
+    last, seen = state.tracks, [state.tracks]
+    while state.undo_name:
+        state.undo()
+        seen.append(state.tracks)
+    assert state.tracks == first
+    for known in seen[-2::-1]:
+        assert state.redo_name
+        state.redo()
+        assert state.tracks == known
+    assert state.tracks == last
+    assert len(seen) > 100
+
+
+def test_the_history_has_an_end():
+    history = History[int](most=3)
+    for number in range(5):
+        history.record(f"to {number + 1}", number)
+    assert [history.undo(5), history.undo(4), history.undo(3), history.undo(2)] == [4, 3, 2, 2]
+    assert (history.undo_name, history.redo_name) == (None, "to 3")
+    history.clear()
+    assert history.redo_name is None
 
 
 def test_boxes_of_another_video_are_refused(state):

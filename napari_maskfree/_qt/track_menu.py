@@ -1,0 +1,80 @@
+"""What can be done with the selected track from the shown frame on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QMenu
+
+from maskfree.colours import track_colour
+from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.track_list import swatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+    from maskfree.types import Track
+    from napari_maskfree.state import State
+
+__all__ = ["TrackMenu"]
+
+
+class TrackMenu(QMenu):
+    """Split, merge, swap; filled each time that it opens."""
+
+    def __init__(self, state: State, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.state = state
+        self.setToolTipsVisible(True)
+        self.aboutToShow.connect(self.fill)
+
+    def fill(self) -> None:
+        """Offer what can be done now."""
+        self.clear()
+        state, track, frame = self.state, self.state.track(), self.state.frame
+        if track is None:
+            return
+        mine = track.id
+        self._offer(
+            f"Split at frame {frame}",
+            "From this frame on it is another object: a track of its own",
+            lambda: state.split_track(mine, frame),
+        )
+        self._offer(
+            f"Not in frame {frame}",
+            "In this one frame the object is not in the picture",
+            lambda: state.clear_range(mine, frame, frame),
+        )
+        self._choose(
+            "Merge with",
+            "The other track is the same object: its boxes become this one's",
+            lambda other: state.merge_tracks(mine, other),
+        )
+        self._choose(
+            f"Swap from frame {frame} on with",
+            "The two were mixed up there",
+            lambda other: state.swap_tracks(mine, other, frame),
+        )
+
+    def _offer(self, text: str, tip: str, change: Callable[[], object]) -> None:
+        action = self.addAction(text)
+        assert action is not None
+        action.setToolTip(tip)
+        action.triggered.connect(lambda: reported(change))
+
+    def _choose(self, text: str, tip: str, change: Callable[[int], object]) -> None:
+        """Offer a change that takes another track."""
+        menu = self.addMenu(text)
+        assert menu is not None
+        menu.setToolTip(tip)
+        others = [t for t in self._tracks() if t.id != self.state.selected]
+        menu.setEnabled(bool(others))
+        for other in others:
+            action = menu.addAction(swatch(track_colour(other.id)), f"{other.id} {other.label}")
+            assert action is not None
+            action.triggered.connect(lambda _=False, i=other.id: reported(change, i))
+
+    def _tracks(self) -> tuple[Track, ...]:
+        return self.state.tracks.tracks if self.state.tracks is not None else ()

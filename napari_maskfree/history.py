@@ -1,0 +1,61 @@
+"""What was done, by name, and the way back. No Qt here.
+
+Each change keeps the whole content as it was before, which shares all that did not change with the
+content after it; so a step costs what the change itself holds, and a day's work is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from napari_maskfree.constants import HISTORY
+
+__all__ = ["History"]
+
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """Changes that can be taken back, and those that were."""
+
+    def __init__(self, most: int = HISTORY) -> None:
+        self._most = most
+        self._done: list[tuple[str, T]] = []
+        self._undone: list[tuple[str, T]] = []
+
+    def record(self, name: str, before: T) -> None:
+        """Keep the content as it was ``before`` the change ``name``; what was undone is gone."""
+        self._done.append((name, before))
+        del self._done[: -self._most]
+        self._undone.clear()
+
+    def undo(self, now: T) -> T:
+        """Return the content before the last change; the same where there is none."""
+        return self._travel(self._done, self._undone, now)
+
+    def redo(self, now: T) -> T:
+        """Return the content after the change undone last; the same where there is none."""
+        return self._travel(self._undone, self._done, now)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._done.clear()
+        self._undone.clear()
+
+    @property
+    def undo_name(self) -> str | None:
+        """What :meth:`undo` would take back; None: nothing."""
+        return self._done[-1][0] if self._done else None
+
+    @property
+    def redo_name(self) -> str | None:
+        """What :meth:`redo` would do again; None: nothing."""
+        return self._undone[-1][0] if self._undone else None
+
+    @staticmethod
+    def _travel(source: list[tuple[str, T]], target: list[tuple[str, T]], now: T) -> T:
+        if not source:
+            return now
+        name, there = source.pop()
+        target.append((name, now))
+        return there
