@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from backbone_weights import never
+from command_line import HEIGHT, NUM_FRAMES, WIDTH, Result
 from consensus_scene import Scene, make_scene
+from maskfree.cli import main
 from maskfree.config import (
     AugmentConfig,
     Config,
@@ -25,6 +27,7 @@ from maskfree.model import backbone
 from maskfree.session import Session
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.sample_data import GeneratedClip, generated_clip
+from session_folder import BOXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -214,3 +217,52 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(backbone, "HfApi", Api)
     monkeypatch.setattr(backbone, "hf_hub_download", never)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "films" / "clip.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"a film")
+    return path
+
+
+@pytest.fixture
+def session(tmp_path: Path, video: Path) -> Session:
+    return Session.create(tmp_path / "project", video_source=video, boxes=BOXES)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run the command in this process."""
+
+    def run(*words: object) -> Result:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refuses(cli: Callable[..., Result]) -> Callable[..., str]:
+    """Run a command that must end with exit code 2 and one line; return what the line says."""
+
+    def run(*words: object) -> str:
+        result = cli(*words)
+        assert result.code == 2, result.out + result.err
+        assert result.out == ""
+        assert result.err.startswith("maskfree: error: ")
+        assert result.err.count("\n") == 1
+        assert result.err.endswith("\n")
+        return result.err.removeprefix("maskfree: error: ").rstrip("\n")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generated clip on disk: frames/, masks/, boxes.json."""
+    folder = tmp_path_factory.mktemp("clip")
+    generated_clip(NUM_FRAMES, HEIGHT, WIDTH, seed=0).write(folder)
+    return folder

@@ -1,57 +1,34 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from evidence_clips import (
+    CELL,
+    CONFIG,
+    GREEN,
+    HEIGHT,
+    WIDTH,
+    box_clip,
+    boxes_of,
+    cells,
+    textured,
+    wide,
+)
 from maskfree import evidence as module
 from maskfree.camera_motion import CameraMotion
-from maskfree.config import EvidenceConfig
 from maskfree.evidence import SURE, collect_evidence
-from maskfree.tracks import tube
 from napari_maskfree.sample_data import generated_clip
-
-if TYPE_CHECKING:
-    from maskfree.types import BoxTracks
-
-CELL = 2
-CONFIG = EvidenceConfig(
-    max_sources=32,
-    background_distance=4.0,
-    object_distance=15.0,
-    noise_quantile=0.98,
-    background_noise=2.0,
-    object_noise=6.0,
-    object_least_noise=1.0,
-    least_noise=0.5,
-    least_shown=0.3,
-    split_margin=1.25,
-    cell=CELL,
-    surroundings=0.75,
-    world_share=0.8,
-    box_margin=0.0,
-)
-HEIGHT, WIDTH = 64, 96
 
 
 def cell_share(masks: np.ndarray) -> np.ndarray:
     """Part of each cell that is True: ``(T, H / CELL, W / CELL)``."""
     count, height, width = masks.shape
     return masks.reshape(count, height // CELL, CELL, width // CELL, CELL).mean((2, 4))
-
-
-def cells(x0: int, y0: int, x1: int, y1: int) -> tuple[slice, slice]:
-    """The cells of a rectangle of pixels that lies on their grid."""
-    return slice(y0 // CELL, y1 // CELL), slice(x0 // CELL, x1 // CELL)
-
-
-def boxes_of(tracks: BoxTracks) -> np.ndarray:
-    return tube(tracks, range(tracks.num_frames))
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -98,30 +75,6 @@ def test_outside_the_boxes_everything_is_background(scene: dict[str, np.ndarray]
         [cv2.dilate(m.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0 for m in scene["in box"]]
     )
     assert (scene["evidence"][~grown] == -SURE).all()
-
-
-def textured(seed: int = 0, width: int = WIDTH) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    small = (rng.uniform(0, 255, (16, width // 4, 3)) * [1, 0.5, 1]).astype(np.uint8)  # no green
-    return cv2.resize(small, (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
-
-
-GREEN = np.array([0, 255, 0], np.uint8)
-
-
-def box_clip(places: list[int | None], size: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """A green square at x = place (y 24) over a still ground; its box in each frame."""
-    frames = np.repeat(textured()[None], len(places), 0)
-    boxes = np.full((1, len(places), 4), np.nan)
-    for t, x in enumerate(places):
-        if x is not None:
-            frames[t, 24 : 24 + size, x : x + size] = GREEN
-            boxes[0, t] = (x, 24, x + size, 24 + size)
-    return frames, boxes
-
-
-def wide(boxes: np.ndarray, by: float) -> np.ndarray:
-    return boxes + np.array([-by, -by, by, by])
 
 
 def assert_split(evidence: np.ndarray, x: int) -> None:
@@ -240,6 +193,19 @@ def test_where_two_boxes_overlap_the_least_belief_counts(monkeypatch: pytest.Mon
         assert (evidence[cells(42, 26, 54, 38)] == -SURE).all()
 
 
+def test_without_boxes_all_is_background() -> None:
+    frames, _ = box_clip([None, None])
+    evidence = collect_evidence(frames, np.zeros((0, 2, 4)), config=CONFIG)
+    assert (evidence == -SURE).all()
+
+
+def test_the_same_frames_give_the_same_evidence() -> None:
+    clip = generated_clip(num_frames=6, height=HEIGHT, width=WIDTH, seed=3)
+    boxes = boxes_of(clip.boxes(every=1))
+    first = collect_evidence(clip.frames, boxes, config=CONFIG)
+    np.testing.assert_array_equal(first, collect_evidence(clip.frames, boxes, config=CONFIG))
+
+
 # around a box
 
 
@@ -314,312 +280,3 @@ def test_a_view_by_hand() -> None:
     assert view.delta[7:13, 7:13].min() > 15 > 1 > view.own.max()
     near = module._look(frames, boxes, dataclasses.replace(CONFIG, surroundings=0.25))
     assert near.view(0, 0).delta.shape == (12, 12)
-
-
-# from distance to belief
-
-
-def view_of(delta: np.ndarray, own: np.ndarray, matched: np.ndarray | None = None) -> module._View:
-    delta = np.asarray(delta, np.float32)[None]
-    in_box = np.ones(delta.shape, bool)
-    return module._View(
-        delta=delta,
-        in_box=in_box,
-        own=own,
-        matched=own if matched is None else matched,
-    )
-
-
-def limits_of(views: list[module._View], config: EvidenceConfig) -> list[Any]:
-    distances = module._Distances()
-    for view in views:
-        distances.add(view)
-    return module._limits(distances, config)
-
-
-def test_the_limits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    split = 8.0
-    monkeypatch.setattr(module, "_split", lambda *_: split)
-    delta = np.full(60, 5.0)
-    for noise, values, expected in (
-        # near: 2 x 1; belief is 0 from 8 / 1.25 to 8 x 1.25; object: 1.3 of that, not 6 x 1
-        (1.0, {}, (2.0, 6.4, 10.0, 13.0)),
-        # near is never beyond background_distance, nor below 0.7 of the noise
-        (3.0, {}, (4.0, 6.4, 10.0, 15.0)),
-        (7.0, {"background_distance": 1.0}, (4.9, 7.0, 10.0, 15.0)),
-        # noise above the split: nothing below it is object
-        (12.0, {}, (8 / 1.5, 8.0, 12.0, 15.6)),
-        # object is at least so many times the noise
-        (9.0, {"object_least_noise": 4.0}, (8 / 1.5, 8.0, 10.0, 36.0)),
-        (0.0, {"least_noise": 2.0}, (4.0, 6.4, 10.0, 13.0)),
-        (1.0, {"split_margin": 1.0}, (2.0, 8.0, 8.0, 10.4)),
-    ):
-        config = dataclasses.replace(CONFIG, **values)
-        own = np.full(60, noise)
-        assert limits_of([view_of(delta, own)], config) == [pytest.approx(expected)]
-    assert limits_of([], CONFIG) == []
-
-
-def test_the_noise_of_one_frame_and_of_all_meet_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_split", lambda *_: 1.0)
-    calm, rough = np.full(500, 2.0), np.full(60, 8.0)
-    views = [view_of(np.full(60, 5.0), calm * 0 + 0.5, m) for m in (calm, rough, rough[:10])]
-    # 0.9 of all lie at 8 or below; the last view is too small to have a noise of its own
-    config = dataclasses.replace(CONFIG, object_distance=0.0)
-    usual = float(np.quantile(np.concatenate([calm, rough, rough[:10]]), 0.9))
-    assert usual == 8.0
-    for limits, here in zip(limits_of(views, config), (2.0, 8.0, 8.0), strict=True):
-        assert limits[2] == pytest.approx(math.sqrt(here * usual))
-
-
-def test_too_few_cells_tell_nothing_about_a_distribution() -> None:
-    assert module._quantile(np.arange(49.0), 0.5, 77.0) == 77
-    assert module._quantile(np.full(50, 3.0), 0.5, 77.0) == 3
-    # then the split is where background ends
-    few = view_of(np.array([0.1] * 24 + [30.0] * 25), np.full(60, 1.0))
-    assert limits_of([few], CONFIG)[0] == pytest.approx((2.0, 2.0, 2.5, 6.0))
-
-
-def test_four_limits_rise() -> None:
-    rng = np.random.default_rng(0)
-    for values in rng.uniform(0, 10, (200, 4)):
-        near, last, first, far = module._ordered(*values)
-        assert near <= last <= first <= far
-        assert near == values[0]
-        assert far == max(values[0], values[3])
-
-
-def test_limits_that_rise_stay_as_they_are() -> None:
-    assert module._ordered(1, 2, 3, 4) == (1, 2, 3, 4)
-    assert module._ordered(3, 2, 5, 4) == (3, 3, 4, 4)
-
-
-def slow_split(values: np.ndarray, low: float) -> tuple[float, float]:
-    """The two edges of the gap that Otsu's threshold lies in: tries every pair of neighbours."""
-    logs = np.sort(np.log(np.clip(values, low, None)))
-    best, found = -1.0, (0.0, 0.0)
-    for k in range(1, len(logs)):
-        left, right = logs[:k], logs[k:]
-        between = len(left) * len(right) * (left.mean() - right.mean()) ** 2
-        if between > best:
-            best, found = between, (logs[k - 1], logs[k])
-    return math.exp(found[0]), math.exp(found[1])
-
-
-def test_the_split_lies_in_the_middle_of_a_gap() -> None:
-    # wherever it lies between 1 and 100 the two sides are the same; their middle is 10
-    values = np.repeat([1.0, 100.0], 100)
-    assert module._split(values, 0.5, 1e9) == pytest.approx(10, rel=0.1)
-    assert module._split(values, 0.5, 4.0) == pytest.approx(4)  # but no higher than it may
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_split_is_otsus(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    centres, counts = rng.uniform([0, 2], [1, 4]), rng.integers(100, 800, 2)
-    logs = [rng.normal(c, 0.3, n) for c, n in zip(centres, counts, strict=True)]
-    values = np.exp(np.concatenate(logs))
-    low, high = slow_split(values, 0.5)
-    step = math.exp(np.ptp(np.log(np.clip(values, 0.5, None))) / 64)  # of its histogram
-    assert low / step < module._split(values, 0.5, 1e9) < high * step
-    assert module._split(values, 0.5, 3.0) == pytest.approx(3.0)  # never above the highest
-
-
-def test_distances_that_are_all_alike_have_a_split_too() -> None:
-    assert 0 < module._split(np.zeros(99), 0.5, 15.0) <= 0.5
-
-
-def test_belief_by_hand() -> None:
-    limits = (1.0, 4.0, 9.0, 81.0)
-    for delta, expected in (
-        (0.0, -127),
-        (1.0, -127),
-        (2.0, -64),  # halfway on a logarithmic scale: 63.5, to even
-        (4.0, 0),
-        (6.0, 0),
-        (9.0, 0),
-        (27.0, 64),
-        (81.0, 127),
-        (1e9, 127),
-    ):
-        found = module._belief(np.array([[delta]]), limits)
-        assert found.dtype == np.int8
-        assert abs(int(found[0, 0]) - expected) <= (1 if abs(expected) == 64 else 0)
-
-
-def test_belief_never_falls_with_the_distance() -> None:
-    deltas = np.exp(np.linspace(-8, 8, 400))[None]
-    for limits in ((1.0, 4.0, 9.0, 81.0), (2.0, 2.0, 2.0, 2.0), (0.0, 0.0, 1.0, 1.0)):
-        belief = module._belief(deltas, limits)[0].astype(int)
-        assert (np.diff(belief) >= 0).all()
-        assert (belief[-1], abs(belief).max()) == (SURE, SURE)
-
-
-# the grid
-
-
-def test_without_boxes_all_is_background() -> None:
-    frames, _ = box_clip([None, None])
-    evidence = collect_evidence(frames, np.zeros((0, 2, 4)), config=CONFIG)
-    assert (evidence == -SURE).all()
-
-
-def test_the_margin_widens_the_boxes() -> None:
-    frames, boxes = box_clip([40, 40], size=16)
-    config = EvidenceConfig(box_margin=0.5, cell=CELL)
-    evidence = collect_evidence(frames, boxes, config=config)
-    unknown = np.zeros(evidence.shape[1:], bool)
-    unknown[cells(30, 14, 66, 50)] = True  # 16 pixels and 8 + 2 on each side
-    assert ((evidence[0] == 0) == unknown).all()
-
-
-@pytest.mark.parametrize("cell", [2, 4])
-@pytest.mark.parametrize(("height", "width"), [(67, 99), (66, 97), (64, 96)])
-def test_the_grid_covers_the_frame_evenly(height: int, width: int, cell: int) -> None:
-    frames = np.zeros((1, height, width, 3), np.uint8)
-    boxes = np.array([[[width - 3.0, height - 3.0, width, height]]])
-    config = dataclasses.replace(CONFIG, cell=cell)
-    evidence = collect_evidence(frames, boxes, config=config)[0]
-    assert evidence.shape == (height // cell, width // cell)
-    for length, line in ((height, evidence[:, -1]), (width, evidence[-1])):
-        count = len(line)
-        first = int(np.flatnonzero(line == 0)[0])
-        # the box and one cell around it
-        assert first == int((length - 3 - cell) * count / length)
-
-
-def test_a_frame_smaller_than_a_cell_is_one() -> None:
-    config = dataclasses.replace(CONFIG, cell=8)
-    frames = np.zeros((2, 5, 20, 3), np.uint8)
-    boxes = np.full((1, 2, 4), np.nan)
-    evidence = collect_evidence(frames, boxes, config=config)
-    assert evidence.shape == (2, 1, 2)
-    assert (evidence == -SURE).all()
-
-
-def test_cells_that_divide_the_frame_evenly_by_hand() -> None:
-    frames = np.zeros((1, 67, 99, 3), np.uint8)
-    scene = module._look(frames, np.zeros((0, 1, 4)), dataclasses.replace(CONFIG, cell=4))
-    for row, column in ((0, 0), (3, 7), (15, 23)):
-        x, y, _ = scene.to_pixels @ (column, row, 1)
-        assert y == pytest.approx((row + 0.5) * 67 / 16 - 0.5)
-        assert x == pytest.approx((column + 0.5) * 99 / 24 - 0.5)
-
-
-def test_a_box_beyond_the_frame_does_no_harm() -> None:
-    frames, _ = box_clip([None, None])
-    boxes = np.array([[[90.0, 50, 120, 80], [200, 200, 220, 220]], [[-30.0, -9, -2, 9], [0] * 4]])
-    boxes[1, 1] = np.nan
-    evidence = collect_evidence(frames, boxes, config=CONFIG)
-    assert evidence.shape == (2, HEIGHT // CELL, WIDTH // CELL)
-    assert evidence[0, 0, WIDTH // CELL // 2] == -SURE
-
-
-def test_other_frames_are_spread_over_the_video() -> None:
-    assert module._sources(2, 5, 32) == [0, 1, 3, 4]
-    assert module._sources(0, 101, 5) == [1, 26, 51, 75, 100]
-    assert module._sources(0, 1, 5) == []
-
-
-def test_frames_are_read_once_each() -> None:
-    frames, boxes = box_clip([16, 40, 64])
-    asked = []
-
-    class Counted:
-        def __len__(self) -> int:
-            return len(frames)
-
-        def __getitem__(self, index: int) -> np.ndarray:
-            asked.append(index)
-            return frames[index]
-
-    collect_evidence(Counted(), boxes, config=CONFIG)  # type: ignore[arg-type]
-    assert sorted(set(asked)) == [0, 1, 2]
-    assert len(asked) <= 4
-
-
-def test_the_same_frames_give_the_same_evidence() -> None:
-    clip = generated_clip(num_frames=6, height=HEIGHT, width=WIDTH, seed=3)
-    boxes = boxes_of(clip.boxes(every=1))
-    first = collect_evidence(clip.frames, boxes, config=CONFIG)
-    np.testing.assert_array_equal(first, collect_evidence(clip.frames, boxes, config=CONFIG))
-
-
-# long videos
-
-
-def test_on_disk_it_is_the_same() -> None:
-    clip = generated_clip(num_frames=8, height=HEIGHT, width=WIDTH, seed=4)
-    boxes = boxes_of(clip.boxes(every=1))
-    found = collect_evidence(clip.frames, boxes, config=CONFIG)
-    assert len(np.unique(found)) > 100
-    mapped = collect_evidence(clip.frames, boxes, config=dataclasses.replace(CONFIG, most_bytes=0))
-    assert type(mapped) is np.ndarray
-    assert mapped.dtype == np.int8
-    np.testing.assert_array_equal(mapped, found)
-
-
-def test_a_part_of_the_distances_gives_nearly_the_same_limits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clip = generated_clip(num_frames=12, height=128, width=192, seed=1)
-    boxes = boxes_of(clip.boxes(every=1))
-    limits, real, found = [], module._limits, []
-
-    def noted(*arguments: Any) -> Any:
-        limits.append(real(*arguments))
-        assert len(arguments[0].inside.values) <= module._MOST
-        return limits[-1]
-
-    monkeypatch.setattr(module, "_limits", noted)
-    for most in (module._MOST, 500):
-        monkeypatch.setattr(module, "_MOST", most)
-        found.append(collect_evidence(clip.frames, boxes, config=CONFIG))
-    for whole, part in zip(limits[:2], limits[2:], strict=True):
-        assert whole != part
-        np.testing.assert_allclose(part, whole, rtol=0.2)
-    assert ((found[0] > 0) == (found[1] > 0)).mean() > 0.99
-
-
-class Endless:
-    """Frames made when they are asked for: a square that wanders over a still ground."""
-
-    def __init__(self, num_frames: int) -> None:
-        self.ground, self.num_frames = textured(), num_frames
-
-    def __len__(self) -> int:
-        return self.num_frames
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        frame, x = self.ground.copy(), 8 + index % 60
-        frame[24:40, x : x + 16] = GREEN
-        return frame
-
-    def boxes(self) -> np.ndarray:
-        x = 8.0 + np.arange(self.num_frames) % 60
-        y = np.full(self.num_frames, 24.0)
-        return wide(np.stack([x, y, x + 16, y + 16], 1), 8)[None]
-
-
-def test_memory_hardly_grows_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stands(frames: Any, boxes: np.ndarray, **_: Any) -> Any:
-        count = sum(1 for _ in frames)
-        still = CameraMotion(np.broadcast_to(np.eye(3), (count, 3, 3)), np.zeros(count, int))
-        return still, [None] * len(boxes)
-
-    monkeypatch.setattr(module, "estimate_motions", stands)
-    monkeypatch.setattr(module, "_MOST", 1000)
-    config = dataclasses.replace(CONFIG, most_bytes=0, max_sources=4)
-    peaks = []
-    for num_frames in (50, 50, 200):  # the first warms up
-        frames = Endless(num_frames)
-        boxes = frames.boxes()
-        tracemalloc.start()
-        try:
-            evidence = collect_evidence(frames, boxes, config=config)  # type: ignore[arg-type]
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-        assert (evidence == SURE).any()
-    # bytes a frame, in which a single map of the cells would take 32 x 48 = 1536
-    assert (peaks[2] - peaks[1]) / 150 < 800

@@ -50,6 +50,25 @@ def test_where_there_is_no_terminal_a_line_comes_now_and_then(
     ]
 
 
+def test_what_comes_before_is_told_once_it_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    with ProgressBar("fine-tuning", "step") as bar:
+        for done in range(6):
+            bar.prepare("colours", done, 5)
+            now[0] += 4
+        bar.update(1, 8, seconds_left=7)
+        now[0] += 10
+        bar.update(2, 8, seconds_left=6)
+    assert capsys.readouterr().err.splitlines() == [
+        "maskfree: fine-tuning: colours 3/5",
+        "maskfree: fine-tuning: step 1/8, 0:07 left",
+        "maskfree: fine-tuning: step 2/8, 0:06 left",
+    ]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -59,13 +78,15 @@ def test_on_a_terminal_it_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     with ProgressBar("predicting", "frame") as bar:
+        bar.prepare("colours", 2, 5)
         bar.update(1, 2, seconds_left=61, note="loss 2.5")
         bar.update(2, 2, seconds_left=0)
     states = [state.strip() for state in screen.getvalue().split("\r") if state.strip()]
     assert states[0] == "predicting (getting ready)"
-    assert "50%|" in states[1]
-    assert "1/2 [" in states[1]
-    assert "loss 2.5, 1:01 left" in states[1]
+    assert states[1] == "predicting: colours 2/5"
+    assert "50%|" in states[2]
+    assert "1/2 [" in states[2]
+    assert "loss 2.5, 1:01 left" in states[2]
     assert "100%|" in states[-1]
 
 

@@ -205,7 +205,10 @@ class _Scene:
 
 
 def _look(
-    frames: Sequence[np.ndarray], boxes: np.ndarray, config: EvidenceConfig, watch: Watch
+    frames: Sequence[np.ndarray],
+    boxes: np.ndarray,
+    config: EvidenceConfig,
+    watch: Watch = unwatched,
 ) -> _Scene:
     """Read the video once: small frames, certain background, motions."""
     height, width = frames[0].shape[:2]

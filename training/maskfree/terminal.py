@@ -78,6 +78,7 @@ class ProgressBar:
         self._title, self._unit = title, unit
         self._bar: Any = None
         self._last_line = 0.0
+        self._begun = time.monotonic()
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -92,11 +93,14 @@ class ProgressBar:
             self._bar.close()
 
     def prepare(self, what: str, done: int, total: int) -> None:
-        """Show how far it is with what comes before the first unit: ``what`` names that."""
+        """Show how far it is with what comes before the first unit: ``what`` names that.
+
+        Where there is no terminal it says nothing of what takes but a moment.
+        """
         text = f"{self._title}: {what} {done}/{total}"
         if self._bar is not None:
             self._bar.set_description_str(text)
-        elif self._is_time():
+        elif time.monotonic() - self._begun >= LINE_EVERY and self._is_time():
             say("", text)
 
     def update(self, done: int, total: int, *, seconds_left: float, note: str = "") -> None:

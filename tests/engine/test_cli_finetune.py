@@ -1,0 +1,78 @@
+"""The command line: sessions reopened, resumed, for another video."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from command_line import SMALL, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_finetune_reopens_resumes_and_predicts_another_video(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    new = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    first = cli(*new, "--steps", 2, *SMALL, "--json").json
+    assert (first["run"], first["steps"], first["status"]) == ("0001", 2, "done")
+    assert first["loss"] == pytest.approx(sum(first["losses"].values()))
+    again = cli("finetune", "--session", folder, "--steps", 1, "--seed", 3, *SMALL, "--json").json
+    assert (again["run"], again["steps"]) == ("0002", 1)
+    config = json.loads((folder / "runs/0002/config.json").read_text(encoding="utf-8"))
+    assert config["seed"] == 3
+    assert config["config"]["optimiser"]["steps"] == 1
+    assert config["config"]["sampling"]["object_size"] == 8
+
+    other = cli("predict", folder, "--video", clip / "frames", "--frames", "2:4", "--json").json
+    assert other["frames"] == 2
+    assert other["masks"] == str(folder / "other" / "frames" / "masks")
+    assert sorted(os.listdir(other["masks"])) == ["00002.json", "00003.json"]
+    assert not (folder / "masks").exists(), "the session's own masks are untouched"
+
+
+def test_boxes_replace_those_of_the_session(
+    cli: Callable[..., Result], refuses: Callable[..., str], clip: Path, tmp_path: Path
+) -> None:
+    folder, fewer = tmp_path / "session", tmp_path / "fewer.json"
+    new = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    assert cli(*new, "--steps", 1, *SMALL).code == 0
+    data = json.loads((clip / "boxes.json").read_text(encoding="utf-8"))
+    fewer.write_text(json.dumps({**data, "tracks": data["tracks"][:1]}), encoding="utf-8")
+    before = (folder / "boxes.json").read_bytes()
+    assert "no setting" in refuses(
+        "finetune", "--session", folder, "--boxes", fewer, "--set", "optimiser.stps=3"
+    )
+    assert (folder / "boxes.json").read_bytes() == before, "nothing changed by a refused command"
+    assert cli("finetune", "--session", folder, "--boxes", fewer, "--steps", 1, *SMALL).code == 0
+    assert [t["id"] for t in cli("info", folder, "--json").json["tracks"]] == [1]
+
+
+def test_resume_goes_on_where_a_run_was_stopped(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    from maskfree.presets import preset
+    from maskfree.session import Session
+    from maskfree.settings import override
+    from maskfree.tracks import read_boxes
+    from maskfree.train import finetune
+
+    folder = tmp_path / "session"
+    session = Session.create(
+        folder, video_source=clip / "frames", boxes=read_boxes(clip / "boxes.json")
+    )
+    small = dict(pair.split("=") for pair in SMALL[1:])
+    steps = finetune(session, override(preset("tiny"), {"optimiser.steps": 3, **small}))
+    next(steps)
+    steps.close()
+    result = cli("finetune", "--session", folder, "--resume", "--steps", 9, "--json")
+    assert (result.json["run"], result.json["steps"]) == ("0001", 3)
+    assert "those given now are not used" in result.err
+    records = session.runs()[0].records()
+    assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
