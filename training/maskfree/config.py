@@ -14,6 +14,7 @@ import math
 from maskfree.settings import Section, setting
 
 __all__ = [
+    "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
     "Config",
@@ -790,6 +791,36 @@ class MetricConfig(Section):
         unit="of the diagonal; 1 or more: pixels",
         low=0.0,
         source="DAVIS 2016",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditConfig(Section):
+    """What in a person's boxes is pointed at; not part of a run's config."""
+
+    jump: float = setting(
+        0.5,
+        "a side that moves by more from one frame to the next, between keyframes, jumps",
+        unit="of the box",
+        low=0.0,
+    )
+    growth: float = setting(
+        1.5, "an area that changes by a larger factor from one frame to the next jumps", low=1.0
+    )
+    long_gap: int = setting(
+        30, "keyframes further apart are far apart where the box moves", unit="frames", low=1
+    )
+    moved: float = setting(
+        0.5, "between those a side that travels by more has moved", unit="of the box", low=0.0
+    )
+    same: float = setting(
+        0.85, "boxes of two tracks that overlap (IoU) by more are one", low=0.0, high=1.0
+    )
+    loose: float = setting(
+        0.15, "a box with more free room on a side is loose", unit="of the box", low=0.0, high=1.0
+    )
+    cut: float = setting(
+        0.6, "a mask that lies along more of a side is cut there", unit="of the side", high=1.0
     )
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "remove_track",
     "rename_track",
     "set_keyframe",
+    "travel",
     "travel_at",
     "tube",
     "write_boxes",
@@ -98,8 +99,11 @@ def travel_at(track: Track, frame: int) -> float:
     if after in (0, len(track.keyframes)) or track.keyframes[after - 1].frame == frame:
         return 0.0
     start, end = track.keyframes[after - 1].xyxy, track.keyframes[after].xyxy
-    if start is None or end is None:
-        return 0.0
+    return 0.0 if start is None or end is None else travel(start, end)
+
+
+def travel(start: Box, end: Box) -> float:
+    """Return the largest move of a side, as a part of the smaller box's size along that axis."""
     return max(
         max(abs(end[low] - start[low]), abs(end[low + 2] - start[low + 2]))
         / min(start[low + 2] - start[low], end[low + 2] - end[low])
