@@ -57,6 +57,8 @@ SPACING = 6
 """Pixels between rows."""
 MARGIN = 10
 """Pixels inside a section."""
+AUDIT_DELAY = 600
+"""Milliseconds after the last change until the boxes are looked through."""
 SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 320

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePolicy, QWidget
 
+from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree._qt.timeline import Timeline
@@ -76,7 +77,8 @@ class BoxesPanel(Panel):
         place = row(self.previous, self.here, self.next, grows=self.here)
         inner.add(self.tracks, self.timeline, tracks_row, place)
         marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
-        inner.add(marks, row(self.keep, self.delete), self.how)
+        self.audit = AuditList(main)
+        inner.add(marks, row(self.keep, self.delete), self.audit, self.how)
         self.inner = inner
         self.add(inner)
         for signal in (

@@ -225,6 +225,7 @@ class MaskFreeWidget(QWidget):
         self._closed = True
         if isalive(self):
             self._saver.stop()
+            self.boxes.audit.stop()
             self._guard.release()
         self.jobs.kill()
         self.correspondence.close_panel()

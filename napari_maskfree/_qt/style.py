@@ -86,6 +86,8 @@ def style_sheet(p: Palette) -> str:
     QPushButton[primary="true"]:disabled {{ background: {css(p.border)};
         color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:checked {{ background: {css(p.accent)}; color: {on_accent}; }}
+    QFrame#mfSection QCollapsible QPushButton:checked {{ background: transparent;
+        color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
     QTreeWidget#mfTracks {{ background: {css(p.field)}; border: 1px solid {css(p.border)};
         border-radius: 4px; }}

@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "audit_boxes"]
 
 _SIDES = ("left", "top", "right", "bottom")
+_FOLLOWED = (
+    "It follows the object until that is lost; a box near its end, or Outside where it leaves, "
+    "makes it surer."
+)
+_MERGE = "Merge them if they are one object."
+_LOOSE = "The mask ends well inside the box. Draw the box tight, or look why the mask is too small."
+_CUT = "The mask lies along this side of the box. Does the object go on beyond it?"
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something to look at: where, what kind (a word for filters), and a sentence.
+    """Something to look at: where, what kind (a word for filters), what it is and what may be done.
 
     ``kind``: "empty", "single", "jump", "far apart", "twice", "loose" or "cut".
     """
@@ -32,6 +39,7 @@ class Finding:
     frame: int
     kind: str
     message: str
+    advice: str
 
 
 def audit_boxes(
@@ -67,16 +75,13 @@ def audit_boxes(
 def _of_track(tracks: BoxTracks, track: Track, config: AuditConfig) -> Iterator[Finding]:
     boxed = [k for k in track.keyframes if k.xyxy is not None]
     if not boxed:
-        words = f"Track {track.id} has no box. Draw one, or delete the track."
-        yield Finding(track.id, 0, "empty", words)
+        words = f"Track {track.id} has no box"
+        yield Finding(track.id, 0, "empty", words, "Draw one, or delete the track.")
         return
     first = boxed[0].frame
     if len(track.keyframes) == 1 and first < tracks.num_frames - 1:
-        words = (
-            f"Track {track.id} has one box, in frame {first}. It follows the object until that is "
-            "lost; a box near its end, or Outside where it leaves, makes it surer."
-        )
-        yield Finding(track.id, first, "single", words)
+        words = f"Track {track.id} has one box, in frame {first}"
+        yield Finding(track.id, first, "single", words, _FOLLOWED)
     for start, end in itertools.pairwise(track.keyframes):
         if start.xyxy is None or end.xyxy is None:
             continue
@@ -84,17 +89,12 @@ def _of_track(tracks: BoxTracks, track: Track, config: AuditConfig) -> Iterator[
         moved = travel(start.xyxy, end.xyxy)
         growth = _growth(start.xyxy, end.xyxy) ** (1 / gap)
         if moved / gap > config.jump or growth > config.growth:
-            words = (
-                f"The box of track {track.id} jumps between the frames {start.frame} and "
-                f"{end.frame}. Is it the same object?"
-            )
-            yield Finding(track.id, end.frame, "jump", words)
+            words = f"Track {track.id} jumps between the frames {start.frame} and {end.frame}"
+            yield Finding(track.id, end.frame, "jump", words, "Is it the same object?")
         elif gap > config.long_gap and moved > config.moved:
-            words = (
-                f"Track {track.id} moves far in the {gap} frames between {start.frame} and "
-                f"{end.frame}. A box half-way makes it surer."
-            )
-            yield Finding(track.id, (start.frame + end.frame) // 2, "far apart", words)
+            words = f"Track {track.id} moves far from frame {start.frame} to {end.frame}"
+            middle = (start.frame + end.frame) // 2
+            yield Finding(track.id, middle, "far apart", words, "A box half-way makes it surer.")
 
 
 def _doubles(tracks: BoxTracks, config: AuditConfig) -> Iterator[Finding]:
@@ -110,11 +110,8 @@ def _doubles(tracks: BoxTracks, config: AuditConfig) -> Iterator[Finding]:
                 if _overlap(keyframe.xyxy, state.xyxy) > config.same:
                     known.add(pair)
                     one, two = sorted(pair)
-                    words = (
-                        f"The tracks {one} and {two} have the same box in frame {keyframe.frame}. "
-                        "Merge them if they are one object."
-                    )
-                    yield Finding(two, keyframe.frame, "twice", words)
+                    words = f"Tracks {one} and {two} have one box in frame {keyframe.frame}"
+                    yield Finding(two, keyframe.frame, "twice", words, _MERGE)
 
 
 def _against_masks(
@@ -152,17 +149,11 @@ def _fit(
             if np.count_nonzero(line) > config.cut * size[1 - n % 2]:
                 cut.append(name)
     if loose:
-        words = (
-            f"The box of track {track_id} in frame {frame} is loose on the {_listed(loose)}: the "
-            "mask ends well inside. Draw it tight, or look why the mask is too small."
-        )
-        yield Finding(track_id, frame, "loose", words)
+        words = f"Track {track_id} is loose in frame {frame}: {_listed(loose)}"
+        yield Finding(track_id, frame, "loose", words, _LOOSE)
     if cut:
-        words = (
-            f"The box of track {track_id} in frame {frame} may cut its object on the "
-            f"{_listed(cut)}: the mask lies along it."
-        )
-        yield Finding(track_id, frame, "cut", words)
+        words = f"Track {track_id} may be cut in frame {frame}: {_listed(cut)}"
+        yield Finding(track_id, frame, "cut", words, _CUT)
 
 
 def _listed(names: list[str]) -> str:
