@@ -139,6 +139,13 @@ class State:
             self.selected = track_id
             self.selection_changed.emit()
 
+    def select_next(self, step: int) -> None:
+        """Select the track ``step`` further down the list; after the last comes the first."""
+        ids = [t.id for t in self.tracks.tracks] if self.tracks else []
+        if ids:
+            here = ids.index(self.selected) if self.selected in ids else -max(step, 0)
+            self.select(ids[(here + step) % len(ids)])
+
     def track(self, track_id: int | None = None) -> Track | None:
         """Return the track of that id, by default the selected one."""
         wanted = self.selected if track_id is None else track_id
@@ -210,6 +217,10 @@ class State:
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
         self._apply(f"clear track {track_id} in frames {first} to {last}", changed)
 
+    def clear_here(self, track_id: int) -> None:
+        """Say that a track is not in the shown frame."""
+        self.clear_range(track_id, self.frame, self.frame)
+
     # ---- keyframes
 
     def set_box(self, track_id: int, xyxy: Box, frame: int | None = None) -> bool:
@@ -224,6 +235,23 @@ class State:
         word = "move" if now is not None else "draw"
         self._put(f"{word} the box of track {track_id} in frame {frame}", track_id, keyframe)
         return True
+
+    def copy_last_box(self, track_id: int) -> None:
+        """Make a keyframe of the track's box in the frame before.
+
+        Raises
+        ------
+        InputError
+            Where it has none there.
+        """
+        last = self.box_state(track_id, self.frame - 1)
+        if last is None:
+            raise InputError(
+                f"Track {track_id} has no box in frame {self.frame - 1} that could be copied. Draw "
+                "one here."
+            )
+        keyframe = Keyframe(self.frame, last.xyxy, occluded=last.occluded)
+        self._put(f"copy the box of track {track_id} into frame {self.frame}", track_id, keyframe)
 
     def box_state(self, track_id: int, frame: int | None = None) -> BoxState | None:
         """Return where the track is in a frame (by default the shown one)."""

@@ -63,6 +63,14 @@ class AuditList(Panel):
         self._version += 1
         self._timer.start()
 
+    def next(self) -> None:
+        """Go to the next one in the list; after the last comes the first."""
+        if count := self.rows.count():
+            self.rows.setCurrentRow((self.rows.currentRow() + 1) % count)
+            item = self.rows.currentItem()
+            assert item is not None
+            self._go(item)
+
     def stop(self) -> None:
         """Look no more."""
         self._version += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePolicy, QWidget
 
 from napari_maskfree._qt.audit_list import AuditList
@@ -15,6 +16,8 @@ from napari_maskfree._qt.track_list import TrackList, status_of
 from napari_maskfree._qt.track_menu import TrackMenu
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maskfree.types import Track
     from napari_maskfree._qt.main_widget import MaskFreeWidget
     from napari_maskfree.state import State
@@ -188,6 +191,13 @@ class BoxesPanel(Panel):
     def _remove_track(self) -> None:
         if self.state.selected is not None:
             self.state.remove_track(self.state.selected)
+
+    def with_track(self, change: Callable[[int], object]) -> None:
+        """Change the selected track; say so where none is, or where that cannot be."""
+        if self.state.selected is None:
+            show_info("Select a track first.")
+        else:
+            reported(change, self.state.selected)
 
     def _jump(self, step: int) -> None:
         frame = self.state.next_keyframe(self.state.selected or 0, step)

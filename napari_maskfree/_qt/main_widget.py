@@ -11,13 +11,15 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
+from napari_maskfree._qt.cheat_sheet import CheatSheet
 from napari_maskfree._qt.close_guard import CloseGuard, ask_run, ask_save
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.masks_panel import MasksPanel
-from napari_maskfree._qt.section import Section
+from napari_maskfree._qt.section import Section, button, row
+from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 __all__ = ["MaskFreeWidget"]
+
+_KEYS_WIDTH = 60
 
 
 class MaskFreeWidget(QWidget):
@@ -55,6 +59,8 @@ class MaskFreeWidget(QWidget):
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
         self._build()
+        self.shortcuts = Shortcuts(self)
+        self._bind_keys()
         self._guard = CloseGuard(self.may_close, self)
         self._saver = QTimer(self)
         self._saver.setSingleShot(True)
@@ -99,6 +105,9 @@ class MaskFreeWidget(QWidget):
             section.set_summary(self._summaries.get(key, ""))
             self.sections[key] = section
             layout.addWidget(section)
+        self.keys = button("Keys", self.show_keys, "All keys on one page")
+        self.keys.setMinimumWidth(_KEYS_WIDTH)
+        layout.addWidget(row(1, self.keys, grows=column))
         layout.addStretch(1)
         for key in ("correspondence", "export"):
             self.sections[key].set_open(False)
@@ -127,6 +136,37 @@ class MaskFreeWidget(QWidget):
         needed = self._column.minimumSizeHint().width() + room
         if self.minimumWidth() != max(MIN_WIDTH, needed):
             self.setMinimumWidth(max(MIN_WIDTH, needed))
+
+    def _bind_keys(self) -> None:
+        boxes, state = self.boxes, self.state
+        for name, target in {
+            "draw_boxes": boxes.new,
+            "new_track": boxes.add_track,
+            "next_track": lambda: state.select_next(1),
+            "previous_track": lambda: state.select_next(-1),
+            "next_keyframe": boxes.next,
+            "previous_keyframe": boxes.previous,
+            "copy_last_box": lambda: boxes.with_track(state.copy_last_box),
+            "keep_box": boxes.keep,
+            "delete_keyframe": boxes.delete,
+            "outside": boxes.outside,
+            "occluded": boxes.occluded,
+            "not_in_frame": lambda: boxes.with_track(state.clear_here),
+            "split_track": lambda: boxes.with_track(state.split_track),
+            "next_finding": boxes.audit.next,
+            "fine_tune": self.finetune.start,
+            "predict_again": self.finetune.predict,
+            "cancel": self.finetune.cancel,
+            "outlines": self.masks.outline,
+            "evidence": self.masks.evidence.box,
+            "export": self.export.export,
+            "show_keys": self.keys,
+        }.items():
+            self.shortcuts.add(name, target)
+
+    def show_keys(self) -> None:
+        """Open the page of keys."""
+        CheatSheet(self.shortcuts, self).show()
 
     # ---- what the panels ask for
 
@@ -226,6 +266,7 @@ class MaskFreeWidget(QWidget):
         if isalive(self):
             self._saver.stop()
             self.boxes.audit.stop()
+            self.shortcuts.close()
             self._guard.release()
         self.jobs.kill()
         self.correspondence.close_panel()

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QMouseEvent
 
-__all__ = ["Panel", "Section", "button", "explain", "hint", "restyle", "row", "set_primary"]
+__all__ = [
+    "Panel",
+    "Section",
+    "button",
+    "explain",
+    "hint",
+    "restyle",
+    "row",
+    "set_primary",
+    "tip_of",
+]
 
 _CLOSED, _OPEN = "▸", "▾"
 
@@ -145,7 +155,13 @@ def button(
 def explain(widget: QWidget, why_not: str) -> None:
     """Enable a widget, or disable it with a tooltip that says why."""
     widget.setEnabled(not why_not)
-    widget.setToolTip(why_not or str(widget.property("tip") or ""))
+    widget.setToolTip(why_not or tip_of(widget))
+
+
+def tip_of(widget: QWidget) -> str:
+    """Return what an enabled widget does, and its key."""
+    tip, key = str(widget.property("tip") or ""), str(widget.property("key") or "")
+    return f"{tip} ({key})" if tip and key else tip or key
 
 
 def set_primary(made: QPushButton, primary: bool) -> None:

@@ -45,7 +45,7 @@ class TrackMenu(QMenu):
         self._offer(
             f"Not in frame {frame}",
             "In this one frame the object is not in the picture",
-            lambda: state.clear_range(mine, frame, frame),
+            lambda: state.clear_here(mine),
         )
         self._choose(
             "Merge with",

@@ -155,6 +155,34 @@ def test_each_change_names_itself(state):
     assert (state.undo_name, state.redo_name) == ("new track 2", "delete track 2")
 
 
+def test_tracks_are_selected_round_and_round(state):
+    state.new_track()
+    state.new_track()
+    seen = [state.selected]
+    for step in (1, 1, -1, -1, -1):
+        state.select_next(step)
+        seen.append(state.selected)
+    assert seen == [3, 1, 2, 1, 3, 2]
+    for step, first in ((1, 1), (-1, 3)):
+        state.select(None)
+        state.select_next(step)
+        assert state.selected == first
+
+
+def test_the_box_of_the_frame_before_is_copied_as_it_was(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    state.set_box(1, (20, 10, 30, 20), 4)
+    state.set_occluded(1, True)
+    state.set_frame(2)
+    state.copy_last_box(1)
+    assert state.keyframe(1, 2).xyxy == (12.5, 10, 22.5, 20)
+    assert state.keyframe(1, 2).occluded
+    assert state.undo_name == "copy the box of track 1 into frame 2"
+    state.set_frame(0)
+    with pytest.raises(InputError, match="no box in frame -1"):
+        state.copy_last_box(1)
+
+
 def test_what_is_split_off_or_merged_into_is_selected(state):
     state.set_box(1, (10, 10, 20, 20), 0)
     assert state.split_track(1, 5) == 2

@@ -1,0 +1,42 @@
+"""What has a key: its words and the key it has unless a person chose another. No Qt here.
+
+The manifest (`napari.yaml`) offers the same names in napari's preferences.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GIVEN", "KEYS"]
+
+KEYS: dict[str, tuple[str, str]] = {
+    "draw_boxes": ("Draw boxes", "Alt+D"),
+    "new_track": ("New track", "Alt+N"),
+    "next_track": ("Select the next track", "Alt+PgDown"),
+    "previous_track": ("Select the track before", "Alt+PgUp"),
+    "next_keyframe": ("To the next keyframe", "Alt+Right"),
+    "previous_keyframe": ("To the keyframe before", "Alt+Left"),
+    "copy_last_box": ("Copy the box of the frame before", "Alt+R"),
+    "keep_box": ("Make the interpolated box a keyframe", "Alt+K"),
+    "delete_keyframe": ("Delete the keyframe", "Alt+Backspace"),
+    "outside": ("Outside from this frame on", "Alt+O"),
+    "occluded": ("Occluded from this frame on", "Alt+B"),
+    "not_in_frame": ("Not in this frame", "Alt+X"),
+    "split_track": ("Split the track at this frame", "Alt+T"),
+    "next_finding": ("To the next box that is worth a look", "Alt+G"),
+    "fine_tune": ("Fine-tune", "Ctrl+Alt+Return"),
+    "predict_again": ("Predict again", "Ctrl+Alt+M"),
+    "cancel": ("Cancel the run", "Ctrl+Alt+."),
+    "outlines": ("Masks as outlines only", "Alt+M"),
+    "evidence": ("Show the evidence", "Alt+E"),
+    "export": ("Export", "Ctrl+Alt+E"),
+    "show_keys": ("Show all keys", "?"),
+}
+"""By name: what it does, and its key as Qt writes it."""
+
+GIVEN = (
+    ("Draw a rectangle (boxes layer)", "R"),
+    ("Select and move boxes (boxes layer)", "S"),
+    ("Undo, redo (boxes layer)", "Ctrl+Z, Ctrl+Shift+Z"),
+    ("One frame back, one on", "Left, Right"),
+    ("Move the picture while it is held", "Space"),
+)
+"""Keys that are napari's own, or bound to a layer: shown, not changed here."""
