@@ -24,11 +24,11 @@ class Attached:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return None while it runs; then 0, or 1 when its log says that it failed."""
+        """Return None while it runs; then 0 where its log says that it is done, else 1."""
         with contextlib.suppress(psutil.Error):
             if self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE:
                 return None
-        return 1 if self._status() in ("failed", "stopped") else 0
+        return 0 if self._status() == "done" else 1
 
     def wait(self, timeout: float) -> None:
         """Wait until it has ended.

@@ -12,8 +12,8 @@ CLOSE_GRACE = 2.0
 """Seconds that a run has to end by itself when the window closes."""
 RESULT_INTERVAL = 1000
 """Milliseconds between two refreshes of the masks while they are being predicted."""
-HISTORY = 10_000
-"""Steps of undo: more than a day has."""
+HISTORY = 10_000_000
+"""Keyframes that the steps of undo hold, 8 bytes each: a day's work with hundreds of tracks."""
 MIN_BOX = 2.0
 """Pixels: a smaller box is a click that slipped."""
 SAME_BOX = 1e-3
@@ -59,6 +59,8 @@ MARGIN = 10
 """Pixels inside a section."""
 AUDIT_DELAY = 600
 """Milliseconds after the last change until the boxes are looked through."""
+AUDIT_ROWS = 500
+"""Most rows in the list of what is worth a look."""
 SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 320

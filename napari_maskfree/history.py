@@ -1,7 +1,7 @@
 """What was done, by name, and the way back. No Qt here.
 
 Each change keeps the whole content as it was before, which shares all that did not change with the
-content after it; so a step costs what the change itself holds, and a day's work is kept.
+content after it. What a step keeps for itself is counted, and the oldest go when that is too much.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ class History(Generic[T]):
 
     def __init__(self, most: int = HISTORY) -> None:
         self._most = most
+        self._costs: list[int] = []
         self._done: list[tuple[str, T]] = []
         self._undone: list[tuple[str, T]] = []
 
-    def record(self, name: str, before: T) -> None:
-        """Keep the content as it was ``before`` the change ``name``; what was undone is gone."""
+    def record(self, name: str, before: T, *, cost: int = 1) -> None:
+        """Keep the content as it was ``before`` the change ``name``; what was undone is gone.
+
+        ``cost``: how many things it holds that the content after it does not share.
+        """
+        del self._costs[len(self._done) :]
         self._done.append((name, before))
-        del self._done[: -self._most]
+        self._costs.append(cost)
         self._undone.clear()
+        while sum(self._costs) > self._most and len(self._done) > 1:
+            del self._done[0], self._costs[0]
 
     def undo(self, now: T) -> T:
         """Return the content before the last change; the same where there is none."""
@@ -41,6 +48,7 @@ class History(Generic[T]):
         """Forget everything."""
         self._done.clear()
         self._undone.clear()
+        self._costs.clear()
 
     @property
     def undo_name(self) -> str | None:

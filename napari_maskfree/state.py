@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["State", "VideoInfo", "clip_box"]
 
+Content = tuple[BoxTracks, int | None]
+"""What undo brings back: the tracks, and which of them is selected."""
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
@@ -75,7 +78,7 @@ class State:
         self.session: Session | None = None
         self.folder: Path | None = None
         self.dirty = False
-        self._history: History[BoxTracks] = History()
+        self._history: History[Content] = History()
 
     # ---- video and session
 
@@ -215,10 +218,19 @@ class State:
     def clear_range(self, track_id: int, first: int, last: int) -> None:
         """Say that a track is in none of the frames ``first`` to ``last``, both included."""
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
-        self._apply(f"clear track {track_id} in frames {first} to {last}", changed)
+        where = f"frame {first}" if first == last else f"frames {first} to {last}"
+        self._apply(f"clear track {track_id} in {where}", changed)
 
     def clear_here(self, track_id: int) -> None:
-        """Say that a track is not in the shown frame."""
+        """Say that a track is not in the shown frame.
+
+        Raises
+        ------
+        InputError
+            Where it is not there, or nothing drawn comes after.
+        """
+        if self.box_state(track_id) is None:
+            raise InputError(f"Track {track_id} is not in frame {self.frame} as it is.")
         self.clear_range(track_id, self.frame, self.frame)
 
     # ---- keyframes
@@ -236,6 +248,13 @@ class State:
         self._put(f"{word} the box of track {track_id} in frame {frame}", track_id, keyframe)
         return True
 
+    def keep_box(self, track_id: int) -> None:
+        """Make a keyframe of the track's interpolated box in the shown frame."""
+        now = self.box_state(track_id)
+        if now is not None and not now.keyframe:
+            keyframe = Keyframe(self.frame, now.xyxy, occluded=now.occluded)
+            self._put(f"keep the box of track {track_id} in frame {self.frame}", track_id, keyframe)
+
     def copy_last_box(self, track_id: int) -> None:
         """Make a keyframe of the track's box in the frame before.
 
@@ -246,9 +265,9 @@ class State:
         """
         last = self.box_state(track_id, self.frame - 1)
         if last is None:
+            where = f"in frame {self.frame - 1}" if self.frame else "before the first frame"
             raise InputError(
-                f"Track {track_id} has no box in frame {self.frame - 1} that could be copied. Draw "
-                "one here."
+                f"Track {track_id} has no box {where} that could be copied. Draw one here."
             )
         keyframe = Keyframe(self.frame, last.xyxy, occluded=last.occluded)
         self._put(f"copy the box of track {track_id} into frame {self.frame}", track_id, keyframe)
@@ -324,6 +343,8 @@ class State:
         if self.tracks is None:
             return None
         kept = tuple(t for t in self.tracks.tracks if any(k.xyxy for k in t.keyframes))
+        ids = {None, *(t.id for t in kept)}
+        kept = tuple(t if t.parent in ids else dataclasses.replace(t, parent=None) for t in kept)
         return dataclasses.replace(self.tracks, tracks=kept) if kept else None
 
     def why_no_boxes(self) -> str:
@@ -358,18 +379,19 @@ class State:
         assert self.tracks is not None
         if tracks == self.tracks:
             return
-        self._history.record(name, self.tracks)
+        after = {id(track) for track in tracks.tracks}
+        changed = (len(t.keyframes) for t in self.tracks.tracks if id(t) not in after)
+        self._history.record(name, (self.tracks, self.selected), cost=len(after) + sum(changed))
         self.tracks, self.dirty = tracks, True
         self.tracks_changed.emit()
 
-    def _travel(self, step: Callable[[BoxTracks], BoxTracks]) -> None:
-        now = self.tracks
-        there = step(now) if now is not None else None
-        if there is not None and there is not now:
+    def _travel(self, step: Callable[[Content], Content]) -> None:
+        if self.tracks is None:
+            return
+        there, selected = step((self.tracks, self.selected))
+        if there is not self.tracks:
             self.tracks, self.dirty = there, True
-            if self.track() is None:
-                self.selected = there.tracks[0].id if there.tracks else None
-                self.selection_changed.emit()
+            self.select(selected)
             self.tracks_changed.emit()
 
     def _replace_tracks(self, tracks: BoxTracks | None, selected: int | None = None) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
+import numpy as np
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 from superqt import QCollapsible
@@ -12,39 +15,43 @@ from superqt import QCollapsible
 from maskfree.box_audit import audit_boxes
 from maskfree.colours import track_colour
 from maskfree.errors import InputError
+from maskfree.kept_tubes import KeptTubes
+from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel
 from napari_maskfree._qt.track_list import swatch
-from napari_maskfree.constants import AUDIT_DELAY
+from napari_maskfree.constants import AUDIT_DELAY, AUDIT_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from maskfree.box_audit import Finding
-    from maskfree.types import InstanceMasks
+    from maskfree.session import Session
+    from maskfree.types import BoxTracks, InstanceMasks
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["AuditList"]
 
-_MOST_ROWS, _ROW = 5, 24
+_MOST_SHOWN, _ROW = 5, 24
 _SWATCH = 12
 
 
 class AuditList(Panel):
-    """Looked through anew, beside the window, after the last change; click to go there."""
+    """Looked through anew, in a thread of its own, after the last change; click to go there."""
 
     def __init__(self, main: MaskFreeWidget) -> None:
         super().__init__()
         self.main, self.state = main, main.state
+        self._background = Background(self)
         self._version = 0
+        self._found: list[Finding] = []
+        self._last: tuple[int, int, str] | None = None
         self.fold = QCollapsible("", expandedIcon="▾", collapsedIcon="▸")
         self.fold.layout().setContentsMargins(0, 0, 0, 0)
         self.fold.content().layout().setContentsMargins(0, 0, 0, 0)
         self.rows = QListWidget()
-        self.rows.setObjectName("mfTracks")
+        self.rows.setObjectName("mfFindings")
         self.rows.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.rows.setIconSize(QSize(_SWATCH, _SWATCH))
         self.rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.rows.itemClicked.connect(self._go)
+        self.rows.itemClicked.connect(lambda item: self._go(self.rows.row(item)))
         self.fold.addWidget(self.rows)
         self.add(self.fold)
         self.setVisible(False)
@@ -64,64 +71,100 @@ class AuditList(Panel):
         self._timer.start()
 
     def next(self) -> None:
-        """Go to the next one in the list; after the last comes the first."""
-        if count := self.rows.count():
-            self.rows.setCurrentRow((self.rows.currentRow() + 1) % count)
-            item = self.rows.currentItem()
-            assert item is not None
-            self._go(item)
+        """Go to the next one after the last that was gone to; after the end comes the first."""
+        if not self._found:
+            show_info("There is no box to look at.")
+            return
+        later = [n for n, f in enumerate(self._found) if self._last and _place(f) > self._last]
+        self._go(later[0] if later else 0)
 
     def stop(self) -> None:
         """Look no more."""
         self._version += 1
-        self._timer.stop()
         for signal in self._signals:
             signal.disconnect(self.soon, missing_ok=True)
+        self._background.close()
 
     def _look(self) -> None:
         tracks = self.state.tracks if self.state.boxed() is not None else None
         if tracks is None:
             self._show([])
             return
-        version, read = self._version, self._reader(self._version)
-        self.main.background.run(
-            lambda: audit_boxes(tracks, read),
+        version = self._version
+
+        def check(*_: object) -> None:
+            if version != self._version:
+                raise CancelledError
+
+        session = self.state.session
+        reader = None if session is None else _Reader(session, tracks)
+        self._background.run(
+            lambda: audit_boxes(tracks, reader, watch=check),
             lambda found: self._show(found) if version == self._version else None,
         )
 
-    def _reader(self, version: int) -> Callable[[int], InstanceMasks | None] | None:
-        """Reads the session's masks until something has changed; None where there is none."""
-        session = self.state.session
-        if session is None:
-            return None
-        store = session.mask_store()
-
-        def read(frame: int) -> InstanceMasks | None:
-            if version != self._version:
-                raise CancelledError
-            try:
-                return store.read(frame)
-            except InputError:  # said where the masks are shown
-                return None
-
-        return read
-
     def _show(self, found: list[Finding]) -> None:
+        self._found = found
         self.rows.clear()
-        for finding in found:
+        for finding in found[:AUDIT_ROWS]:
             item = QListWidgetItem(swatch(track_colour(finding.track_id), _SWATCH), finding.message)
             item.setSizeHint(QSize(0, _ROW))
             item.setToolTip(f"{finding.message}. {finding.advice} Click to go there.")
-            item.setData(Qt.ItemDataRole.UserRole, (finding.track_id, finding.frame))
             self.rows.addItem(item)
         things = "thing" if len(found) == 1 else "things"
         self.fold.setText(f"{len(found)} {things} to look at")
         self.setVisible(bool(found))
-        rows = min(len(found), _MOST_ROWS)
-        self.rows.setFixedHeight(rows * _ROW + 2 * self.rows.frameWidth() + 2)
+        shown = min(len(found), _MOST_SHOWN)
+        self.rows.setFixedHeight(shown * _ROW + 2 * self.rows.frameWidth() + 2)
+        if self.fold.isExpanded():
+            self.fold.expand(animate=False)  # it measures its content when it unfolds
 
-    def _go(self, item: QListWidgetItem) -> None:
-        track_id, frame = item.data(Qt.ItemDataRole.UserRole)
-        if self.state.track(track_id) is not None:
-            self.state.select(track_id)
-        self.main.project.go_to(frame)
+    def _go(self, number: int) -> None:
+        finding = self._found[number]
+        self._last = _place(finding)
+        if number < self.rows.count():
+            self.rows.setCurrentRow(number)
+        if self.state.track(finding.track_id) is not None:
+            self.state.select(finding.track_id)
+        if finding.kind != "empty":
+            self.main.project.go_to(finding.frame)
+
+
+def _place(finding: Finding) -> tuple[int, int, str]:
+    return finding.frame, finding.track_id, finding.kind
+
+
+class _Reader:
+    """Reads a session's masks, of those tracks whose boxes are as the last run had them."""
+
+    def __init__(self, session: Session, tracks: BoxTracks) -> None:
+        self._session, self._tracks = session, tracks
+        self._known: set[int] | None = None
+
+    def __call__(self, frame: int) -> InstanceMasks | None:
+        if self._known is None:
+            self._known = self._unchanged()
+        try:
+            masks = self._session.mask_store().read(frame)
+        except InputError:  # said where the masks are shown
+            return None
+        if masks is None:
+            return None
+        kept = [n for n, i in enumerate(masks.track_ids) if i in self._known]
+        return dataclasses.replace(
+            masks,
+            track_ids=tuple(masks.track_ids[n] for n in kept),
+            masks=masks.masks[np.array(kept, int)],
+            scores=tuple(masks.scores[n] for n in kept),
+        )
+
+    def _unchanged(self) -> set[int]:
+        run = self._session.latest_run()
+        if run is None:
+            return {track.id for track in self._tracks.tracks}
+        try:
+            tubes = KeptTubes.from_file(run.tube_path)
+        except (InputError, OSError):
+            return set()
+        count = self._tracks.num_frames
+        return {track.id for track in self._tracks.tracks if tubes.knows(track, count)}

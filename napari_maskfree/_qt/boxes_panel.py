@@ -103,6 +103,7 @@ class BoxesPanel(Panel):
         self.why.setText(why)
         self.why.setVisible(bool(why))
         explain(self.load, why)
+        explain(self.add_track, why)
         explain(self.save, why or ("" if state.tracks else "There are no boxes yet."))
         sample = state.video.boxes if state.video else None
         self.sample.setVisible(bool(sample) and state.boxed() is None)
@@ -141,9 +142,9 @@ class BoxesPanel(Panel):
         explain(self.delete, nothing or _unless(keyframe, "There is no keyframe here."))
 
     def _refresh_undo(self) -> None:
-        names = (self.undo, self.state.undo_name, "Z"), (self.redo, self.state.redo_name, "Shift+Z")
-        for made, name, key in names:
-            made.setProperty("tip", f"{made.text()}: {name} (Ctrl+{key} on the boxes layer)")
+        names = (self.undo, self.state.undo_name), (self.redo, self.state.redo_name)
+        for made, name in names:
+            made.setProperty("tip", f"{made.text()}: {name}")
             explain(made, "" if name else f"Nothing to {made.text().lower()}.")
 
     def _summarise(self) -> None:
@@ -185,8 +186,8 @@ class BoxesPanel(Panel):
         return str(Path(source).parent) if source else str(Path.home())
 
     def _new_track(self) -> None:
-        self.state.new_track()
-        reported(self.project.show_boxes)
+        if reported(self.state.new_track)[0]:
+            reported(self.project.show_boxes)
 
     def _remove_track(self) -> None:
         if self.state.selected is not None:
@@ -213,9 +214,7 @@ class BoxesPanel(Panel):
             self.state.set_occluded(self.state.selected, checked)
 
     def _keep(self) -> None:
-        now = self.state.box_state(self.state.selected or 0)
-        if now is not None and self.state.selected is not None:
-            self.state.set_box(self.state.selected, now.xyxy)
+        self.with_track(self.state.keep_box)
 
     def _delete(self) -> None:
         if self.state.selected is not None:

@@ -30,6 +30,7 @@ DEVICES = {
 }
 _STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
 _MAX_SEED = 2**31 - 1
+_NOTHING_LEARNT = "Nothing was learnt yet. Fine-tune first."
 
 
 def duration(seconds: float) -> str:
@@ -88,8 +89,9 @@ class FinetunePanel(Panel):
         self.steps = QSpinBox()
         self.steps.setRange(1, MAX_STEPS)
         self.steps.setSingleStep(50)
-        self._usual_steps = preset(self.preset.currentData()).optimiser.steps
-        self.steps.setValue(self._usual_steps)
+        self.steps.setValue(preset(self.preset.currentData()).optimiser.steps)
+        self._own_steps = False
+        self.steps.valueChanged.connect(self._steps_chosen)
         self.steps.setToolTip("Optimiser steps: more is slower and usually better")
         self.device = QComboBox()
         for name, words in DEVICES.items():
@@ -125,10 +127,12 @@ class FinetunePanel(Panel):
         """Explain the preset, and take its number of steps where the person set no other."""
         name = self.preset.currentData()
         self.about.setText(PRESETS[name].rstrip(".") + ".")
-        usual = preset(name).optimiser.steps
-        if self.steps.value() == self._usual_steps:
-            self.steps.setValue(usual)
-        self._usual_steps = usual
+        if not self._own_steps:
+            self.steps.setValue(preset(name).optimiser.steps)
+            self._own_steps = False
+
+    def _steps_chosen(self) -> None:
+        self._own_steps = True
 
     def refresh(self) -> None:
         """Show what can be done now."""
@@ -144,8 +148,9 @@ class FinetunePanel(Panel):
         explain(self.cancel, "The run is stopping." if stopping else "")
         explain(self.form, "A run is at work." if busy else "")
         self.advanced.setEnabled(not busy)
-        ready = not busy and self._has_weights()
-        self.predict.setVisible(ready)
+        learnt = self._has_weights()
+        self.predict.setVisible(learnt and not busy)
+        explain(self.predict, "A run is at work." if busy else "" if learnt else _NOTHING_LEARNT)
 
     def _has_weights(self) -> bool:
         session = self.state.session

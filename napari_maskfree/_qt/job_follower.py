@@ -39,7 +39,15 @@ class JobFollower(QObject):
         return self.job.view if self.job is not None else None
 
     def start(self, job: Job) -> None:
-        """Start a job and follow it."""
+        """Start a job and follow it.
+
+        Raises
+        ------
+        RuntimeError
+            While another is at work.
+        """
+        if self.active:
+            raise RuntimeError("A run is at work. Cancel it, or wait until it is done.")
         self.job = job
         job.start()
         self._timer.start()

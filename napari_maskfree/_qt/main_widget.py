@@ -153,6 +153,9 @@ class MaskFreeWidget(QWidget):
             "occluded": boxes.occluded,
             "not_in_frame": lambda: boxes.with_track(state.clear_here),
             "split_track": lambda: boxes.with_track(state.split_track),
+            "delete_track": boxes.remove_track,
+            "undo": boxes.undo,
+            "redo": boxes.redo,
             "next_finding": boxes.audit.next,
             "fine_tune": self.finetune.start,
             "predict_again": self.finetune.predict,
@@ -166,7 +169,9 @@ class MaskFreeWidget(QWidget):
 
     def show_keys(self) -> None:
         """Open the page of keys."""
-        CheatSheet(self.shortcuts, self).show()
+        page = self.findChild(CheatSheet) or CheatSheet(self.shortcuts, self)
+        page.show()
+        page.raise_()
 
     # ---- what the panels ask for
 
@@ -265,9 +270,9 @@ class MaskFreeWidget(QWidget):
         self._closed = True
         if isalive(self):
             self._saver.stop()
-            self.boxes.audit.stop()
-            self.shortcuts.close()
             self._guard.release()
+        self.boxes.audit.stop()
+        self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()
         self.background.close()
@@ -282,6 +287,7 @@ class MaskFreeWidget(QWidget):
             if self.parent() is not None and self.window() is not self:
                 self._docked = True
                 self._guard.watch(_main_window(self))
+                self.shortcuts.move_to(_main_window(self))
             elif self._docked:
                 self._rescue()
                 self.shut_down()

@@ -30,6 +30,7 @@ class MasksPanel(Panel):
         super().__init__()
         self.main, self.state, self.project = main, main.state, main.project
         self._shown_at = 0.0
+        self._styled: object = None
         self.empty = hint(_EMPTY)
         self.opacity = QLabeledSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, _PERCENT)
@@ -59,6 +60,10 @@ class MasksPanel(Panel):
         self.empty.setVisible(frames == 0)
         self.controls.setVisible(shown)
         self.show_layer.setVisible(frames > 0 and not shown)
+        if self._styled is not self.project.masks:
+            self._styled = self.project.masks
+            self._set_opacity(self.opacity.value())
+            self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
@@ -73,8 +78,6 @@ class MasksPanel(Panel):
 
     def _show(self) -> None:
         reported(self.project.show_masks)
-        self._set_opacity(self.opacity.value())
-        self._set_outline(self.outline.isChecked())
         self.refresh()
 
     def _set_opacity(self, percent: int) -> None:

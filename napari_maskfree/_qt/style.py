@@ -89,8 +89,8 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QPushButton:checked {{ background: transparent;
         color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
-    QTreeWidget#mfTracks {{ background: {css(p.field)}; border: 1px solid {css(p.border)};
-        border-radius: 4px; }}
+    QTreeWidget#mfTracks, QListWidget#mfFindings {{ background: {css(p.field)};
+        border: 1px solid {css(p.border)}; border-radius: 4px; }}
     QTreeWidget#mfTracks::item {{ padding: 3px 2px; }}
     QLabel#mfGood {{ color: {css(p.good)}; }}
     QLabel#mfBad {{ color: {css(p.bad)}; }}

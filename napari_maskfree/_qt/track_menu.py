@@ -28,6 +28,7 @@ class TrackMenu(QMenu):
         super().__init__(parent)
         self.state = state
         self.setToolTipsVisible(True)
+        self._others = {name: QMenu(self) for name in ("merge", "swap")}
         self.aboutToShow.connect(self.fill)
 
     def fill(self) -> None:
@@ -48,11 +49,13 @@ class TrackMenu(QMenu):
             lambda: state.clear_here(mine),
         )
         self._choose(
+            self._others["merge"],
             "Merge with",
             "The other track is the same object: its boxes become this one's",
             lambda other: state.merge_tracks(mine, other),
         )
         self._choose(
+            self._others["swap"],
             f"Swap from frame {frame} on with",
             "The two were mixed up there",
             lambda other: state.swap_tracks(mine, other, frame),
@@ -64,11 +67,12 @@ class TrackMenu(QMenu):
         action.setToolTip(tip)
         action.triggered.connect(lambda: reported(change))
 
-    def _choose(self, text: str, tip: str, change: Callable[[int], object]) -> None:
+    def _choose(self, menu: QMenu, text: str, tip: str, change: Callable[[int], object]) -> None:
         """Offer a change that takes another track."""
-        menu = self.addMenu(text)
-        assert menu is not None
+        menu.clear()
+        menu.setTitle(text)
         menu.setToolTip(tip)
+        self.addMenu(menu)
         others = [t for t in self._tracks() if t.id != self.state.selected]
         menu.setEnabled(bool(others))
         for other in others:

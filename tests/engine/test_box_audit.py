@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from maskfree.box_audit import Finding, audit_boxes
+from maskfree.config import AuditConfig
 from maskfree.types import Box, BoxTracks, InstanceMasks, Keyframe, Track
 
 FRAMES, HEIGHT, WIDTH = 100, 60, 80
@@ -130,3 +131,32 @@ def test_a_frame_cuts_no_object_and_what_is_hidden_is_not_judged() -> None:
     small = masks(1, (20.0, 20.0, 25.0, 25.0))
     hidden = of(track(1, {3: A, 9: None}, occluded=True))
     assert audit_boxes(hidden, lambda _: small) == []
+
+
+def test_small_boxes_have_some_pixels_of_room() -> None:
+    small: Box = (10.0, 10.0, 18.0, 20.0)
+    boxes = of(track(1, {3: small, 9: None}))
+    assert audit_boxes(boxes, lambda _: masks(1, (13.0, 10.0, 18.0, 20.0))) == []
+    (finding,) = audit_boxes(boxes, lambda _: masks(1, (14.0, 10.0, 18.0, 20.0)))
+    assert finding.kind == "loose"
+
+
+def test_of_many_frames_some_are_read_and_it_can_be_ended() -> None:
+    asked: list[int] = []
+
+    def read(frame: int) -> None:
+        asked.append(frame)
+
+    heard: list[tuple[str, int, int]] = []
+    many = of(track(1, dict.fromkeys(range(100), A)), track(2, {0: moved(A, 40), 9: None}))
+    config = AuditConfig(most_frames=5)
+    audit_boxes(many, read, config=config, watch=lambda *words: heard.append(words))
+    assert asked == [0, 25, 50, 74, 99]
+    assert heard[:3] == [("boxes", 0, 2), ("boxes", 1, 2), ("boxes", 2, 2)]
+    assert heard[-1] == ("masks", 5, 5)
+
+    def stop(*_: object) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        audit_boxes(many, read, watch=stop)

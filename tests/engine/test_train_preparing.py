@@ -9,6 +9,7 @@ import pytest
 
 from maskfree import train
 from maskfree.errors import InputError
+from maskfree.run import Run
 from maskfree.train import finetune
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def test_it_can_be_stopped_before_the_first_step(small_session: Session, config:
         small_session.runs()[-1].request_stop()
 
     assert list(finetune(small_session, config, device="cpu", watch=ask)) == []
-    run = small_session.runs()[-1]
-    assert (run.status, run.steps_done, run.has_checkpoint) == ("stopped", 0, False)
+    assert small_session.runs() == []
     assert len(list(finetune(small_session, config, device="cpu"))) == 2
 
 
@@ -131,6 +131,28 @@ def test_a_resumed_run_follows_no_box_again(one_box: Session, config: Config) ->
     resumed = finetune(one_box, config, device="cpu", resume=True, watch=lambda *w: heard.append(w))
     assert [p.losses for p in resumed] == whole[1:]
     assert stages(heard) == ["the camera's motion", "background seen elsewhere", "colours"]
+
+
+def test_a_resumed_run_whose_boxes_are_damaged_follows_them_again(
+    one_box: Session, config: Config
+) -> None:
+    next(iter(finetune(one_box, config, device="cpu")))
+    one_box.runs()[-1].tube_path.write_bytes(b"no boxes")
+    heard: list[tuple[str, int, int]] = []
+    list(finetune(one_box, config, device="cpu", resume=True, watch=lambda *w: heard.append(w)))
+    assert LAST_BOX in stages(heard)
+
+
+def test_a_run_that_cannot_be_begun_is_not_left(
+    small_session: Session, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr(Run, "append", full)
+    with pytest.raises(InputError, match="full"):
+        list(finetune(small_session, config, device="cpu"))
+    assert small_session.runs() == []
 
 
 def test_a_resumed_run_follows_boxes_that_were_drawn_again(

@@ -9,12 +9,13 @@ import torch
 
 from maskfree.config import AugmentConfig, SamplingConfig
 from maskfree.errors import InputError
+from maskfree.kept_tubes import KeptTubes
 from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import network_pass
 from maskfree.predict import predict
 from maskfree.sampling import ClipSampler
 from maskfree.train import finetune
-from maskfree.tube import KeptTubes, followed_tube, tracks_scale
+from maskfree.tube import followed_tube, kept_tube, tracks_scale
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 
@@ -55,7 +56,7 @@ def test_kept_boxes_hold_as_long_as_the_keyframes(
     kept = KeptTubes.of(make_tracks(drawn, other, num_frames=3), BOXES, SLACK)
     changed = make_tracks(drawn, {**other, 2: (45.0, 20.0, 61.0, 40.0)}, num_frames=3)
     with open_video(frames) as video:
-        boxes, slack = kept.tube(video, changed, small_config, frames=None)
+        boxes, slack = kept_tube(kept, video, changed, small_config)
         fresh, loose = followed_tube(video, changed, small_config)
     np.testing.assert_array_equal(boxes, [BOXES[0], fresh[1]])
     np.testing.assert_array_equal(slack, [SLACK[0], loose[1]])
@@ -116,8 +117,8 @@ def test_changed_tracks_alone_are_followed_anew(
 
     monkeypatch.setattr("maskfree.tube.followed_tube", spy)
     with open_video(frames) as video:
-        boxes, _ = kept.tube(
-            video, make_tracks(drawn, drawn, num_frames=3), small_config, frames=None
+        boxes, _ = kept_tube(
+            kept, video, make_tracks(drawn, drawn, num_frames=3), small_config, frames=None
         )
     assert asked == [[2]]
     np.testing.assert_array_equal(boxes, [BOXES[0], np.full((3, 4), 7.0)])

@@ -97,13 +97,21 @@ def test_keys_without_a_button(drawn, press, notices):
     state.undo()
     press("Alt+X")
     assert [state.box_state(1, f) is None for f in (5, 6, 7)] == [False, True, False]
-    state.undo()
+    press("Alt+X")
+    assert "Track 1 is not in frame 6 as it is" in notices[-1]
+    press("Alt+Z")
+    assert state.box_state(1, 6) is not None
+    press("Alt+Shift+Z")
+    assert state.box_state(1, 6) is None
+    press("Alt+Z")
     press("Alt+T")
     assert [t.id for t in state.tracks.tracks] == [1, 2, 3]
     assert state.selected == 3
     drawn.project.go_to(0)
     press("Alt+R")
-    assert "Track 3 has no box in frame -1" in notices[-1]
+    assert "Track 3 has no box before the first frame" in notices[-1]
+    press("Alt+Shift+Backspace")
+    assert [t.id for t in state.tracks.tracks] == [1, 2]
 
 
 def test_what_cannot_be_done_is_said(drawn, press, notices):
@@ -113,6 +121,58 @@ def test_what_cannot_be_done_is_said(drawn, press, notices):
     drawn.state.remove_track(2)
     press("Alt+T")
     assert notices[-1].endswith("Select a track first.")
+
+
+def test_hidden_buttons_are_not_pressed(drawn, press, notices, tmp_path):
+    press(KEYS["predict_again"][1])
+    assert "Nothing was learnt yet" in notices[-1]
+    assert not drawn.finetune.preparing
+    press(KEYS["cancel"][1])
+    press(KEYS["outlines"][1])
+    assert "nothing to do that with now" in notices[-1]
+    assert not drawn.masks.outline.isChecked()
+
+
+def test_without_a_video_keys_say_what_is_missing(widget, press, notices):
+    for name in ("draw_boxes", "new_track", "fine_tune", "export"):
+        press(KEYS[name][1])
+        assert "section" in notices[-1], name
+    assert widget.state.tracks is None
+
+
+def test_keys_are_heard_beside_a_floating_dock(drawn, press, viewer, qtbot):
+    from qtpy.QtWidgets import QDockWidget
+
+    dock = drawn.parent()
+    while not isinstance(dock, QDockWidget):
+        dock = dock.parent()
+    dock.setFloating(True)
+    qtbot.wait(50)
+    press("Alt+N")
+    assert drawn.state.selected == 3
+
+
+def test_preferences_are_followed_after_napari_has_made_them_anew(drawn, qtbot):
+    from napari.settings import get_plugin_settings
+    from npe2 import PluginManager
+
+    old = get_plugin_settings("napari-maskfree").keys
+    PluginManager.instance().events.enablement_changed.emit(set(), set())
+    qtbot.wait(50)
+    keys = get_plugin_settings("napari-maskfree").keys
+    assert keys is not old
+    keys.new_track = "Ctrl+Alt+J"
+    try:
+        assert drawn.boxes.add_track.toolTip().endswith("(Ctrl+Alt+J)")
+    finally:
+        keys.new_track = KEYS["new_track"][1]
+
+
+def test_a_closed_widget_hears_no_key(drawn, viewer, press):
+    viewer.window.remove_dock_widget(drawn)
+    tracks = drawn.state.tracks
+    press("Alt+N")
+    assert drawn.state.tracks is tracks
 
 
 def test_tooltips_name_the_key(drawn):
@@ -135,6 +195,9 @@ def test_another_key_may_be_chosen(drawn, press, notices):
         assert drawn.state.selected == 3
         keys.new_track = ""
         assert drawn.boxes.add_track.toolTip() == "Another object (its own colour)"
+        keys.new_track = KEYS["keep_box"][1]
+        press("Alt+K")
+        assert "has another meaning too" in notices[-1]
         keys.new_track = "Alt+nonsense"
         assert '"Alt+nonsense" is no key' in notices[-1]
     finally:
@@ -162,5 +225,7 @@ def test_all_keys_on_one_page(drawn, press, qtbot):
     for words, key in [*KEYS.values(), *GIVEN]:
         assert words in texts
         assert key in texts
+    press("?")
+    assert drawn.findChildren(CheatSheet) == [page]
     page.close()
     qtbot.waitUntil(lambda: not drawn.findChildren(CheatSheet), timeout=5000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from maskfree.errors import InputError
 from maskfree.tracks import empty_tracks
+from maskfree.types import Keyframe, Track
 from napari_maskfree.history import History
 from napari_maskfree.state import State, VideoInfo, clip_box
 
@@ -125,10 +127,16 @@ def test_each_change_names_itself(state):
         lambda: state.set_outside(1, True),
         lambda: state.set_outside(1, False),
         lambda: state.rename_track(1, "car"),
+        lambda: state.set_box(1, (5, 5, 15, 15), 7),
         lambda: state.split_track(1, 2),
+        lambda: state.set_box(1, (5, 5, 15, 15), 9),
+        lambda: state.set_box(2, (5, 5, 15, 15), 8),
+        lambda: state.keep_box(2),
         lambda: state.swap_tracks(1, 2),
+        lambda: state.clear_here(1),
         lambda: state.clear_range(1, 5, 6),
         lambda: state.clear_range(1, 5, 6),
+        lambda: state.clear_range(1, 0, 9),
         lambda: state.merge_tracks(1, 2),
         lambda: state.new_track(),
         lambda: state.remove_track(2),
@@ -143,10 +151,16 @@ def test_each_change_names_itself(state):
         "track 1 outside from frame 4",
         "delete the keyframe of track 1 in frame 4",
         "rename track 1 to car",
+        "move the box of track 1 in frame 7",
         "split track 1 at frame 2",
+        "draw the box of track 1 in frame 9",
+        "move the box of track 2 in frame 8",
+        "keep the box of track 2 in frame 4",
         "swap tracks 1 and 2 from frame 4",
+        "clear track 1 in frame 4",
         "clear track 1 in frames 5 to 6",
         "clear track 1 in frames 5 to 6",  # the second time there was nothing to clear
+        "clear track 1 in frames 0 to 9",
         "merge track 2 into track 1",
         "new track 2",
         "delete track 2",
@@ -179,18 +193,35 @@ def test_the_box_of_the_frame_before_is_copied_as_it_was(state):
     assert state.keyframe(1, 2).occluded
     assert state.undo_name == "copy the box of track 1 into frame 2"
     state.set_frame(0)
-    with pytest.raises(InputError, match="no box in frame -1"):
+    with pytest.raises(InputError, match="no box before the first frame"):
         state.copy_last_box(1)
 
 
 def test_what_is_split_off_or_merged_into_is_selected(state):
     state.set_box(1, (10, 10, 20, 20), 0)
+    state.set_box(1, (10, 10, 20, 20), 9)
     assert state.split_track(1, 5) == 2
     assert state.selected == 2
     state.merge_tracks(1, 2)
     assert state.selected == 1
     state.undo()
-    assert [t.id for t in state.tracks.tracks] == [1, 2]
+    assert ([t.id for t in state.tracks.tracks], state.selected) == ([1, 2], 2)
+    state.undo()
+    assert ([t.id for t in state.tracks.tracks], state.selected) == ([1], 1)
+
+
+def test_tracks_that_are_dropped_are_nobodys_parents(state):
+    state.set_box(1, (10, 10, 20, 20), 0)
+    child = Track(2, "cell", (Keyframe(3, (1, 1, 9, 9)),), parent=1)
+    state.load_tracks(dataclasses.replace(state.tracks, tracks=(*state.tracks.tracks, child)))
+    assert [t.parent for t in state.boxed().tracks] == [None, 1]
+    state.delete_keyframe(1, 0)
+    assert [(t.id, t.parent) for t in state.boxed().tracks] == [(2, None)]
+
+
+def test_a_track_that_is_not_here_cannot_leave(state):
+    with pytest.raises(InputError, match="Track 1 is not in frame 0 as it is"):
+        state.clear_here(1)
 
 
 def some_change(state: State, rng: random.Random) -> None:
@@ -243,13 +274,15 @@ def test_a_thousand_changes_and_all_the_way_back(state, seed):
 
 
 def test_the_history_has_an_end():
-    history = History[int](most=3)
+    history = History[int](most=6)
     for number in range(5):
-        history.record(f"to {number + 1}", number)
+        history.record(f"to {number + 1}", number, cost=2)
     assert [history.undo(5), history.undo(4), history.undo(3), history.undo(2)] == [4, 3, 2, 2]
     assert (history.undo_name, history.redo_name) == (None, "to 3")
     history.clear()
     assert history.redo_name is None
+    history.record("much", 7, cost=100)
+    assert history.undo_name == "much", "the last step is kept whatever it holds"
 
 
 def test_boxes_of_another_video_are_refused(state):

@@ -15,6 +15,7 @@ def two(widget, viewer):
     widget.state.set_box(1, (18, 10, 28, 20), 8)
     widget.state.new_track("dog")
     widget.state.set_box(2, (40, 10, 50, 20), 4)
+    widget.state.set_box(2, (40, 10, 50, 20), 9)
     widget.state.select(1)
     widget.project.go_to(6)
     return widget
@@ -62,12 +63,14 @@ def test_splitting_merging_and_swapping(two):
 
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(two, notices):
-    before = two.state.tracks
-    two.state.set_box(2, (40, 10, 50, 20), 9)
     now = two.state.tracks
     entries(two.boxes.more.menu())["Merge with/2 dog"].trigger()
     assert "both have a box in frame" in notices[-1]
-    assert two.state.tracks is now is not before
+    assert two.state.tracks is now
+    two.project.go_to(9)
+    entries(two.boxes.more.menu())["Swap from frame 9 on with/2 dog"].trigger()
+    assert "Track 1 has no box from frame 9 on: there it is followed" in notices[-1]
+    assert two.state.tracks is now
 
 
 def test_without_a_track_there_is_nothing_to_do(two):
@@ -79,7 +82,7 @@ def test_without_a_track_there_is_nothing_to_do(two):
 
 def test_undo_and_redo_name_what_they_do(two, hands):
     panel = two.boxes
-    assert panel.undo.toolTip().startswith("Undo: draw the box of track 2 in frame 4 (")
+    assert panel.undo.toolTip().startswith("Undo: move the box of track 2 in frame 9 (")
     assert panel.redo.toolTip() == "Nothing to redo."
     assert not panel.redo.isEnabled()
     entries(panel.more.menu())["Split at frame 6"].trigger()
@@ -88,3 +91,15 @@ def test_undo_and_redo_name_what_they_do(two, hands):
     assert panel.redo.toolTip().startswith("Redo: split track 1 at frame 6 (")
     hands.press(panel.redo)
     assert ids_at(two, 6) == [2, 3]
+
+
+def test_opening_it_often_leaves_nothing_behind(two):
+    from qtpy.QtGui import QAction
+    from qtpy.QtWidgets import QMenu
+
+    menu = two.boxes.more.menu()
+    entries(menu)
+    known = len(menu.findChildren(QMenu)), len(menu.findChildren(QAction))
+    for _ in range(10):
+        entries(menu)
+    assert (len(menu.findChildren(QMenu)), len(menu.findChildren(QAction))) == known

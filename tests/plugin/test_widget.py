@@ -182,9 +182,10 @@ def test_steps_are_the_presets_until_somebody_sets_others(widget):
     assert panel.steps.value() == preset("paper").optimiser.steps != preset("tiny").optimiser.steps
     panel.preset.setCurrentIndex(tiny)
     assert panel.steps.value() == preset("tiny").optimiser.steps
-    panel.steps.setValue(77)
+    panel.steps.setValue(preset("paper").optimiser.steps)
     panel.preset.setCurrentIndex(paper)
-    assert panel.steps.value() == 77
+    panel.preset.setCurrentIndex(tiny)
+    assert panel.steps.value() == preset("paper").optimiser.steps
 
 
 def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
@@ -220,6 +221,9 @@ def test_a_look_at_the_video_shows_how_far_it_is(widget, qtbot, tmp_path):
     code = f"import time; open({str(log)!r}, 'w').write({lines!r}); time.sleep(600)"
     panel = widget.finetune
     widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    with pytest.raises(RuntimeError, match="A run is at work"):
+        widget.jobs.start(Job([], tmp_path))
+    assert not panel.predict.isEnabled()
     words = "Looking at the video on cpu: background seen elsewhere"
     qtbot.waitUntil(lambda: panel.status.text() == words, timeout=RUN)
     assert (panel.progress.value(), panel.progress.maximum()) == (30, 40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from textwrap import dedent
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from napari_maskfree.attached import Attached
 from napari_maskfree.worker import Job, Stage, Tail, finetune_stage, predict_stage
 
 if TYPE_CHECKING:
@@ -68,6 +70,16 @@ def test_a_look_at_the_video_is_followed_until_the_first_step(tmp_path, patience
     go_on.touch()
     finish(job, patience)
     assert (job.view.preparing, job.view.done, job.view.total) == ("", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("done", 0), ("failed", 1), ("stopped", 1), ("running", 1), ("", 1)]
+)
+def test_an_attached_run_that_said_nothing_of_its_end_has_failed(status, code):
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    process = psutil.Process(over.pid)
+    over.wait()
+    assert Attached(process, lambda: status).poll() == code
 
 
 def test_a_failure_names_the_last_line_and_stops_the_chain(tmp_path, patience):

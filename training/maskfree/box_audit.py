@@ -10,6 +10,7 @@ import numpy as np
 
 from maskfree.config import AuditConfig
 from maskfree.tracks import boxes_at, travel
+from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ def audit_boxes(
     read: Callable[[int], InstanceMasks | None] | None = None,
     *,
     config: AuditConfig | None = None,
+    watch: Watch = unwatched,
 ) -> list[Finding]:
     """Look for tracks without a box or with one alone, jumps, keyframes far apart, doubles.
 
@@ -57,7 +59,11 @@ def audit_boxes(
     tracks
         The boxes. Doubles are looked for where a track begins and where it ends.
     read
-        Returns the masks of a frame, None where there are none; asked for frames with keyframes.
+        Returns the masks of a frame, None where there are none; asked for frames with keyframes,
+        of many for some that are spread over the video. Give those of tracks alone whose boxes are
+        still as they were when the masks were made.
+    watch
+        Told after each track and after each frame whose masks were read.
 
     Returns
     -------
@@ -65,10 +71,14 @@ def audit_boxes(
         In order of frame, then of track.
     """
     config = config or AuditConfig()
-    found = [finding for track in tracks.tracks for finding in _of_track(tracks, track, config)]
-    found += _doubles(tracks, config)
+    found: list[Finding] = []
+    tick, known = Ticks(watch, "boxes", len(tracks.tracks)), set[frozenset[int]]()
+    for track in tracks.tracks:
+        found += _of_track(tracks, track, config)
+        found += _doubles(tracks, track, known, config)
+        tick()
     if read is not None:
-        found += _against_masks(tracks, read, config)
+        found += _against_masks(tracks, read, config, watch)
     return sorted(found, key=lambda finding: (finding.frame, finding.track_id))
 
 
@@ -97,36 +107,45 @@ def _of_track(tracks: BoxTracks, track: Track, config: AuditConfig) -> Iterator[
             yield Finding(track.id, middle, "far apart", words, "A box half-way makes it surer.")
 
 
-def _doubles(tracks: BoxTracks, config: AuditConfig) -> Iterator[Finding]:
-    """Tracks whose box is another's where either begins or ends; each pair once."""
-    known = set()
-    for track in tracks.tracks:
-        boxed = [k for k in track.keyframes if k.xyxy is not None]
-        for keyframe in (*boxed[:1], *boxed[1:][-1:]):
-            for other, state in boxes_at(tracks, keyframe.frame).items():
-                pair = frozenset((track.id, other))
-                if other == track.id or pair in known or keyframe.xyxy is None:
-                    continue
-                if _overlap(keyframe.xyxy, state.xyxy) > config.same:
-                    known.add(pair)
-                    one, two = sorted(pair)
-                    words = f"Tracks {one} and {two} have one box in frame {keyframe.frame}"
-                    yield Finding(two, keyframe.frame, "twice", words, _MERGE)
+def _doubles(
+    tracks: BoxTracks, track: Track, known: set[frozenset[int]], config: AuditConfig
+) -> Iterator[Finding]:
+    """Tracks that have this one's box where it begins or ends; each pair once, in ``known``."""
+    boxed = [k for k in track.keyframes if k.xyxy is not None]
+    for keyframe in (*boxed[:1], *boxed[1:][-1:]):
+        for other, state in boxes_at(tracks, keyframe.frame).items():
+            pair = frozenset((track.id, other))
+            if other == track.id or pair in known or keyframe.xyxy is None:
+                continue
+            if _overlap(keyframe.xyxy, state.xyxy) > config.same:
+                known.add(pair)
+                one, two = sorted(pair)
+                words = f"Tracks {one} and {two} have one box in frame {keyframe.frame}"
+                yield Finding(two, keyframe.frame, "twice", words, _MERGE)
 
 
 def _against_masks(
-    tracks: BoxTracks, read: Callable[[int], InstanceMasks | None], config: AuditConfig
+    tracks: BoxTracks,
+    read: Callable[[int], InstanceMasks | None],
+    config: AuditConfig,
+    watch: Watch,
 ) -> Iterator[Finding]:
     drawn: dict[int, dict[int, Box]] = {}
     for track in tracks.tracks:
         for keyframe in track.keyframes:
             if keyframe.xyxy is not None and not keyframe.occluded:
                 drawn.setdefault(keyframe.frame, {})[track.id] = keyframe.xyxy
-    for frame, boxes in sorted(drawn.items()):
-        masks = read(frame)
+    frames = sorted(drawn)
+    if len(frames) > config.most_frames:
+        spread = np.linspace(0, len(frames) - 1, config.most_frames).round().astype(int)
+        frames = [frames[n] for n in spread.tolist()]
+    tick = Ticks(watch, "masks", len(frames))
+    for frame in frames:
+        boxes, masks = drawn[frame], read(frame)
         for track_id, mask in zip(masks.track_ids, masks.masks, strict=True) if masks else ():
             if track_id in boxes and mask.any():
                 yield from _fit(track_id, frame, boxes[track_id], mask, config)
+        tick()
 
 
 def _fit(
@@ -141,7 +160,7 @@ def _fit(
     for n, name in enumerate(_SIDES):
         inwards = 1 if n < 2 else -1
         room = inwards * (spanned[n] - box[n])
-        if room > config.loose * size[n % 2]:
+        if room > max(config.least_room, config.loose * size[n % 2]):
             loose.append(name)
         at_border = box[n] < 1 if n < 2 else box[n] > frame_size[n % 2] - 1
         if room < 1 and not at_border:

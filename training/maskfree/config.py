@@ -820,8 +820,14 @@ class AuditConfig(Section):
         0.15, "a box with more free room on a side is loose", unit="of the box", low=0.0, high=1.0
     )
     cut: float = setting(
-        0.6, "a mask that lies along more of a side is cut there", unit="of the side", high=1.0
+        0.6,
+        "a mask that lies along more of a side is cut there",
+        unit="of the side",
+        low=0.0,
+        high=1.0,
     )
+    least_room: float = setting(3.0, "less room than this is never loose", unit="pixels", low=0.0)
+    most_frames: int = setting(200, "masks are read of no more than these", unit="frames", low=2)
 
 
 @dataclasses.dataclass(frozen=True)

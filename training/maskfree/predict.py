@@ -18,10 +18,11 @@ from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
+from maskfree.kept_tubes import KeptTubes
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.prepare import prepare
-from maskfree.tube import KeptTubes
+from maskfree.tube import kept_tube
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
 
@@ -100,7 +101,7 @@ def predict_video(
             yield grid.frame, _free(grid, size, config)
         return
     known = tubes or KeptTubes({}, {}, {})
-    boxes, slack = tube = known.tube(video, tracks, config, frames=frames)
+    boxes, slack = tube = kept_tube(known, video, tracks, config, frames=frames)
     grids = look(tube=tube)
     ids = [t.id for t in tracks.tracks]
     consensus = None

@@ -13,13 +13,13 @@ from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
 from maskfree.held import follow_held, is_held
 from maskfree.sampling import lab_stretch
-from maskfree.tube import followed_tube, tracks_scale
+from maskfree.tube import followed_tube, kept_tube, tracks_scale
 from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
     from maskfree.config import Config
-    from maskfree.tube import KeptTubes
+    from maskfree.kept_tubes import KeptTubes
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
@@ -55,7 +55,7 @@ def prepare(
     Parameters
     ----------
     tubes
-        Boxes that a run kept: they are followed anew only where a keyframe has changed since.
+        Boxes that a run kept. Where any keyframe has changed since, all are followed anew.
     watch
         Told how far it is.
 
@@ -66,7 +66,7 @@ def prepare(
     """
     kept = tubes is not None and all(tubes.knows(track, len(video)) for track in tracks.tracks)
     if tubes is not None and kept:
-        boxes, slack = tubes.tube(video, tracks, config, frames=None)
+        boxes, slack = kept_tube(tubes, video, tracks, config)
     else:
         boxes, slack = followed_tube(video, tracks, config, watch=watch)
     if not np.isfinite(boxes).any():

@@ -15,6 +15,8 @@ __all__ = ["ProgressBar", "clock", "one_line", "say", "table", "use_utf8"]
 
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where stderr is not a terminal."""
+DRAWN_EVERY = 0.1
+"""Seconds between two pictures of what comes before, on a terminal."""
 _MINUTE, _HOUR = 60, 3600
 _BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
@@ -79,6 +81,7 @@ class ProgressBar:
         self._bar: Any = None
         self._last_line = 0.0
         self._begun = time.monotonic()
+        self._drawn = 0.0
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -98,9 +101,12 @@ class ProgressBar:
         Where there is no terminal it says nothing of what takes but a moment.
         """
         text = f"{self._title}: {what} {done}/{total}"
+        now = time.monotonic()
         if self._bar is not None:
-            self._bar.set_description_str(text)
-        elif time.monotonic() - self._begun >= LINE_EVERY and self._is_time():
+            if done == total or now - self._drawn >= DRAWN_EVERY:
+                self._drawn = now
+                self._bar.set_description_str(text)
+        elif now - self._begun >= LINE_EVERY and self._is_time():
             say("", text)
 
     def update(self, done: int, total: int, *, seconds_left: float, note: str = "") -> None:

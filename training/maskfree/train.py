@@ -15,6 +15,7 @@ import torch
 
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
+from maskfree.kept_tubes import KeptTubes
 from maskfree.model.backbone import pretrained_backbone
 from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
@@ -24,7 +25,6 @@ from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
 from maskfree.storage import atomic_write
 from maskfree.tracks import check_against_video
-from maskfree.tube import KeptTubes
 from maskfree.types import Clip
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
@@ -316,10 +316,9 @@ def finetune(
         if old is not None:
             config, seed = old.config, old.seed
         run = old or session.new_run(config, seed=seed)
-        run.clear_stop()
-        run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
-        kept = old is not None and old.tube_path.is_file()
         try:
+            run.clear_stop()
+            run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
             trainer = Trainer(
                 video,
                 tracks,
@@ -327,18 +326,17 @@ def finetune(
                 device=where,
                 seed=seed,
                 resumed=old is not None,
-                tubes=KeptTubes.from_file(run.tube_path) if kept else None,
+                tubes=None if old is None else _kept_tubes(old),
                 watch=RunWatch(run, watch),
             )
             first = trainer.restore(run.state_path) if old is not None else 0
-        except StopAsked:
-            run.append({"status": "stopped", "step": run.steps_done, "message": ""})
-            return
-        except BaseException:
-            if old is None:
+        except BaseException as error:
+            if old is None:  # it has learnt nothing
                 run.remove()
             else:
                 run.append({"status": "stopped", "step": run.steps_done, "message": ""})
+            if isinstance(error, StopAsked):
+                return
             raise
         yield from _steps(trainer, run, first)
 
@@ -373,6 +371,14 @@ def _steps(trainer: Trainer, run: Run, first: int) -> Iterator[Progress]:
             raise
         finally:
             run.append({"status": status, "step": done, "message": message})
+
+
+def _kept_tubes(run: Run) -> KeptTubes | None:
+    """Return the boxes that a run was trained with; None: they are to be followed anew."""
+    try:
+        return KeptTubes.from_file(run.tube_path)
+    except (InputError, FileNotFoundError):
+        return None
 
 
 def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
