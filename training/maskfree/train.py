@@ -331,11 +331,12 @@ def finetune(
             )
             first = trainer.restore(run.state_path) if old is not None else 0
         except BaseException as error:
-            if old is None:  # it has learnt nothing
+            asked = isinstance(error, StopAsked)  # who follows the run hears that it was heeded
+            if old is None and not asked:
                 run.remove()
             else:
                 run.append({"status": "stopped", "step": run.steps_done, "message": ""})
-            if isinstance(error, StopAsked):
+            if asked:
                 return
             raise
         yield from _steps(trainer, run, first)
