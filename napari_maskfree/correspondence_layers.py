@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from maskfree.video import Video
-    from napari_maskfree.state import VideoInfo
+    from napari_maskfree.video_info import VideoInfo
 
 RGB = tuple[int, int, int]
 

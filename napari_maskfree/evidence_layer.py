@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from maskfree.session import Session
-    from napari_maskfree.state import VideoInfo
+    from napari_maskfree.video_info import VideoInfo
 
 __all__ = [
     "EVIDENCE_NAME",

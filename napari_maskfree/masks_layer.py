@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from maskfree.session import MaskStore
     from maskfree.types import BoxTracks, InstanceMasks
-    from napari_maskfree.state import VideoInfo
+    from napari_maskfree.video_info import VideoInfo
 
 __all__ = ["MASKS_NAME", "MaskStack", "flatten", "make_layer", "track_colormap"]
 

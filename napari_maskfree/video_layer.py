@@ -14,7 +14,7 @@ import numpy as np
 
 from maskfree.errors import InputError
 from maskfree.video import open_video
-from napari_maskfree.state import VideoInfo
+from napari_maskfree.video_info import VideoInfo
 
 if TYPE_CHECKING:
     from napari.components import Dims

@@ -40,7 +40,7 @@ class AuditList(Panel):
         super().__init__()
         self.main, self.state = main, main.state
         self._background = Background(self)
-        self._version = 0
+        self._version, self._stopped = 0, False
         self._found: list[Finding] = []
         self._last: tuple[int, int, str] | None = None
         self.fold = QCollapsible("", expandedIcon="▾", collapsedIcon="▸")
@@ -81,11 +81,14 @@ class AuditList(Panel):
     def stop(self) -> None:
         """Look no more."""
         self._version += 1
+        self._stopped = True
         for signal in self._signals:
             signal.disconnect(self.soon, missing_ok=True)
         self._background.close()
 
     def _look(self) -> None:
+        if self._stopped:
+            return
         tracks = self.state.tracks if self.state.boxed() is not None else None
         if tracks is None:
             self._show([])

@@ -14,7 +14,8 @@ from maskfree.errors import InputError
 from maskfree.tracks import empty_tracks
 from maskfree.types import Keyframe, Track
 from napari_maskfree.history import History
-from napari_maskfree.state import State, VideoInfo, clip_box
+from napari_maskfree.state import State, clip_box
+from napari_maskfree.video_info import VideoInfo
 
 
 @pytest.fixture

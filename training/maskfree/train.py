@@ -6,9 +6,8 @@ import dataclasses
 import io
 import math
 import os
-import pickle
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
 from maskfree.storage import atomic_write
 from maskfree.tracks import check_against_video
+from maskfree.train_state import load_state, plain_rng, wide_rng
 from maskfree.types import Clip
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
@@ -241,7 +241,7 @@ class Trainer:
             "scaler": self._scaler.state_dict(),
             "torch_rng": torch.get_rng_state(),
             "objective_rng": self._objective.rng_state,
-            "numpy_rng": _plain_rng(self._rng),
+            "numpy_rng": plain_rng(self._rng),
             "teacher": None if self._teacher is None else self._teacher.state(),
         }
         content = io.BytesIO()
@@ -256,7 +256,7 @@ class Trainer:
         InputError
             When the file is damaged, or is the state of other tracks or another network.
         """
-        state = _load_state(path, self.device)
+        state = load_state(path, self.device)
         try:
             if (state["track_ids"], state["classes"]) != (self.track_ids, self.classes):
                 raise ValueError("other tracks or labels")
@@ -265,7 +265,7 @@ class Trainer:
             self._scaler.load_state_dict(state["scaler"])
             torch.set_rng_state(state["torch_rng"].cpu())
             self._objective.rng_state = state["objective_rng"].cpu()
-            self._rng.bit_generator.state = _wide_rng(state["numpy_rng"])
+            self._rng.bit_generator.state = wide_rng(state["numpy_rng"])
             if state["teacher"] is not None:
                 self._teacher = KeptLogits(self._video.shape[1:3])
                 self._teacher.restore(state["teacher"])
@@ -382,16 +382,6 @@ def _kept_tubes(run: Run) -> KeptTubes | None:
         return None
 
 
-def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        return state
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"{path} cannot be resumed: it is damaged or incomplete. Fine-tune without --resume."
-        ) from error
-
-
 def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:
     clip = Clip(sample.clip.rgb.to(device), sample.clip.lab.to(device), sample.clip.frames)
     return TrainingClip(clip, sample.targets.to(device), sample.labels.to(device))
@@ -399,14 +389,3 @@ def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:
 
 def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def _plain_rng(rng: np.random.Generator) -> dict[str, Any]:
-    """The generator's state with its 128-bit numbers as text (torch stores 64 bits)."""
-    state = rng.bit_generator.state
-    words = {k: str(v) for k, v in state["state"].items()}
-    return {**state, "state": words}
-
-
-def _wide_rng(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "state": {k: int(v) for k, v in state["state"].items()}}

@@ -1,0 +1,46 @@
+"""The state from which a run is resumed, as a file that holds no code."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from maskfree.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+__all__ = ["load_state", "plain_rng", "wide_rng"]
+
+
+def load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what the trainer saved.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return state
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{path} cannot be resumed: it is damaged or incomplete. Fine-tune without --resume."
+        ) from error
+
+
+def plain_rng(rng: np.random.Generator) -> dict[str, Any]:
+    """Return the generator's state with its 128-bit numbers as text (torch stores 64 bits)."""
+    state = rng.bit_generator.state
+    words = {k: str(v) for k, v in state["state"].items()}
+    return {**state, "state": words}
+
+
+def wide_rng(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what :func:`plain_rng` made plain as a generator takes it."""
+    return {**state, "state": {k: int(v) for k, v in state["state"].items()}}
