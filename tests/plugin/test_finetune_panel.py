@@ -1,0 +1,78 @@
+"""Section 3: what it offers, and what it shows of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+RUN = 150_000
+
+
+def test_the_whole_text_of_a_preset_is_shown(widget):
+    from maskfree.presets import PRESETS
+
+    panel = widget.finetune
+    for name, words in PRESETS.items():
+        panel.preset.setCurrentIndex(panel.preset.findData(name))
+        assert panel.about.text().rstrip(".") == words.rstrip(".")
+
+
+def test_steps_are_the_presets_until_somebody_sets_others(widget):
+    from maskfree.presets import preset
+
+    panel = widget.finetune
+    tiny, paper = (panel.preset.findData(name) for name in ("tiny", "paper"))
+    assert panel.steps.value() == preset("tiny").optimiser.steps
+    panel.preset.setCurrentIndex(paper)
+    assert panel.steps.value() == preset("paper").optimiser.steps != preset("tiny").optimiser.steps
+    panel.preset.setCurrentIndex(tiny)
+    assert panel.steps.value() == preset("tiny").optimiser.steps
+    panel.steps.setValue(preset("paper").optimiser.steps)
+    panel.preset.setCurrentIndex(paper)
+    panel.preset.setCurrentIndex(tiny)
+    assert panel.steps.value() == preset("paper").optimiser.steps
+
+
+def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
+    from napari_maskfree.worker import Job, Stage
+
+    def job(*warnings: str) -> Job:
+        lines = "".join(f"maskfree: warning: {text}\n" for text in warnings)
+        code = f"import sys, time; sys.stderr.write({lines!r}); sys.stderr.flush(); time.sleep(600)"
+        return Job([Stage("predict", (sys.executable, "-c", code), lambda: None)], tmp_path)
+
+    panel = widget.finetune
+    assert not panel.warned.isVisible()
+    widget.jobs.start(job("No weights here.", "The video is short."))
+    shown = "Warning: No weights here.\nWarning: The video is short."
+    qtbot.waitUntil(lambda: panel.warned.text() == shown, timeout=RUN)
+    assert panel.warned.isVisible()
+    assert panel.status.isVisible()
+    widget.jobs.kill()
+    widget.jobs.start(job())
+    assert not panel.warned.isVisible()
+    widget.jobs.kill()
+
+
+def test_a_look_at_the_video_shows_how_far_it_is(widget, qtbot, tmp_path):
+    from napari_maskfree.worker import Job, Stage
+
+    log = tmp_path / "metrics.jsonl"
+    records = [
+        {"status": "running", "device": "cpu"},
+        {"preparing": "background seen elsewhere", "done": 30, "total": 40},
+    ]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    code = f"import time; open({str(log)!r}, 'w').write({lines!r}); time.sleep(600)"
+    panel = widget.finetune
+    widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    with pytest.raises(RuntimeError, match="A run is at work"):
+        widget.jobs.start(Job([], tmp_path))
+    assert not panel.predict.isEnabled()
+    words = "Looking at the video on cpu: background seen elsewhere"
+    qtbot.waitUntil(lambda: panel.status.text() == words, timeout=RUN)
+    assert (panel.progress.value(), panel.progress.maximum()) == (30, 40)
+    assert widget.sections["finetune"].summary.text() == "looking at the video"
+    widget.jobs.kill()
