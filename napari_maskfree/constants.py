@@ -42,6 +42,11 @@ EVIDENCE_OPACITY = 0.5
 EVIDENCE_BACKGROUND, EVIDENCE_OBJECT = (55, 135, 255), (240, 75, 70)
 """RGB of what is background, and of what is object, by the evidence; legible in both themes."""
 
+SCORE_RANGE = (0.5, 0.95)
+"""Scores that have the first and the last of the colours below."""
+SCORE_COLOURS = ((213, 94, 0), (236, 226, 190), (60, 150, 230))
+"""RGB of an unsure, a middling and a sure mask: orange and blue, which everybody tells apart."""
+
 GRID = 4
 """Pixels of the video in a cell of the method's grid (stride 4)."""
 PICKED_CELLS, MATCH_CELLS = 1.25, 1.0

@@ -7,7 +7,6 @@ and layers read it and call its methods; none of them keeps a second copy.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -18,14 +17,13 @@ from maskfree.errors import InputError
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.constants import MIN_BOX
 from napari_maskfree.history import History
+from napari_maskfree.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maskfree.session import Session
     from maskfree.tracks import BoxState
     from maskfree.types import Box
-    from napari_maskfree.video_info import VideoInfo
 
 __all__ = ["State", "clip_box"]
 
@@ -33,56 +31,18 @@ Content = tuple[BoxTracks, int | None]
 """What undo brings back: the tracks, and which of them is selected."""
 
 
-class State:
+class State(Place):
     """The one input state of the plugin. Signals fire after the change."""
 
-    video_changed = Signal()
     tracks_changed = Signal()
     selection_changed = Signal()
-    frame_changed = Signal()
-    session_changed = Signal()
 
     def __init__(self) -> None:
-        self.video: VideoInfo | None = None
+        super().__init__()
         self.tracks: BoxTracks | None = None
         self.selected: int | None = None
-        self.frame = 0
-        self.session: Session | None = None
-        self.folder: Path | None = None
         self.dirty = False
         self._history: History[Content] = History()
-
-    # ---- video and session
-
-    def set_video(self, video: VideoInfo | None, *, keep: bool = False) -> None:
-        """Work on ``video``. With ``keep`` boxes and session stay, else both start anew."""
-        self.video = video
-        if not keep:
-            self.session, self.folder = None, None
-            self.frame = 0
-            self._replace_tracks(None)
-        self.video_changed.emit()
-        self.session_changed.emit()
-
-    def set_session(self, session: Session | None) -> None:
-        """Remember the session folder that runs and masks go to."""
-        self.session = session
-        if session is not None:
-            self.folder = Path(session.path)
-        self.session_changed.emit()
-
-    def set_folder(self, folder: Path) -> None:
-        """Choose where the session will be saved; it is made with the first run or save."""
-        self.folder = folder
-        if self.session is not None and Path(self.session.path) != folder:
-            self.session = None
-        self.session_changed.emit()
-
-    def set_frame(self, frame: int) -> None:
-        """Follow the viewer's time slider."""
-        if frame != self.frame:
-            self.frame = frame
-            self.frame_changed.emit()
 
     # ---- tracks
 
@@ -192,6 +152,17 @@ class State:
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
         where = f"frame {first}" if first == last else f"frames {first} to {last}"
         self._apply(f"clear track {track_id} in {where}", changed)
+
+    def remove_keyframes(self, track_id: int, first: int, last: int) -> None:
+        """Remove a track's keyframes in the frames ``first`` to ``last``, both included.
+
+        Raises
+        ------
+        InputError
+            Where there is none.
+        """
+        changed = te.remove_keyframes(self._require_tracks(), track_id, first, last)
+        self._apply(f"delete keyframes of track {track_id} in frames {first} to {last}", changed)
 
     def clear_here(self, track_id: int) -> None:
         """Say that a track is not in the shown frame.
@@ -319,10 +290,6 @@ class State:
         kept = tuple(t if t.parent in ids else dataclasses.replace(t, parent=None) for t in kept)
         return dataclasses.replace(self.tracks, tracks=kept) if kept else None
 
-    def why_no_boxes(self) -> str:
-        """Say what is missing before boxes can be drawn; empty text when nothing is."""
-        return "" if self.video else "Choose a video first (section 1)."
-
     def why_no_run(self) -> str:
         """Say what is missing before a fine-tuning can start; empty text when nothing is."""
         if self.video is None:
@@ -333,10 +300,8 @@ class State:
 
     # ---- inside
 
-    def _require_video(self) -> VideoInfo:
-        if self.video is None:
-            raise InputError("There is no video yet. Choose one in section 1.")
-        return self.video
+    def _start_anew(self) -> None:
+        self._replace_tracks(None)
 
     def _require_tracks(self) -> BoxTracks:
         if self.tracks is None:

@@ -11,9 +11,9 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePol
 from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
-from napari_maskfree._qt.timeline import Timeline
-from napari_maskfree._qt.track_list import TrackList, status_of
+from napari_maskfree._qt.track_list import TrackList
 from napari_maskfree._qt.track_menu import TrackMenu
+from napari_maskfree.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +52,6 @@ class BoxesPanel(Panel):
         self.add(row(self.new, self.load, self.save), self.why, self.sample)
         self.how = hint(_HOW)
         self.tracks = TrackList(self.state)
-        self.timeline = Timeline(self.state, main.palette_)
-        self.timeline.frame_picked.connect(self.project.go_to)
         self.add_track = button("New track", self._new_track, "Another object (its own colour)")
         self.remove_track = button("Delete track", self._remove_track, "With all its boxes")
         self.more = QPushButton("More")
@@ -77,8 +75,11 @@ class BoxesPanel(Panel):
         self.body.setObjectName("mfBody")
         inner = Panel()
         tracks_row = row(self.add_track, self.remove_track, self.more)
-        place = row(self.previous, self.here, self.next, grows=self.here)
-        inner.add(self.tracks, self.timeline, tracks_row, place)
+        self.timeline = button(
+            "Timeline", main.timeline.toggle, "Show or hide all tracks over the whole video"
+        )
+        place = row(self.previous, self.here, self.next, self.timeline, grows=self.here)
+        inner.add(self.tracks, tracks_row, place)
         marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
         self.audit = AuditList(main)
         inner.add(marks, row(self.keep, self.delete), self.audit, self.how)
@@ -112,7 +113,6 @@ class BoxesPanel(Panel):
         self.inner.setVisible(state.tracks is not None)
         self.how.setVisible(sum(len(t.keyframes) for t in _tracks(state)) < _LEARNT)
         self.tracks.refresh()
-        self.timeline.refresh()
         self._refresh_here()
         self._refresh_undo()
         self._summarise()
@@ -122,7 +122,7 @@ class BoxesPanel(Panel):
         if track is None:
             self.here.setText("Select a track")
         else:
-            self.here.setText(f"Frame {state.frame}: {status_of(state, track)}")
+            self.here.setText(f"Frame {state.frame}: {status_of(track, state.frame)}")
         self.here.setToolTip(self.here.text())
         chosen = state.selected or 0
         keyframe, now = state.keyframe(chosen), state.box_state(chosen)
@@ -199,6 +199,13 @@ class BoxesPanel(Panel):
             show_info("Select a track first.")
         else:
             reported(change, self.state.selected)
+
+    def with_range(self, change: Callable[[int, int, int], object]) -> None:
+        """Change the selected track in the selected frames; say so where there are none."""
+        if self.state.range is None or self.state.selected is None:
+            show_info("Select a track and frames first: drag along the track's lane.")
+        else:
+            reported(change, self.state.selected, *self.state.range)
 
     def _jump(self, step: int) -> None:
         frame = self.state.next_keyframe(self.state.selected or 0, step)

@@ -21,6 +21,7 @@ from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.section import Section, button, row
 from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
+from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
@@ -58,6 +59,7 @@ class MaskFreeWidget(QWidget):
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
+        self.timeline = TimelinePlace(self)
         self._build()
         self.shortcuts = Shortcuts(self)
         self._bind_keys()
@@ -157,6 +159,13 @@ class MaskFreeWidget(QWidget):
             "undo": boxes.undo,
             "redo": boxes.redo,
             "next_finding": boxes.audit.next,
+            "timeline": boxes.timeline,
+            "zoom_in": lambda: self.timeline.zoom_by(2),
+            "zoom_out": lambda: self.timeline.zoom_by(1 / 2),
+            "range_start": lambda: state.start_range(),
+            "range_end": lambda: state.end_range(),
+            "not_in_range": lambda: boxes.with_range(state.clear_range),
+            "delete_range": lambda: boxes.with_range(state.remove_keyframes),
             "fine_tune": self.finetune.start,
             "predict_again": self.finetune.predict,
             "cancel": self.finetune.cancel,
@@ -180,6 +189,11 @@ class MaskFreeWidget(QWidget):
         """Whether a run is being prepared or at work."""
         finetune = getattr(self, "finetune", None)
         return self.jobs.active or bool(finetune is not None and finetune.preparing)
+
+    @property
+    def is_docked(self) -> bool:
+        """Whether it is part of napari's window."""
+        return self._docked and not self._closed
 
     def set_summary(self, section: str, text: str) -> None:
         """Say in a section's header where it stands."""
@@ -272,6 +286,7 @@ class MaskFreeWidget(QWidget):
             self._saver.stop()
             self._guard.release()
         self.boxes.audit.stop()
+        self.timeline.close()
         self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()
@@ -297,9 +312,9 @@ class MaskFreeWidget(QWidget):
 
     def _restyle(self, _event: Any = None) -> None:
         self.palette_ = palette_of(self.viewer.theme)
-        for widget in (self.boxes.timeline, self.finetune.curve):
-            widget.colours = self.palette_
-            widget.update()
+        self.finetune.curve.colours = self.palette_
+        self.finetune.curve.update()
+        self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))
 
     def _mark(self) -> None:

@@ -9,11 +9,11 @@ from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from maskfree.colours import track_colour
+from napari_maskfree.status import status_of
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from maskfree.types import Track
     from napari_maskfree.state import State
 
 __all__ = ["TrackList", "swatch"]
@@ -32,20 +32,6 @@ def swatch(rgb: tuple[int, int, int], size: int = _SWATCH) -> QIcon:
     painter.drawRoundedRect(0, 0, size, size, 3, 3)
     painter.end()
     return QIcon(pixmap)
-
-
-def status_of(state: State, track: Track) -> str:
-    """Say what a track is in the current frame."""
-    keyframe = state.keyframe(track.id)
-    now = state.box_state(track.id)
-    if not track.keyframes:
-        return "no box yet"
-    if keyframe is not None and keyframe.outside:
-        return "outside (keyframe)"
-    if now is None:
-        return "absent"
-    word = "keyframe" if now.keyframe else "interpolated"
-    return f"{word}, occluded" if now.occluded else word
 
 
 class TrackList(QTreeWidget):
@@ -94,7 +80,7 @@ class TrackList(QTreeWidget):
                 item.setIcon(0, swatch(track_colour(track.id)))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
-            item.setText(2, status_of(self.boxes_state, track))
+            item.setText(2, status_of(track, self.boxes_state.frame))
             if track.id == self.boxes_state.selected:
                 self.setCurrentItem(item)
         self._filling = False

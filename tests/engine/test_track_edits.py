@@ -7,7 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maskfree.errors import InputError
-from maskfree.track_edits import clear_range, merge_tracks, split_track, swap_tracks
+from maskfree.track_edits import (
+    clear_range,
+    merge_tracks,
+    remove_keyframes,
+    split_track,
+    swap_tracks,
+)
 from maskfree.tracks import boxes_at, boxes_from_json, boxes_to_json, find_track
 from maskfree.types import Box, BoxTracks, Keyframe, Track
 
@@ -217,6 +223,22 @@ def test_a_cleared_range_is_empty_and_the_rest_stays(tracks: BoxTracks, a: int, 
 
 
 @SEEDED
+@given(some_tracks(), st.integers(0, FRAMES - 1), st.integers(0, FRAMES - 1))
+def test_only_the_ranges_keyframes_are_removed(tracks: BoxTracks, a: int, b: int) -> None:
+    first, last = min(a, b), max(a, b)
+    own = tracks.tracks[0].keyframes
+    kept = tuple(k for k in own if not first <= k.frame <= last)
+    if kept == own:
+        with pytest.raises(InputError, match="no keyframe in the frames"):
+            remove_keyframes(tracks, 1, first, last)
+        return
+    changed = remove_keyframes(tracks, 1, first, last)
+    check(changed)
+    assert changed.tracks[0].keyframes == kept
+    assert changed.tracks[1:] == tracks.tracks[1:]
+
+
+@SEEDED
 @given(some_tracks(4), st.integers(0, FRAMES - 1), st.permutations([1, 2, 3, 4]))
 def test_descent_has_no_circles(tracks: BoxTracks, frame: int, order: list[int]) -> None:
     one, two, *_ = order
@@ -261,6 +283,11 @@ def test_descent_has_no_circles(tracks: BoxTracks, frame: int, order: list[int])
         (lambda t: split_track(t, 2, 5), f"Track 2 has no box from frame 5 on, {SPLIT}"),
         (lambda t: swap_tracks(t, 1, 2, 5), f"Track 2 has no box from frame 5 on: {FOLLOWED}"),
         (lambda t: clear_range(t, 2, 3, 5), f"Track 2 has no box from frame 6 on: {FOLLOWED}"),
+        (
+            lambda t: remove_keyframes(t, 1, 1, 1),
+            "Track 1 has no keyframe in the frames 1 to 1. Choose others.",
+        ),
+        (lambda t: remove_keyframes(t, 1, 5, 4), "The range must not be empty, got frames 5 to 4."),
         (lambda t: clear_range(t, 1, 5, 4), "The range must not be empty, got frames 5 to 4."),
         (
             lambda t: clear_range(t, 1, 5, 20),

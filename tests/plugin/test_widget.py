@@ -135,16 +135,6 @@ def test_keyframe_buttons(widget, viewer, hands, clip):
     assert widget.state.selected == 1
 
 
-def test_the_timeline_goes_to_a_frame(widget, viewer, qtbot, clip):
-    from qtpy.QtCore import QPoint, Qt
-
-    viewer.add_image(clip.frames, rgb=True, name="clip")
-    boxed(widget)
-    line = widget.boxes.timeline
-    qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() - 8, 10))
-    assert widget.state.frame == len(clip.frames) - 1
-
-
 def test_a_failed_run_is_a_notification_with_the_remedy(
     widget, viewer, hands, qtbot, clip_folder, notices
 ):
@@ -309,7 +299,10 @@ def test_both_themes(widget, viewer):
     dark = widget.palette_.background
     viewer.theme = "light"
     assert widget.palette_.background != dark
-    assert widget.boxes.timeline.colours is widget.palette_
+    widget.timeline.show()
+    viewer.theme = "dark"
+    assert widget.palette_.background == dark
+    assert widget.timeline.content.line.colours is widget.palette_
 
 
 def test_the_manifest_and_the_menus():

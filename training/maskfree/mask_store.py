@@ -17,10 +17,12 @@ from maskfree.types import InstanceMasks
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
 __all__ = ["MaskStore"]
 
 _NAME = re.compile(r"(\d{5,})\.json")
+_OF_FRAME = ("a frame's masks", "size")
 _REMEDY = "Predict this frame again."
 
 
@@ -69,6 +71,34 @@ class MaskStore:
             return None
         return _decode(read_json(path, "mask file"), str(path))
 
+    def read_scores(self, frame: int) -> dict[int, float]:
+        """Return the scores of ``frame`` by track id, without decoding the masks.
+
+        Raises
+        ------
+        InputError
+            Where the file is broken.
+        """
+        path = self._file(frame)
+        if not path.is_file():
+            return {}
+        items = _instances(as_object(read_json(path, "mask file"), str(path), *_OF_FRAME), path)
+        return {
+            as_whole(item.get("id"), str(path), "id", low=1): _score(item.get("score"), str(path))
+            for item in items
+        }
+
+    def stamps(self) -> dict[int, tuple[int, int]]:
+        """Return by frame what changes whenever its masks are written: (time in ns, size)."""
+        found = {}
+        for frame, path in self._files():
+            try:
+                known = path.stat()
+            except FileNotFoundError:  # removed by another process just now
+                continue
+            found[frame] = (known.st_mtime_ns, known.st_size)
+        return found
+
     def frames(self) -> list[int]:
         """Return the frames that have masks, in order."""
         return sorted(frame for frame, _ in self._files())
@@ -113,18 +143,22 @@ def _check(masks: InstanceMasks) -> None:
 
 
 def _decode(data: object, where: str) -> InstanceMasks:
-    fields = as_object(data, where, "a frame's masks", "size")
+    fields = as_object(data, where, *_OF_FRAME)
     height, width = _size(fields.get("size"), where)
-    items = [
-        as_object(item, f"{where}: instances[{n}]", "an instance", "id")
-        for n, item in enumerate(as_list(fields.get("instances"), where, "instances"))
-    ]
+    items = _instances(fields, where)
     ids = tuple(as_whole(item.get("id"), where, "id", low=1) for item in items)
     scores = tuple(_score(item.get("score"), where) for item in items)
     masks = np.zeros((len(items), height, width), dtype=bool)
     for n, item in enumerate(items):
         masks[n] = _mask(item.get("counts"), height, width, where)
     return InstanceMasks(ids, masks, scores)
+
+
+def _instances(fields: Mapping[str, Any], where: object) -> list[dict[str, Any]]:
+    return [
+        as_object(item, f"{where}: instances[{n}]", "an instance", "id")
+        for n, item in enumerate(as_list(fields.get("instances"), str(where), "instances"))
+    ]
 
 
 def _size(value: Any, where: str) -> tuple[int, int]:

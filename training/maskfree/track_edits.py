@@ -21,7 +21,7 @@ from maskfree.types import BoxTracks, Keyframe, Track
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["clear_range", "merge_tracks", "split_track", "swap_tracks"]
+__all__ = ["clear_range", "merge_tracks", "remove_keyframes", "split_track", "swap_tracks"]
 
 
 def split_track(tracks: BoxTracks, track_id: int, frame: int) -> tuple[BoxTracks, int]:
@@ -116,15 +116,42 @@ def clear_range(tracks: BoxTracks, track_id: int, first: int, last: int) -> BoxT
         For an id that no track has, a range that is empty or leaves the video, or one after which
         the track stays or is followed without a box that was drawn.
     """
-    if last < first:
-        raise InputError(f"The range must not be empty, got frames {first} to {last}.")
+    _check_range(tracks, first, last)
     track = find_track(tracks, track_id)
-    head, _ = _cut(track, _checked(tracks, first))
+    head, _ = _cut(track, first)
     tail: tuple[Keyframe, ...] = ()
-    if _checked(tracks, last) + 1 < tracks.num_frames:
+    if last + 1 < tracks.num_frames:
         _check_drawn(track, last + 1)
         _, tail = _cut(track, last + 1)
     return _with(tracks, dataclasses.replace(track, keyframes=_joined(head, tail)))
+
+
+def remove_keyframes(tracks: BoxTracks, track_id: int, first: int, last: int) -> BoxTracks:
+    """Remove a track's keyframes in the frames ``first`` to ``last`` (both included).
+
+    Between those that are left its boxes are interpolated.
+
+    Raises
+    ------
+    InputError
+        For an id that no track has, a range that is empty or leaves the video, or one without a
+        keyframe.
+    """
+    _check_range(tracks, first, last)
+    track = find_track(tracks, track_id)
+    kept = tuple(k for k in track.keyframes if not first <= k.frame <= last)
+    if len(kept) == len(track.keyframes):
+        raise InputError(
+            f"Track {track_id} has no keyframe in the frames {first} to {last}. Choose others."
+        )
+    return _with(tracks, dataclasses.replace(track, keyframes=kept))
+
+
+def _check_range(tracks: BoxTracks, first: int, last: int) -> None:
+    if last < first:
+        raise InputError(f"The range must not be empty, got frames {first} to {last}.")
+    _checked(tracks, first)
+    _checked(tracks, last)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,187 @@
+"""The dock under the canvas: the timeline, and what is done with the range selected on it."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from maskfree.score_index import ScoreIndex
+from napari_maskfree._qt.background import Background
+from napari_maskfree._qt.section import button, explain
+from napari_maskfree._qt.style import style_sheet
+from napari_maskfree._qt.timeline import Timeline
+from napari_maskfree.constants import MARGIN, RESULT_INTERVAL, SPACING
+
+if TYPE_CHECKING:
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
+
+__all__ = ["TimelineDock"]
+
+_HOW = "Drag along a lane to select frames · Ctrl + wheel zooms · Shift + wheel goes along"
+_SMALL = 30
+
+
+class TimelineDock(QWidget):
+    """Timeline, range and zoom; reads the scores of the masks in a thread of its own."""
+
+    def __init__(self, main: MaskFreeWidget) -> None:
+        super().__init__()
+        self.setObjectName("MaskFreeTimeline")
+        self.main, self.state = main, main.state
+        self._background = Background(self)
+        self._index: ScoreIndex | None = None
+        self._reading = self._again = self._stopped = False
+        self.line = Timeline(self.state, main.palette_)
+        self.line.frame_picked.connect(main.project.go_to)
+        self.text = QLabel()
+        self.text.setObjectName("mfHint")
+        boxes = main.boxes
+        self.absent = button(
+            "Not in these frames",
+            lambda: boxes.with_range(self.state.clear_range),
+            "The selected track is in none of them",
+        )
+        self.delete = button(
+            "Delete keyframes",
+            lambda: boxes.with_range(self.state.remove_keyframes),
+            "The selected track's, in the selected frames",
+        )
+        self.less = button("−", lambda: self.line.zoom_by(1 / 2), "Zoom out")
+        self.whole = button("Fit", self.line.fit, "The whole video")
+        self.more = button("+", lambda: self.line.zoom_by(2), "Zoom in")
+        for small in (self.less, self.more):
+            small.setFixedWidth(_SMALL)
+        top = QHBoxLayout()
+        top.setSpacing(SPACING)
+        top.addWidget(self.text, 1)
+        for made in (self.absent, self.delete, self.less, self.whole, self.more):
+            top.addWidget(made)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(MARGIN, SPACING, MARGIN, SPACING)
+        column.setSpacing(SPACING)
+        column.addLayout(top)
+        column.addWidget(self.line, 1)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(RESULT_INTERVAL)
+        self._timer.timeout.connect(self._read)
+        self._follow(True)
+        self.restyle()
+        self.refresh()
+        self.read_scores()
+
+    def _follow(self, on: bool) -> None:
+        """Hear the state, or hear it no more."""
+        state, jobs = self.state, self.main.jobs
+        for signal, slot in (
+            (state.tracks_changed, self.refresh),
+            (state.video_changed, self._new_video),
+            (state.session_changed, self.read_scores),
+            (state.selection_changed, self._selected),
+            (state.range_changed, self._ranged),
+            (state.frame_changed, self.line.show_frame),
+        ):
+            if on:
+                signal.connect(slot)
+            else:
+                signal.disconnect(slot, missing_ok=True)
+        for heard in (jobs.updated, jobs.finished):
+            if on:
+                heard.connect(self.read_scores)
+            else:
+                heard.disconnect(self.read_scores)
+
+    def stop(self) -> None:
+        """Hear nothing more and join the thread."""
+        if not self._stopped:
+            self._stopped = True
+            self._follow(False)
+            self._background.close()
+            if isalive(self):
+                self._timer.stop()
+
+    # ---- what is shown
+
+    def refresh(self) -> None:
+        """Show other boxes."""
+        self.line.refresh()
+        self._ranged()
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        self.line.colours = self.main.palette_
+        self.setStyleSheet(style_sheet(self.main.palette_))
+        self.line.refresh()
+
+    def _new_video(self) -> None:
+        self.line.fit()
+        self.refresh()
+
+    def _selected(self) -> None:
+        self.line.show_selected()
+        self._ranged()
+
+    def _ranged(self) -> None:
+        chosen, track = self.state.range, self.state.track()
+        if chosen is None:
+            self.text.setText(_HOW)
+        else:
+            first, last = chosen
+            frames = f"Frame {first}" if first == last else f"Frames {first} to {last}"
+            of = f" of {track.id} {track.label}" if track is not None else ""
+            self.text.setText(f"{frames}{of}")
+        why = "Select frames first: drag along the track's lane." if chosen is None else ""
+        why = why or ("" if track is not None else "Select a track first.")
+        for made in (self.absent, self.delete):
+            explain(made, why)
+        self.line.viewport().update()
+
+    # ---- scores
+
+    def read_scores(self, *_: object) -> None:
+        """Look soon whether there are other masks now."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _read(self) -> None:
+        session, video = self.state.session, self.state.video
+        if session is None or video is None:
+            self._index = None
+            self._show({})
+            return
+        if self._reading:
+            self._again = True
+            return
+        store = session.mask_store()
+        known = self._index
+        if known is None or known.store.path != store.path or known.num_frames != video.num_frames:
+            self._index = ScoreIndex(store, video.num_frames)
+        index = self._index
+        assert index is not None
+        self._reading = True
+        self._background.run(
+            lambda: index.refresh(self._check), lambda scores: self._take(index, scores), self._lost
+        )
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise CancelledError
+
+    def _lost(self, _why: str) -> None:
+        self._reading = False
+
+    def _take(self, index: ScoreIndex, scores: dict[int, Any]) -> None:
+        self._reading = False
+        if index is self._index:
+            self._show(scores)
+        if self._again or index is not self._index:
+            self._again = False
+            self.read_scores()
+
+    def _show(self, scores: dict[int, Any]) -> None:
+        self.line.scores = scores
+        self.line.viewport().update()

@@ -1,0 +1,183 @@
+"""The timeline as arrays: what a track is in each column, and the picture of the lanes. No Qt.
+
+A *column* is one pixel across. Where several frames share one it shows the first frame's box, any
+keyframe, and the lowest score: what wants looking at is never hidden by zooming out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskfree.colours import track_colour
+from napari_maskfree.constants import SCORE_COLOURS, SCORE_RANGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maskfree.types import Track
+
+__all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
+
+LANE = 18
+"""Pixels from one lane to the next."""
+_BOX, _SCORE, _MARK_ROW, _MARK = slice(4, 9), slice(12, 15), 6, 4
+_HATCH = 5
+_WIDE = 6.0
+"""Pixels a frame from which on keyframes are diamonds; below they are strokes."""
+
+
+class Lane:
+    """One track's keyframes as arrays.
+
+    ``frames``: int64 (K,); ``boxed``, ``occluded``: bool (K,), whether there is a box from that
+    keyframe on, and whether something hides the object.
+    """
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.frames = np.array([k.frame for k in track.keyframes], np.int64)
+        self.boxed = np.array([not k.outside for k in track.keyframes], bool)
+        self.occluded = np.array([k.occluded for k in track.keyframes], bool)
+
+    def at(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return of each frame whether it has a box, a held one, an occluded one: bool (F,) each.
+
+        *Held*: nothing is drawn after it, or the object goes outside next.
+        """
+        if not len(self.frames):
+            none = np.zeros(len(frames), bool)
+            return none, none, none
+        last = np.searchsorted(self.frames, frames, "right") - 1
+        boxed = (last >= 0) & self.boxed[last]
+        follows = np.append(self.boxed[1:], False)
+        on_keyframe = self.frames[last] == frames
+        return boxed, boxed & ~follows[last] & ~on_keyframe, boxed & self.occluded[last]
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which frames the columns show: ``width`` of them from frame ``first``, ``zoom`` px a frame.
+
+    ``first`` may lie between two frames; columns past ``num_frames`` are empty.
+    """
+
+    first: float
+    zoom: float
+    width: int
+    num_frames: int
+
+    def frames(self) -> np.ndarray:
+        """Return the first frame of each column that has one: int64, at most ``width``."""
+        frames = np.floor(self.first + np.arange(self.width) / self.zoom).astype(np.int64)
+        return frames[frames < self.num_frames]
+
+    def x(self, frame: float) -> float:
+        """Return where the middle of a frame lies, in pixels."""
+        return (frame + 0.5 - self.first) * self.zoom
+
+    def frame(self, x: float) -> int:
+        """Return the frame at a place, the nearest one beside the video."""
+        return int(min(max(np.floor(self.first + x / self.zoom), 0), self.num_frames - 1))
+
+    def worst(self, scores: np.ndarray) -> np.ndarray:
+        """Return the lowest score in each column that has a frame, NaN where there is no mask."""
+        starts = self.frames()
+        if not len(starts):
+            return np.zeros(0, scores.dtype)
+        end = int(np.ceil(self.first + self.width / self.zoom))
+        return np.fmin.reduceat(scores[: max(end, int(starts[-1]) + 1)], starts)
+
+
+def score_colours(scores: np.ndarray) -> np.ndarray:
+    """Return uint8 (…, 3) for scores (…): two hues that everybody tells apart, pale between."""
+    low, high = SCORE_RANGE
+    part = np.clip((scores - low) / (high - low), 0, 1)
+    stops = np.array(SCORE_COLOURS, np.float32)
+    places = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(part, places, stops[:, c]) for c in range(3)], -1).astype(np.uint8)
+
+
+def paint_lanes(
+    lanes: Sequence[Lane],
+    columns: Columns,
+    scores: Mapping[int, np.ndarray],
+    *,
+    selected: int | None,
+    ground: tuple[int, int, int],
+    raised: tuple[int, int, int],
+) -> np.ndarray:
+    """Return the lanes as uint8 (len(lanes) * LANE, width, 3), RGB.
+
+    A lane: the box as a bar in the track's colour (pale where it is held, hatched where occluded,
+    diamonds at keyframes), under it the mask's score as colour.
+
+    Parameters
+    ----------
+    scores
+        By track id: float (num_frames,), NaN where there is no mask.
+    selected
+        Id of the track whose lane is ``raised``.
+    """
+    picture = np.empty((len(lanes), LANE, columns.width, 3), np.uint8)
+    frames = columns.frames()
+    hatch = np.add.outer(np.arange(LANE), np.arange(columns.width)) % _HATCH < 2
+    for lane, rows in zip(lanes, picture, strict=True):
+        track_id = lane.track.id
+        back = np.array(raised if track_id == selected else ground)
+        rows[:] = back
+        own = np.array(track_colour(track_id))
+        _paint_box(rows[:, : len(frames)], lane, frames, back, own, hatch[:, : len(frames)])
+        _paint_marks(rows, lane, columns, back, own)
+        if track_id in scores and len(frames):
+            worst = columns.worst(scores[track_id])
+            known = ~np.isnan(worst)
+            rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])
+    return picture.reshape(-1, columns.width, 3)
+
+
+def _mix(back: np.ndarray, own: np.ndarray, part: float) -> np.ndarray:
+    return np.round(back * (1 - part) + own * part).astype(np.uint8)
+
+
+def _paint_box(
+    rows: np.ndarray,
+    lane: Lane,
+    frames: np.ndarray,
+    back: np.ndarray,
+    own: np.ndarray,
+    hatch: np.ndarray,
+) -> None:
+    boxed, held, occluded = lane.at(frames)
+    colours = np.empty((len(frames), 3), np.uint8)
+    colours[boxed] = _mix(back, own, 0.6)
+    colours[held] = _mix(back, own, 0.3)
+    bar = rows[_BOX]
+    bar[:, boxed] = colours[boxed]
+    if occluded.any():
+        bar[hatch[_BOX] & occluded] = back
+
+
+def _paint_marks(
+    rows: np.ndarray, lane: Lane, columns: Columns, back: np.ndarray, own: np.ndarray
+) -> None:
+    first, last = columns.first - 1, columns.first + columns.width / columns.zoom
+    seen = slice(*np.searchsorted(lane.frames, [np.floor(first), np.ceil(last)]))
+    x = np.floor((lane.frames[seen] + 0.5 - columns.first) * columns.zoom).astype(np.int64)
+    boxed = lane.boxed[seen]
+    if columns.zoom < _WIDE:
+        inside = (x >= 0) & (x < columns.width)
+        rows[_BOX.start - 2 : _BOX.stop + 2, x[inside]] = own
+        return
+    for offset in range(-_MARK, _MARK + 1):
+        half = _MARK - abs(offset)
+        for step in range(-half, half + 1):
+            rim = abs(step) == half
+            for drawn in (x,) if rim else (x[boxed],):
+                place = drawn + step
+                rows[_MARK_ROW + offset, place[(place >= 0) & (place < columns.width)]] = own
+            if not rim:
+                place = x[~boxed] + step
+                rows[_MARK_ROW + offset, place[(place >= 0) & (place < columns.width)]] = back

@@ -1,0 +1,143 @@
+"""The timeline's lanes as arrays. No Qt, no napari."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maskfree.colours import track_colour
+from maskfree.tracks import box_at
+from maskfree.types import Keyframe, Track
+from napari_maskfree.constants import SCORE_COLOURS
+from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes, score_colours
+
+BOX = (0.0, 0.0, 9.0, 9.0)
+GROUND, RAISED = (10, 10, 10), (30, 30, 30)
+
+
+def track(*keys: str) -> Track:
+    """``"3"`` a box in frame 3, ``"3o"`` an occluded one, ``"3x"`` outside."""
+    made = []
+    for key in keys:
+        outside = key.endswith("x")
+        frame = int(key.rstrip("ox"))
+        made.append(Keyframe(frame, None if outside else BOX, outside, key.endswith("o")))
+    return Track(1, "dog", tuple(made))
+
+
+def paint(*tracks: Track, zoom: float = 1.0, width: int = 20, first: float = 0.0, scores=None):
+    columns = Columns(first, zoom, width, 20)
+    lanes = [Lane(t) for t in tracks]
+    options = {"selected": None, "ground": GROUND, "raised": RAISED}
+    return paint_lanes(lanes, columns, scores or {}, **options).reshape(-1, LANE, width, 3)
+
+
+def test_a_lane_says_what_the_tracks_boxes_say():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        keys = [f"{f}{rng.choice(['', 'o', 'x'])}" for f in np.sort(rng.choice(20, 6, False))]
+        one = track(*keys)
+        boxed, held, occluded = Lane(one).at(np.arange(20))
+        for frame in range(20):
+            now = box_at(one, frame)
+            assert boxed[frame] == (now is not None)
+            assert occluded[frame] == (now is not None and now.occluded)
+            later = [k for k in one.keyframes if k.frame > frame]
+            stays = now is not None and not now.keyframe and (not later or later[0].outside)
+            assert held[frame] == stays
+    assert not Lane(track()).at(np.arange(20))[0].any()
+
+
+@pytest.mark.parametrize("zoom", [0.05, 0.3, 1.0, 3.7, 12.0])
+def test_columns_and_frames_are_turns_of_each_other(zoom):
+    columns = Columns(3.0, zoom, 40, 500)
+    for frame in range(3, 3 + int(40 / zoom)):
+        if frame < 500:
+            assert columns.frame(columns.x(frame)) == frame
+    assert columns.frame(-1000) == 0
+    assert columns.frame(1e9) == 499
+    assert len(columns.frames()) == min(40, -(-(500 - 3) * zoom // 1))
+
+
+def test_columns_past_the_end_have_no_frame():
+    assert len(Columns(15.0, 1.0, 40, 20).frames()) == 5
+    assert paint(track("0"), first=15.0).shape == (1, LANE, 20, 3)
+    assert (paint(track("0"), first=15.0)[0, 6, 5:] == GROUND).all()
+
+
+def test_a_bad_frame_is_seen_however_far_out():
+    scores = np.full(20_000, 0.9, np.float32)
+    scores[12_345] = 0.1
+    scores[500:700] = np.nan
+    worst = Columns(0.0, 0.05, 1000, 20_000).worst(scores)
+    assert len(worst) == 1000
+    assert np.nanargmin(worst) == 12_345 // 20
+    assert np.isnan(worst[25:35]).all()
+    assert np.isfinite(np.delete(worst, slice(25, 35))).all()
+    near = Columns(12_340.0, 8.0, 80, 20_000).worst(scores)
+    np.testing.assert_array_equal(near, np.repeat(scores[12_340:12_350], 8))
+
+
+def test_the_last_columns_score_stops_at_the_edge():
+    scores = np.linspace(1, 0, 100, dtype=np.float32)
+    assert Columns(0.0, 0.5, 10, 100).worst(scores)[-1] == scores[19]
+
+
+def test_the_bar_is_where_the_box_is_and_paler_where_it_is_held():
+    rows = paint(track("2", "6", "10x"))[0]
+    bar = rows[6]
+    assert (bar[[0, 1, 11, 19]] == GROUND).all()
+    own = np.array(track_colour(1))
+    assert (bar[2] == own).all()
+    assert (bar[4] != own).any()
+    assert (bar[4] != GROUND).any()
+    sure, held = np.abs(bar[4] - own.astype(float)), np.abs(bar[8] - own.astype(float))
+    assert held.sum() > sure.sum()
+
+
+def test_occluded_is_hatched():
+    rows = paint(track("0o", "19o"), zoom=2.0, width=40)[0]
+    inside = rows[5:8, 3:37].reshape(-1, 3)
+    colours = {tuple(c) for c in inside}
+    assert GROUND in colours
+    assert len(colours) >= 2
+
+
+def test_diamonds_when_near_and_strokes_when_far():
+    near = paint(track("1", "3x"), zoom=10.0, width=60)[0]
+    own = track_colour(1)
+    assert (near[2, 15] == own).all()  # its point
+    assert (near[6, 11:20] == own).all()
+    assert (near[6, 31] == own).all()
+    assert (near[6, 35] == GROUND).all()  # hollow: outside
+    far = paint(track("1", "3x"), zoom=1.0)[0]
+    assert (far[2, 1] == own).all()
+    assert (far[2, 3] == own).all()
+
+
+@pytest.mark.parametrize("first", [0.0, 0.7, 1.5, 2.01])
+def test_marks_at_the_rim_stay_in_their_lane(first):
+    picture = paint(track("0", "1x", "2", "19"), zoom=8.0, first=first)
+    assert picture.shape == (1, LANE, 20, 3)
+
+
+def test_scores_are_under_the_bar_and_the_selected_lane_is_raised():
+    scores = {1: np.r_[np.full(10, 1.0), np.full(10, np.nan)].astype(np.float32)}
+    columns = Columns(0.0, 1.0, 20, 20)
+    lanes = [Lane(track("0"))]
+    rows = paint_lanes(lanes, columns, scores, selected=1, ground=GROUND, raised=RAISED)
+    assert (rows[13, :10] == SCORE_COLOURS[-1]).all()
+    assert (rows[13, 10:] == RAISED).all()
+
+
+def test_scores_colours_go_from_the_unsure_to_the_sure():
+    low, middle, high = score_colours(np.array([0.0, 0.725, 1.0]))
+    assert tuple(low) == SCORE_COLOURS[0]
+    assert tuple(high) == SCORE_COLOURS[-1]
+    np.testing.assert_allclose(middle, SCORE_COLOURS[1], atol=1)
+
+
+def test_no_tracks_is_an_empty_picture():
+    columns = Columns(0.0, 1.0, 20, 20)
+    empty = paint_lanes([], columns, {}, selected=None, ground=GROUND, raised=RAISED)
+    assert empty.shape == (0, 20, 3)
