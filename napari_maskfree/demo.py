@@ -109,7 +109,7 @@ def _draw(session: Path, picture: Path) -> None:
 
     opened = Session.open(session)
     with opened.open_video() as video, atomic_file(picture) as partial:
-        sheet = contact_sheet(video, opened.boxes, opened.mask_store().read)
+        sheet = contact_sheet(video, opened.boxes, opened.masks.read)
         iio.imwrite(partial, sheet)
     print(f"{picture}: a contact sheet")
 

@@ -1,6 +1,6 @@
 """What was done, by name, and the way back. No Qt here.
 
-Each change keeps the whole content as it was before, which shares all that did not change with the
+Each change keeps the content as it was before, which shares all that did not change with the
 content after it. What a step keeps for itself is counted, and the oldest go when that is too much.
 """
 
@@ -43,6 +43,16 @@ class History(Generic[T]):
     def redo(self, now: T) -> T:
         """Return the content after the change undone last; the same where there is none."""
         return self._travel(self._undone, self._done, now)
+
+    @property
+    def before(self) -> T | None:
+        """The content that :meth:`undo` would bring back; None: there is none."""
+        return self._done[-1][1] if self._done else None
+
+    @property
+    def after(self) -> T | None:
+        """The content that :meth:`redo` would bring back; None: there is none."""
+        return self._undone[-1][1] if self._undone else None
 
     def clear(self) -> None:
         """Forget everything."""

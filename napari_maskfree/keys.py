@@ -37,6 +37,9 @@ KEYS: dict[str, tuple[str, str]] = {
     "cancel": ("Cancel the run", "Alt+Shift+X"),
     "outlines": ("Masks as outlines only", "Alt+M"),
     "evidence": ("Show the evidence", "Alt+E"),
+    "correct": ("Correct the masks with the brush", "Alt+C"),
+    "accept": ("Accept the masks of this frame", "Alt+A"),
+    "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
     "export": ("Export", "Alt+Shift+E"),
     "show_keys": ("Show all keys", "?"),
 }

@@ -1,4 +1,7 @@
-"""A session's masks as a Labels layer: one frame at a time from disk, in the boxes' colours."""
+"""A session's masks as a Labels layer: one frame at a time from disk, in the boxes' colours.
+
+napari's tools paint into the array; what they changed is fetched with :meth:`MaskStack.edits`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from napari_maskfree import constants as c
 from napari_maskfree.video_layer import layer_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.layers import Image, Labels
 
-    from maskfree.session import MaskStore
     from maskfree.types import BoxTracks, InstanceMasks
     from napari_maskfree.video_info import VideoInfo
 
@@ -38,12 +42,12 @@ class MaskStack:
 
     Its shape is that of the video's layer, ``(*planes, H, W)``: all planes of an axis that is not
     time show the same masks. A few frames are kept; :meth:`forget` drops them when the masks on
-    disk have changed.
+    disk have changed. What is written stays here until :meth:`edits` fetches it.
 
     Parameters
     ----------
     store
-        Where the masks are read.
+        Where the masks are read: ``read(frame)`` returns InstanceMasks or None.
     planes
         Lengths of the axes before y and x.
     time_axis
@@ -56,7 +60,7 @@ class MaskStack:
 
     def __init__(
         self,
-        store: MaskStore,
+        store: Any,
         planes: tuple[int, ...],
         time_axis: int | None,
         height: int,
@@ -67,6 +71,7 @@ class MaskStack:
         self.ndim = len(self.shape)
         self._time_axis = time_axis
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._before: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -76,27 +81,38 @@ class MaskStack:
         """Number of pixels in all frames."""
         return int(np.prod(self.shape))
 
-    def forget(self) -> None:
-        """Read every frame again when it is asked for next."""
-        self._kept.clear()
+    def forget(self, frames: Iterable[int] | None = None) -> None:
+        """Read these frames (by default all) again when they are asked for next."""
+        for frame in list(self._kept) if frames is None else frames:
+            if frame not in self._before:
+                self._kept.pop(frame, None)
+
+    def edits(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Return what was written since the last call: labels (H, W) before and after, by frame."""
+        found = {f: (before, self._kept[f]) for f, before in self._before.items()}
+        self._before.clear()
+        return found
 
     def frame(self, index: int) -> np.ndarray:
         """Return one frame's labels (H, W)."""
         if index not in self._kept:
             self._kept[index] = flatten(self.store.read(index), *self.shape[-2:])
-            while len(self._kept) > c.MASK_CACHE:
-                self._kept.popitem(last=False)
+            idle = [f for f in self._kept if f not in self._before]
+            for old in idle[: max(0, len(idle) - c.MASK_CACHE)]:
+                del self._kept[old]
         else:
             self._kept.move_to_end(index)
         return self._kept[index]
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        key = key if isinstance(key, tuple) else (key,)
-        if len(key) > self.ndim:
-            raise IndexError(f"expected at most {self.ndim} indexes, got {len(key)}")
-        key = (*key, *[slice(None)] * (self.ndim - len(key)))
-        planes = [range(n)[k] for k, n in zip(key[:-2], self.shape, strict=False)]
-        times = 0 if self._time_axis is None else planes[self._time_axis]
+        key = self._whole_key(key)
+        if _is_points(key):
+            times, y, x = self._points(key)
+            found = np.zeros(times.shape, self.dtype)
+            for t in np.unique(times):
+                found[times == t] = self.frame(int(t))[y[times == t], x[times == t]]
+            return found
+        planes, times = self._planes(key)
         if isinstance(times, range):
             frames = [self.frame(t)[key[-2:]] for t in times]
             found = np.stack(frames) if frames else np.empty((0, *self.frame(0)[key[-2:]].shape))
@@ -106,10 +122,52 @@ class MaskStack:
         inner = found.shape[1:] if isinstance(times, range) else found.shape
         alone = [n if axis == self._time_axis else 1 for axis, n in kept]
         whole = np.broadcast_to(found.reshape((*alone, *inner)), (*[n for _, n in kept], *inner))
-        return whole.astype(self.dtype, copy=False)
+        return whole.astype(self.dtype)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = self._whole_key(key)
+        if _is_points(key):
+            times, y, x = self._points(key)
+            values = np.broadcast_to(value, times.shape)
+            for t in np.unique(times):
+                here = times == t
+                self._writable(int(t))[y[here], x[here]] = values[here]
+            return
+        planes, times = self._planes(key)
+        values = np.broadcast_to(value, self[key].shape)
+        kept = [axis for axis, p in enumerate(planes) if isinstance(p, range)]
+        for n, t in enumerate(times if isinstance(times, range) else [times]):
+            place = tuple(n if axis == self._time_axis else -1 for axis in kept)
+            self._writable(t)[key[-2:]] = values[place]
+
+    def _whole_key(self, key: Any) -> tuple[Any, ...]:
+        key = key if isinstance(key, tuple) else (key,)
+        if len(key) > self.ndim:
+            raise IndexError(f"expected at most {self.ndim} indexes, got {len(key)}")
+        return (*key, *[slice(None)] * (self.ndim - len(key)))
+
+    def _planes(self, key: tuple[Any, ...]) -> tuple[list[Any], Any]:
+        """Return what each axis before y and x is indexed by, and which frames those are."""
+        planes = [range(n)[k] for k, n in zip(key[:-2], self.shape, strict=False)]
+        return planes, 0 if self._time_axis is None else planes[self._time_axis]
+
+    def _points(self, key: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        places = np.broadcast_arrays(*[np.asarray(k) for k in key])
+        times = np.zeros_like(places[-1]) if self._time_axis is None else places[self._time_axis]
+        return times, places[-2], places[-1]
+
+    def _writable(self, index: int) -> np.ndarray:
+        if index not in self._before:
+            self._before[index] = self.frame(index)
+            self._kept[index] = self._before[index].copy()
+        return self._kept[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self[()], dtype=dtype, copy=True)
+
+
+def _is_points(key: tuple[Any, ...]) -> bool:
+    return any(isinstance(k, (np.ndarray, list)) for k in key)
 
 
 def track_colormap(tracks: BoxTracks | None) -> Any:
@@ -123,7 +181,7 @@ def track_colormap(tracks: BoxTracks | None) -> Any:
     )
 
 
-def make_layer(store: MaskStore, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:
+def make_layer(store: Any, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:
     """Return a Labels layer over the image, on its axes (scaled and moved alike, not turned)."""
     from napari.layers import Labels
 
@@ -138,5 +196,4 @@ def make_layer(store: MaskStore, image: Image, info: VideoInfo, tracks: BoxTrack
         colormap=track_colormap(tracks),
         metadata={"maskfree": {"masks": True}},
     )
-    layer.editable = False
     return layer

@@ -6,18 +6,20 @@ Every method touches napari's layers and so runs in the main thread, except the 
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.session import Session
 from maskfree.tracks import read_boxes, write_boxes
 from maskfree.types import BoxTracks
 from maskfree.video import open_video
-from napari_maskfree import boxes_layer, masks_layer, video_layer
+from napari_maskfree import boxes_layer, correct, masks_layer, video_layer
 from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
+from napari_maskfree.masks_editor import MasksEditor, ShownMasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +53,7 @@ class Project:
         self.choice: AxisChoice | None = None
         self.boxes: BoxesLayer | None = None
         self.masks: Labels | None = None
+        self.editor: MasksEditor | None = None
         self._kept: tuple[str, str | None, int] | None = None
         self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
@@ -66,6 +69,7 @@ class Project:
         if self.boxes is not None:
             self.boxes.close()
             self.boxes = None
+        self._let_go_of_masks()
         self.evidence.layer = None
 
     # ---- video
@@ -180,8 +184,9 @@ class Project:
         self.state.load_tracks(session.boxes)
         self.state.set_session(session)
         self.show_boxes()
-        if session.mask_store().frames():
-            self.show_masks()
+        self.show_masks()
+        if self.state.corrections.broken:
+            warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
 
     def session_folder(self) -> Path:
         """Return the folder of the session, or the one that it will have."""
@@ -214,23 +219,71 @@ class Project:
 
     # ---- masks and export
 
+    def _let_go_of_masks(self) -> None:
+        if self.editor is not None:
+            self.editor.close()
+        self.masks = self.editor = None
+
     def show_masks(self) -> int:
         """Show the session's masks, or read them again; return how many frames have some."""
-        session, info = self.state.session, self.state.video
-        if session is None or info is None or self.image is None:
+        shown, info = self.shown_masks(), self.state.video
+        if shown is None or info is None or self.image is None:
             return 0
-        store = session.mask_store()
-        frames = len(store.frames())
+        frames = len(shown.frames())
         if self.masks is None:
             if frames:
-                self.masks = masks_layer.make_layer(store, self.image, info, self.state.tracks)
+                self.masks = masks_layer.make_layer(shown, self.image, info, self.state.tracks)
                 self._add_under_boxes(self.masks)
+                self.editor = MasksEditor(
+                    self.state,
+                    self.masks,
+                    defer=self._defer,
+                    save=self._save_corrections,
+                    notify=self._notify,
+                )
             return frames
-        self.masks.data.store = store
+        self.masks.data.store = shown
         self.masks.data.forget()
         self.masks.colormap = masks_layer.track_colormap(self.state.tracks)
         self.masks.refresh()
         return frames
+
+    def shown_masks(self) -> ShownMasks | None:
+        """Return the session's masks as they stand; None where there is no session."""
+        session = self.state.session
+        return ShownMasks(session.mask_store(), self.state.corrections) if session else None
+
+    def accept_frame(self) -> None:
+        """Vouch for the masks of the shown frame.
+
+        Raises
+        ------
+        InputError
+            Where it has none.
+        """
+        shown, frame = self.shown_masks(), self.state.frame
+        correct.accept(self.state, frame, shown.read(frame) if shown is not None else None)
+
+    def correct_masks(self) -> None:
+        """Make the masks layer the one that is painted on, with the brush.
+
+        Raises
+        ------
+        InputError
+            Where there are no masks.
+        """
+        if self.masks is None and not self.show_masks():
+            raise InputError("There are no masks yet. Fine-tune first (section 3).")
+        assert self.masks is not None
+        self.viewer.layers.selection.active = self.masks
+        self.masks.visible = True
+        self.masks.mode = "paint"
+
+    def _save_corrections(self) -> None:
+        try:
+            self.state.corrections.save()
+        except InputError as error:
+            self._notify(f"The corrections are not saved yet. {error}")
 
     def _add_under_boxes(self, layer: Layer) -> None:
         active = self.viewer.layers.selection.active
@@ -244,15 +297,14 @@ class Project:
 
     def export_job(self, path: Path, format_name: str) -> Callable[[], ExportReport]:
         """Return a function that exports boxes and masks; call it in any thread."""
-        tracks, session = self.state.boxed(), self.state.session
+        tracks = self.state.boxed()
         if tracks is None:
             raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
-        if format_name != "boxes" and (session is None or not session.mask_store().frames()):
+        shown = self.shown_masks()
+        if format_name != "boxes" and (shown is None or not shown.frames()):
             raise InputError("There are no masks yet. Fine-tune first (section 3).")
         names = self.video().names
-        read: Callable[[int], InstanceMasks | None] = _no_masks
-        if session is not None:
-            read = session.mask_store().read
+        read: Callable[[int], InstanceMasks | None] = _no_masks if shown is None else shown.read
 
         def write() -> ExportReport:
             from maskfree.formats import Annotations, export
@@ -275,7 +327,7 @@ class Project:
             self.boxes = None
             self.state.tracks_changed.emit()
         elif layer is self.masks:
-            self.masks = None
+            self._let_go_of_masks()
             self.state.session_changed.emit()
         elif layer is self.evidence.layer:
             self.evidence.layer = None

@@ -13,22 +13,35 @@ from psygnal import Signal
 
 from maskfree import track_edits as te
 from maskfree import tracks as bt
+from maskfree.corrections import rename_tracks
 from maskfree.errors import InputError
 from maskfree.types import BoxTracks, Keyframe, Track
-from napari_maskfree.constants import MIN_BOX
+from napari_maskfree.clip_box import clip_box
+from napari_maskfree.correction_book import CorrectionBook
 from napari_maskfree.history import History
 from napari_maskfree.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
+    from maskfree.corrections import Correction
+    from maskfree.session import Session
     from maskfree.tracks import BoxState
     from maskfree.types import Box
 
-__all__ = ["State", "clip_box"]
+    Corrections = Mapping[int, Mapping[int, Correction]]
 
-Content = tuple[BoxTracks, int | None]
-"""What undo brings back: the tracks, and which of them is selected."""
+__all__ = ["State"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What undo brings back: tracks, the selected one, the corrections of the frames changed."""
+
+    tracks: BoxTracks | None
+    selected: int | None
+    corrections: Mapping[int, Mapping[int, Correction]]
 
 
 class State(Place):
@@ -42,6 +55,7 @@ class State(Place):
         self.tracks: BoxTracks | None = None
         self.selected: int | None = None
         self.dirty = False
+        self.corrections = CorrectionBook()
         self._history: History[Content] = History()
 
     # ---- tracks
@@ -92,7 +106,7 @@ class State(Place):
         tracks = self._require_tracks()
         label = label or (tracks.tracks[-1].label if tracks.tracks else "object")
         changed, track_id = bt.add_track(tracks, label)
-        self._apply(f"new track {track_id}", changed)
+        self.apply(f"new track {track_id}", changed)
         self.select(track_id)
         return track_id
 
@@ -100,7 +114,7 @@ class State(Place):
         """Remove a track with all its boxes; the nearest other one becomes the selected."""
         tracks = self._require_tracks()
         ids = [t.id for t in tracks.tracks]
-        self._apply(f"delete track {track_id}", bt.remove_track(tracks, track_id))
+        self.apply(f"delete track {track_id}", bt.remove_track(tracks, track_id))
         if self.selected == track_id:
             place = ids.index(track_id)
             rest = ids[:place] + ids[place + 1 :]
@@ -111,7 +125,7 @@ class State(Place):
         track = self.track(track_id)
         if track is not None and label.strip() and label.strip() != track.label:
             changed = bt.rename_track(self._require_tracks(), track_id, label.strip())
-            self._apply(f"rename track {track_id} to {label.strip()}", changed)
+            self.apply(f"rename track {track_id} to {label.strip()}", changed)
 
     def split_track(self, track_id: int, frame: int | None = None) -> int:
         """Make what a track is from ``frame`` (by default the shown one) on a track of its own.
@@ -125,7 +139,8 @@ class State(Place):
         """
         frame = self.frame if frame is None else frame
         changed, new_id = te.split_track(self._require_tracks(), track_id, frame)
-        self._apply(f"split track {track_id} at frame {frame}", changed)
+        moved = rename_tracks(self.corrections.items(), {track_id: new_id}, frame)
+        self.apply(f"split track {track_id} at frame {frame}", changed, moved)
         self.select(new_id)
         return new_id
 
@@ -138,20 +153,23 @@ class State(Place):
             Where both are boxed over the same frames.
         """
         changed = te.merge_tracks(self._require_tracks(), track_id, other_id)
-        self._apply(f"merge track {other_id} into track {track_id}", changed)
+        moved = rename_tracks(self.corrections.items(), {other_id: track_id}, 0)
+        self.apply(f"merge track {other_id} into track {track_id}", changed, moved)
         self.select(track_id)
 
     def swap_tracks(self, track_id: int, other_id: int, frame: int | None = None) -> None:
         """Exchange what two tracks are from ``frame`` (by default the shown one) on."""
         frame = self.frame if frame is None else frame
         changed = te.swap_tracks(self._require_tracks(), track_id, other_id, frame)
-        self._apply(f"swap tracks {track_id} and {other_id} from frame {frame}", changed)
+        ids = {track_id: other_id, other_id: track_id}
+        moved = rename_tracks(self.corrections.items(), ids, frame)
+        self.apply(f"swap tracks {track_id} and {other_id} from frame {frame}", changed, moved)
 
     def clear_range(self, track_id: int, first: int, last: int) -> None:
         """Say that a track is in none of the frames ``first`` to ``last``, both included."""
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
         where = f"frame {first}" if first == last else f"frames {first} to {last}"
-        self._apply(f"clear track {track_id} in {where}", changed)
+        self.apply(f"clear track {track_id} in {where}", changed)
 
     def remove_keyframes(self, track_id: int, first: int, last: int) -> None:
         """Remove a track's keyframes in the frames ``first`` to ``last``, both included.
@@ -162,7 +180,7 @@ class State(Place):
             Where there is none.
         """
         changed = te.remove_keyframes(self._require_tracks(), track_id, first, last)
-        self._apply(f"delete keyframes of track {track_id} in frames {first} to {last}", changed)
+        self.apply(f"delete keyframes of track {track_id} in frames {first} to {last}", changed)
 
     def clear_here(self, track_id: int) -> None:
         """Say that a track is not in the shown frame.
@@ -232,7 +250,7 @@ class State(Place):
         frame = self.frame if frame is None else frame
         if self.keyframe(track_id, frame) is not None:
             changed = bt.remove_keyframe(self._require_tracks(), track_id, frame)
-            self._apply(f"delete the keyframe of track {track_id} in frame {frame}", changed)
+            self.apply(f"delete the keyframe of track {track_id} in frame {frame}", changed)
 
     def set_outside(self, track_id: int, outside: bool) -> None:
         """Say that the object is not in the picture from this frame on, or take that back."""
@@ -259,15 +277,39 @@ class State(Place):
         ahead = [f for f in frames if (f - self.frame) * step > 0]
         return min(ahead, key=lambda f: abs(f - self.frame)) if ahead else None
 
-    # ---- undo
+    # ---- session
+
+    def set_session(self, session: Session | None) -> None:
+        """Remember the session folder that runs, masks and corrections go to."""
+        self._open_corrections(session)
+        super().set_session(session)
+
+    def set_folder(self, folder: Path) -> None:
+        """Choose where the session will be saved; it is made with the first run or save."""
+        super().set_folder(folder)
+        self._open_corrections(self.session)
+
+    # ---- any change, and undo
+
+    def apply(self, name: str, tracks: BoxTracks, corrections: Corrections | None = None) -> None:
+        """Change the tracks, and the corrections of some frames, as one step of undo."""
+        now = self._require_tracks()
+        changes = {f: c for f, c in (corrections or {}).items() if c != self.corrections[f]}
+        if tracks == now and not changes:
+            return
+        after = {id(track) for track in tracks.tracks}
+        changed = sum(len(t.keyframes) for t in now.tracks if id(t) not in after)
+        cost = len(after) + changed + _size(changes)
+        self._history.record(name, self._content(changes), cost=cost)
+        self._bring(Content(now if tracks == now else tracks, self.selected, changes))
 
     def undo(self) -> None:
-        """Take back the last change of the boxes."""
-        self._travel(self._history.undo)
+        """Take back the last change."""
+        self._travel(self._history.before, self._history.undo)
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        self._travel(self._history.redo)
+        self._travel(self._history.after, self._history.redo)
 
     @property
     def undo_name(self) -> str | None:
@@ -301,7 +343,13 @@ class State(Place):
     # ---- inside
 
     def _start_anew(self) -> None:
+        self._open_corrections(None)
         self._replace_tracks(None)
+
+    def _open_corrections(self, session: Session | None) -> None:
+        had = len(self.corrections)
+        if self.corrections.open(session.corrections if session else None) and had:
+            self._history.clear()  # its steps were about the other session
 
     def _require_tracks(self) -> BoxTracks:
         if self.tracks is None:
@@ -310,26 +358,24 @@ class State(Place):
         return self.tracks
 
     def _put(self, name: str, track_id: int, keyframe: Keyframe) -> None:
-        self._apply(name, bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+        self.apply(name, bt.set_keyframe(self._require_tracks(), track_id, keyframe))
 
-    def _apply(self, name: str, tracks: BoxTracks) -> None:
-        assert self.tracks is not None
-        if tracks == self.tracks:
-            return
-        after = {id(track) for track in tracks.tracks}
-        changed = (len(t.keyframes) for t in self.tracks.tracks if id(t) not in after)
-        self._history.record(name, (self.tracks, self.selected), cost=len(after) + sum(changed))
-        self.tracks, self.dirty = tracks, True
-        self.tracks_changed.emit()
+    def _content(self, frames: Iterable[int]) -> Content:
+        """Return what undo needs to come back to what is now, in these frames."""
+        return Content(self.tracks, self.selected, {f: self.corrections[f] for f in frames})
 
-    def _travel(self, step: Callable[[Content], Content]) -> None:
-        if self.tracks is None:
-            return
-        there, selected = step((self.tracks, self.selected))
-        if there is not self.tracks:
-            self.tracks, self.dirty = there, True
-            self.select(selected)
+    def _travel(self, there: Content | None, step: Callable[[Content], Content]) -> None:
+        if there is not None:
+            step(self._content(there.corrections))
+            self._bring(there)
+
+    def _bring(self, there: Content) -> None:
+        if there.tracks is not self.tracks:
+            self.tracks, self.dirty = there.tracks, True
+            self.select(there.selected)
             self.tracks_changed.emit()
+        if there.corrections:
+            self.corrections.put(there.corrections)
 
     def _replace_tracks(self, tracks: BoxTracks | None, selected: int | None = None) -> None:
         self.tracks, self.dirty = tracks, False
@@ -341,11 +387,7 @@ class State(Place):
         self.selection_changed.emit()
 
 
-def clip_box(xyxy: Box, width: int, height: int) -> Box | None:
-    """Cut a box to the frame; None when it is smaller than a slipped click."""
-    x0, y0, x1, y1 = xyxy
-    x0, x1 = max(0.0, min(x0, x1)), min(float(width), max(x0, x1))
-    y0, y1 = max(0.0, min(y0, y1)), min(float(height), max(y0, y1))
-    if x1 - x0 < MIN_BOX or y1 - y0 < MIN_BOX:
-        return None
-    return (x0, y0, x1, y1)
+def _size(corrections: Corrections) -> int:
+    """Return how much corrections hold, in keyframes of 8 bytes."""
+    counts = (c.object_counts + c.other_counts for f in corrections.values() for c in f.values())
+    return len(corrections) + sum(map(len, counts)) // 8

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.colours import track_colour
-from napari_maskfree.constants import SCORE_COLOURS, SCORE_RANGE
+from napari_maskfree.constants import (
+    ACCEPTED_COLOUR,
+    CORRECTED_COLOUR,
+    SCORE_COLOURS,
+    SCORE_RANGE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +28,8 @@ __all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
 
 LANE = 18
 """Pixels from one lane to the next."""
-_BOX, _SCORE, _MARK_ROW, _MARK = slice(4, 9), slice(12, 15), 6, 4
+_HAND, _BOX, _SCORE = slice(1, 3), slice(5, 10), slice(13, 16)
+_MARK_ROW, _MARK = 7, 4
 _HATCH = 5
 _WIDE = 6.0
 """Pixels a frame from which on keyframes are diamonds; below they are strokes."""
@@ -104,6 +110,7 @@ def paint_lanes(
     lanes: Sequence[Lane],
     columns: Columns,
     scores: Mapping[int, np.ndarray],
+    hand: Mapping[int, tuple[np.ndarray, np.ndarray]],
     *,
     selected: int | None,
     ground: tuple[int, int, int],
@@ -112,12 +119,16 @@ def paint_lanes(
     """Return the lanes as uint8 (len(lanes) * LANE, width, 3), RGB.
 
     A lane: the box as a bar in the track's colour (pale where it is held, hatched where occluded,
-    diamonds at keyframes), under it the mask's score as colour.
+    diamonds at keyframes), under it the mask's score as colour, and above it a notch where a person
+    corrected the mask.
 
     Parameters
     ----------
     scores
         By track id: float (num_frames,), NaN where there is no mask.
+    hand
+        By track id: the frames that a person corrected, int64 (K,), and whether the whole mask was
+        accepted, bool (K,).
     selected
         Id of the track whose lane is ``raised``.
     """
@@ -135,6 +146,8 @@ def paint_lanes(
             worst = columns.worst(scores[track_id])
             known = ~np.isnan(worst)
             rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])
+        if track_id in hand:
+            _paint_hand(rows, columns, *hand[track_id])
     return picture.reshape(-1, columns.width, 3)
 
 
@@ -158,6 +171,16 @@ def _paint_box(
     bar[:, boxed] = colours[boxed]
     if occluded.any():
         bar[hatch[_BOX] & occluded] = back
+
+
+def _paint_hand(
+    rows: np.ndarray, columns: Columns, frames: np.ndarray, accepted: np.ndarray
+) -> None:
+    half = max(1, round(columns.zoom / 2) - 1)
+    for chosen, colour in ((~accepted, CORRECTED_COLOUR), (accepted, ACCEPTED_COLOUR)):
+        middle = np.floor((frames[chosen] + 0.5 - columns.first) * columns.zoom).astype(np.int64)
+        x = np.add.outer(middle, np.arange(-half, half + 1)).ravel()
+        rows[_HAND, x[(x >= 0) & (x < columns.width)]] = colour
 
 
 def _paint_marks(

@@ -148,7 +148,7 @@ class _Reader:
         if self._known is None:
             self._known = self._unchanged()
         try:
-            masks = self._session.mask_store().read(frame)
+            masks = self._session.masks.read(frame)
         except InputError:  # said where the masks are shown
             return None
         if masks is None:

@@ -92,6 +92,7 @@ class BoxesPanel(Panel):
             self.state.frame_changed,
         ):
             signal.connect(self.refresh)
+        self.state.corrections.changed.connect(self._refresh_undo)
         self.refresh()
 
     # ---- what is shown

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CloseGuard", "ask_run", "ask_save"]
+__all__ = ["CloseGuard", "ask_lose", "ask_run", "ask_save"]
 
 
 def _ask(parent: QWidget, title: str, text: str, names: tuple[str, str]) -> str:
@@ -53,6 +53,18 @@ def ask_save(parent: QWidget) -> str:
         ("Save", "Discard"),
     )
     return {"first": "save", "second": "discard"}.get(answer, "cancel")
+
+
+def ask_lose(parent: QWidget) -> str:
+    """Ask about corrections that cannot be written: "discard" or "cancel"."""
+    answer = _ask(
+        parent,
+        "Corrections of the masks cannot be saved.",
+        "The session's folder cannot be written now: see the notification. Stay, make room or give "
+        "it the right to be written, and close again?",
+        ("Stay", "Discard them"),
+    )
+    return "discard" if answer == "second" else "cancel"
 
 
 class CloseGuard(QObject):

@@ -89,7 +89,7 @@ class ExportPanel(Panel):
             return "The export is being written."
         if state.video is None or state.boxed() is None:
             return "Draw boxes first (section 2)."
-        masks = state.session.mask_store().frames() if state.session is not None else []
+        masks = state.session.masks.frames() if state.session is not None else []
         if self.format.currentData() != "boxes" and not masks:
             return "There are no masks yet: fine-tune first (section 3)."
         return "" if self.path.text().strip() else "Choose where to write."

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.cheat_sheet import CheatSheet
-from napari_maskfree._qt.close_guard import CloseGuard, ask_run, ask_save
+from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
@@ -49,7 +49,7 @@ class MaskFreeWidget(QWidget):
         self.palette_ = palette_of(napari_viewer.theme)
         self.background = Background(self)
         self.jobs = JobFollower(self)
-        self.ask_run, self.ask_save = ask_run, ask_save
+        self.ask_run, self.ask_save, self.ask_lose = ask_run, ask_save, ask_lose
         self.project = Project(
             napari_viewer,
             self.state,
@@ -171,6 +171,9 @@ class MaskFreeWidget(QWidget):
             "cancel": self.finetune.cancel,
             "outlines": self.masks.outline,
             "evidence": self.masks.evidence.box,
+            "correct": self.masks.correct,
+            "accept": self.masks.accept,
+            "take_back": self.masks.take_back,
             "export": self.export.export,
             "show_keys": self.keys,
         }.items():
@@ -222,7 +225,12 @@ class MaskFreeWidget(QWidget):
         self.refresh_all()
 
     def may_leave(self) -> bool:
-        """Ask about boxes that are saved nowhere; False to stay with them."""
+        """Ask about corrections and boxes that are saved nowhere; False to stay with them."""
+        if self.state.corrections.unsaved and not reported(self.state.corrections.save)[0]:
+            return bool(self.ask_lose(self) == "discard") and self._may_leave_boxes()
+        return self._may_leave_boxes()
+
+    def _may_leave_boxes(self) -> bool:
         if not self.state.dirty or self.state.boxed() is None:
             return True
         if self.state.session is not None:
@@ -320,7 +328,7 @@ class MaskFreeWidget(QWidget):
     def _mark(self) -> None:
         """Tick the sections that are done and colour the next one."""
         state = self.state
-        masks = state.session.mask_store().frames() if state.session is not None else []
+        masks = state.session.masks.frames() if state.session is not None else []
         done = {
             "video": state.video is not None,
             "boxes": state.boxed() is not None,

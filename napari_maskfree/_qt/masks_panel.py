@@ -11,8 +11,9 @@ from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
-from napari_maskfree._qt.section import Panel, button, hint
+from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
+from napari_maskfree.correct import take_back
 
 if TYPE_CHECKING:
     from napari_maskfree._qt.main_widget import MaskFreeWidget
@@ -21,6 +22,10 @@ __all__ = ["MasksPanel"]
 
 _EMPTY = "Masks appear here when a run has predicted them. Press Fine-tune in section 3."
 _PERCENT = 100
+_HOW = (
+    "Paint adds to the selected track, the eraser takes away; what you painted or accepted stays "
+    "as it is in every later run."
+)
 
 
 class MasksPanel(Panel):
@@ -39,6 +44,16 @@ class MasksPanel(Panel):
         self.outline = QCheckBox("Outlines only")
         self.outline.toggled.connect(self._set_outline)
         self.show_layer = button("Show masks", self._show, "Add the masks layer to the viewer")
+        self.correct = button(
+            "Correct", self._correct, "Paint and erase with the tools of the masks layer"
+        )
+        self.accept = button(
+            "Accept frame", self._accept, "The masks of this frame are right as they are"
+        )
+        self.take_back = button(
+            "Take back", self._take_back, "Let the prediction of this frame stand again"
+        )
+        self.by_hand = hint()
         self.evidence = EvidenceToggle(main)
         self.controls = QWidget()
         self.controls.setObjectName("mfBody")
@@ -46,16 +61,20 @@ class MasksPanel(Panel):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
+        form.addRow(row(self.correct, self.accept, self.take_back))
+        form.addRow(self.by_hand)
         self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
+        self.state.frame_changed.connect(self._show_hand)
+        self.state.corrections.changed.connect(self._show_hand)
         main.jobs.updated.connect(self._while_predicting)
         main.jobs.finished.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the state."""
-        session, video = self.state.session, self.state.video
-        frames = len(session.mask_store().frames()) if session is not None else 0
+        masks, video = self.project.shown_masks(), self.state.video
+        frames = len(masks.frames()) if masks is not None else 0
         shown = self.project.masks is not None
         self.empty.setVisible(frames == 0)
         self.controls.setVisible(shown)
@@ -65,8 +84,32 @@ class MasksPanel(Panel):
             self._set_opacity(self.opacity.value())
             self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
+        self._show_hand()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
+
+    def _show_hand(self, *_: object) -> None:
+        """Say what a person did in this frame."""
+        own = self.state.corrections[self.state.frame]
+        explain(self.take_back, "" if own else "Nobody corrected this frame.")
+        words = []
+        for track_id, correction in sorted(own.items()):
+            track = self.state.track(track_id)
+            name = f"{track_id} {track.label}" if track is not None else str(track_id)
+            words.append(f"{name} {'accepted' if correction.accepted else 'corrected'}")
+        frames = len(self.state.corrections)
+        done = f" · {frames} frame{'s' * (frames > 1)} by hand in all" if frames else ""
+        here = f"Frame {self.state.frame}: {', '.join(words)}" if words else "" if frames else _HOW
+        self.by_hand.setText(here + done if here else done.removeprefix(" · ").capitalize())
+
+    def _correct(self) -> None:
+        reported(self.project.correct_masks)
+
+    def _accept(self) -> None:
+        reported(self.project.accept_frame)
+
+    def _take_back(self) -> None:
+        reported(take_back, self.state, self.state.frame)
 
     def _while_predicting(self) -> None:
         view = self.main.jobs.view

@@ -44,6 +44,7 @@ class Timeline(QAbstractScrollArea):
         super().__init__()
         self.state, self.colours = state, colours
         self.scores: dict[int, np.ndarray] = {}
+        self.hand: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._lanes: dict[int, Lane] = {}
         self._zoom: float | None = None
         self._pressed: QPointF | None = None
@@ -238,8 +239,10 @@ class Timeline(QAbstractScrollArea):
             return f"Frame {frame}"
         row = self.scores.get(track.id)
         score = "" if row is None or np.isnan(row[frame]) else f" · mask's score {row[frame]:.2f}"
+        own = self.state.corrections[frame].get(track.id)
+        hand = "" if own is None else " · accepted" if own.accepted else " · corrected"
         word = status_of(track, frame)
-        return f"Frame {frame} · {track.id} {track.label}: {word}{score}"
+        return f"Frame {frame} · {track.id} {track.label}: {word}{score}{hand}"
 
     # ---- paint
 
@@ -276,6 +279,7 @@ class Timeline(QAbstractScrollArea):
             [self._lane(track) for track in tracks],
             columns,
             self.scores,
+            self.hand,
             selected=self.state.selected,
             ground=self.colours.field,
             raised=self.colours.card,

@@ -15,6 +15,7 @@ from napari_maskfree._qt.section import button, explain
 from napari_maskfree._qt.style import style_sheet
 from napari_maskfree._qt.timeline import Timeline
 from napari_maskfree.constants import MARGIN, RESULT_INTERVAL, SPACING
+from napari_maskfree.correction_book import hand_frames
 
 if TYPE_CHECKING:
     from napari_maskfree._qt.main_widget import MaskFreeWidget
@@ -72,6 +73,7 @@ class TimelineDock(QWidget):
         self._follow(True)
         self.restyle()
         self.refresh()
+        self._corrected()
         self.read_scores()
 
     def _follow(self, on: bool) -> None:
@@ -84,6 +86,7 @@ class TimelineDock(QWidget):
             (state.selection_changed, self._selected),
             (state.range_changed, self._ranged),
             (state.frame_changed, self.line.show_frame),
+            (state.corrections.changed, self._corrected),
         ):
             if on:
                 signal.connect(slot)
@@ -116,6 +119,10 @@ class TimelineDock(QWidget):
         self.line.colours = self.main.palette_
         self.setStyleSheet(style_sheet(self.main.palette_))
         self.line.refresh()
+
+    def _corrected(self, *_: object) -> None:
+        self.line.hand = hand_frames(self.state.corrections)
+        self.line.viewport().update()
 
     def _new_video(self) -> None:
         self.line.fit()

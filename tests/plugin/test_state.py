@@ -13,8 +13,9 @@ import pytest
 from maskfree.errors import InputError
 from maskfree.tracks import empty_tracks
 from maskfree.types import Keyframe, Track
+from napari_maskfree.clip_box import clip_box
 from napari_maskfree.history import History
-from napari_maskfree.state import State, clip_box
+from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
 

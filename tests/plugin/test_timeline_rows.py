@@ -8,7 +8,7 @@ import pytest
 from maskfree.colours import track_colour
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe, Track
-from napari_maskfree.constants import SCORE_COLOURS
+from napari_maskfree.constants import ACCEPTED_COLOUR, CORRECTED_COLOUR, SCORE_COLOURS
 from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes, score_colours
 
 BOX = (0.0, 0.0, 9.0, 9.0)
@@ -29,7 +29,7 @@ def paint(*tracks: Track, zoom: float = 1.0, width: int = 20, first: float = 0.0
     columns = Columns(first, zoom, width, 20)
     lanes = [Lane(t) for t in tracks]
     options = {"selected": None, "ground": GROUND, "raised": RAISED}
-    return paint_lanes(lanes, columns, scores or {}, **options).reshape(-1, LANE, width, 3)
+    return paint_lanes(lanes, columns, scores or {}, {}, **options).reshape(-1, LANE, width, 3)
 
 
 def test_a_lane_says_what_the_tracks_boxes_say():
@@ -62,7 +62,7 @@ def test_columns_and_frames_are_turns_of_each_other(zoom):
 def test_columns_past_the_end_have_no_frame():
     assert len(Columns(15.0, 1.0, 40, 20).frames()) == 5
     assert paint(track("0"), first=15.0).shape == (1, LANE, 20, 3)
-    assert (paint(track("0"), first=15.0)[0, 6, 5:] == GROUND).all()
+    assert (paint(track("0"), first=15.0)[0, 7, 5:] == GROUND).all()
 
 
 def test_a_bad_frame_is_seen_however_far_out():
@@ -85,7 +85,7 @@ def test_the_last_columns_score_stops_at_the_edge():
 
 def test_the_bar_is_where_the_box_is_and_paler_where_it_is_held():
     rows = paint(track("2", "6", "10x"))[0]
-    bar = rows[6]
+    bar = rows[7]
     assert (bar[[0, 1, 11, 19]] == GROUND).all()
     own = np.array(track_colour(1))
     assert (bar[2] == own).all()
@@ -97,7 +97,7 @@ def test_the_bar_is_where_the_box_is_and_paler_where_it_is_held():
 
 def test_occluded_is_hatched():
     rows = paint(track("0o", "19o"), zoom=2.0, width=40)[0]
-    inside = rows[5:8, 3:37].reshape(-1, 3)
+    inside = rows[6:9, 3:37].reshape(-1, 3)
     colours = {tuple(c) for c in inside}
     assert GROUND in colours
     assert len(colours) >= 2
@@ -106,13 +106,13 @@ def test_occluded_is_hatched():
 def test_diamonds_when_near_and_strokes_when_far():
     near = paint(track("1", "3x"), zoom=10.0, width=60)[0]
     own = track_colour(1)
-    assert (near[2, 15] == own).all()  # its point
-    assert (near[6, 11:20] == own).all()
-    assert (near[6, 31] == own).all()
-    assert (near[6, 35] == GROUND).all()  # hollow: outside
+    assert (near[3, 15] == own).all()  # its point
+    assert (near[7, 11:20] == own).all()
+    assert (near[7, 31] == own).all()
+    assert (near[7, 35] == GROUND).all()  # hollow: outside
     far = paint(track("1", "3x"), zoom=1.0)[0]
-    assert (far[2, 1] == own).all()
-    assert (far[2, 3] == own).all()
+    assert (far[3, 1] == own).all()
+    assert (far[3, 3] == own).all()
 
 
 @pytest.mark.parametrize("first", [0.0, 0.7, 1.5, 2.01])
@@ -125,9 +125,9 @@ def test_scores_are_under_the_bar_and_the_selected_lane_is_raised():
     scores = {1: np.r_[np.full(10, 1.0), np.full(10, np.nan)].astype(np.float32)}
     columns = Columns(0.0, 1.0, 20, 20)
     lanes = [Lane(track("0"))]
-    rows = paint_lanes(lanes, columns, scores, selected=1, ground=GROUND, raised=RAISED)
-    assert (rows[13, :10] == SCORE_COLOURS[-1]).all()
-    assert (rows[13, 10:] == RAISED).all()
+    rows = paint_lanes(lanes, columns, scores, {}, selected=1, ground=GROUND, raised=RAISED)
+    assert (rows[14, :10] == SCORE_COLOURS[-1]).all()
+    assert (rows[14, 10:] == RAISED).all()
 
 
 def test_scores_colours_go_from_the_unsure_to_the_sure():
@@ -137,7 +137,19 @@ def test_scores_colours_go_from_the_unsure_to_the_sure():
     np.testing.assert_allclose(middle, SCORE_COLOURS[1], atol=1)
 
 
+def test_a_notch_above_tells_what_a_person_corrected_and_accepted():
+    columns = Columns(0.0, 8.0, 160, 20)
+    hand = {1: (np.array([2, 5, 40]), np.array([False, True, True]))}
+    options = {"selected": None, "ground": GROUND, "raised": RAISED}
+    rows = paint_lanes([Lane(track("0"))], columns, {}, hand, **options)
+    assert (rows[1, 20] == CORRECTED_COLOUR).all()
+    assert (rows[1, 44] == ACCEPTED_COLOUR).all()
+    assert (rows[1, 60:] == GROUND).all()
+    far = paint_lanes([Lane(track("0"))], Columns(0.0, 0.01, 9, 900), {}, hand, **options)
+    assert (far[1, 0] == ACCEPTED_COLOUR).all()
+
+
 def test_no_tracks_is_an_empty_picture():
     columns = Columns(0.0, 1.0, 20, 20)
-    empty = paint_lanes([], columns, {}, selected=None, ground=GROUND, raised=RAISED)
+    empty = paint_lanes([], columns, {}, {}, selected=None, ground=GROUND, raised=RAISED)
     assert empty.shape == (0, 20, 3)

@@ -139,7 +139,7 @@ def annotations_of(session: Session, names: Sequence[str]) -> Annotations:
     """Return what a session knows of its video: boxes, names of the frames, masks."""
     from maskfree.formats import Annotations
 
-    return Annotations(session.boxes, tuple(names), session.mask_store().read)
+    return Annotations(session.boxes, tuple(names), session.masks.read)
 
 
 def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
@@ -156,7 +156,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     session = Session.open(args.session)
     with session.open_video() as video:
-        scores = evaluate(session.mask_store().read, args.truth, video.names)
+        scores = evaluate(session.masks.read, args.truth, video.names)
     _show(args, scores.to_json(), scores.to_text())
 
 
@@ -243,7 +243,8 @@ def _info(args: argparse.Namespace) -> None:
         f"session  {info['path']}",
         f"video    {info['video'] or 'frames in memory'}",
         f"         {info['frames']} frames, {width}x{height} (width x height){rate}",
-        f"masks    {info['masks']['frames']} of {info['frames']} frames",
+        f"masks    {info['masks']['frames']} of {info['frames']} frames, "
+        f"{info['corrections']['frames']} corrected",
     ]
     if info["tracks"]:
         rows = [[t["id"], t["label"], t["keyframes"]] for t in info["tracks"]]

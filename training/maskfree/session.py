@@ -6,7 +6,8 @@
     boxes.json              the boxes file
     boxes.previous.json     what the boxes were before another boxes file was brought in
     runs/0001/              config.json, metrics.jsonl, model.safetensors, …
-    masks/00000.json …      the masks of the session's video
+    masks/00000.json …      the predicted masks of the session's video
+    corrections/00000.json  what a person said about them
     other/NAME/masks/…      the masks of other videos
     predict.jsonl           the log of the last predictions
 
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.boxes_file import read_boxes, write_boxes
 from maskfree.config import VideoConfig
+from maskfree.corrected_masks import CorrectedMasks
+from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
 from maskfree.json_checks import as_object, as_whole
 from maskfree.json_log import JsonLog
@@ -277,7 +280,7 @@ class Session:
         return run
 
     def mask_store(self, name: str | None = None) -> MaskStore:
-        """Return the masks of the session's video, or of another video by ``name``.
+        """Return the predicted masks of the session's video, or of another video by ``name``.
 
         Characters that a file name cannot hold on every system become ``_``.
 
@@ -297,6 +300,16 @@ class Session:
         return MaskStore(self.path / "other" / safe / "masks")
 
     @property
+    def corrections(self) -> CorrectionStore:
+        """What a person said about the masks; no run ever changes it."""
+        return CorrectionStore(self.path / "corrections")
+
+    @property
+    def masks(self) -> CorrectedMasks:
+        """The masks as they stand: predicted, then corrected."""
+        return CorrectedMasks(self.mask_store(), self.corrections)
+
+    @property
     def predict_log(self) -> JsonLog:
         """The log of predictions, ``predict.jsonl``."""
         return JsonLog(self.path / "predict.jsonl")
@@ -306,7 +319,7 @@ class Session:
 
         ``path``, ``video``, ``frames``, ``size`` ([height, width]), ``fps``, ``tracks`` (``id``,
         ``label``, ``keyframes``), ``runs`` (``name``, ``status``, ``steps``, ``preset``,
-        ``checkpoint``), ``masks`` (``frames``).
+        ``checkpoint``), ``masks`` (``frames``), ``corrections`` (``frames``).
         """
         boxes = self.boxes
         return {
@@ -320,7 +333,8 @@ class Session:
                 for track in boxes.tracks
             ],
             "runs": [_run_info(run) for run in self.runs()],
-            "masks": {"frames": len(self.mask_store().frames())},
+            "masks": {"frames": len(self.masks.frames())},
+            "corrections": {"frames": len(self.corrections.frames())},
         }
 
 

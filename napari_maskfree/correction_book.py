@@ -1,0 +1,106 @@
+"""The corrections of the open session: in memory, and on disk with every change. No Qt here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from maskfree.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maskfree.correction_store import CorrectionStore
+    from maskfree.corrections import Correction
+
+    Frame = Mapping[int, Correction]
+
+__all__ = ["CorrectionBook", "hand_frames"]
+
+
+class CorrectionBook:
+    """Corrections by frame and track id. ``changed`` tells the frames, after the change."""
+
+    changed = Signal(tuple)
+
+    def __init__(self) -> None:
+        self._frames: dict[int, Frame] = {}
+        self._store: CorrectionStore | None = None
+        self._unsaved: set[int] = set()
+        self.broken: list[str] = []
+
+    def open(self, store: CorrectionStore | None) -> bool:
+        """Take over what a session has; False where it is the same session still.
+
+        A frame whose file is broken counts as uncorrected and is named in ``broken``; the file
+        stays as it is until the frame is corrected again.
+        """
+        known = self._store
+        if (known and known.path) == (store and store.path):
+            return False
+        self._store, self._frames, self._unsaved = store, {}, set()
+        self.broken.clear()
+        for frame in store.frames() if store is not None else ():
+            try:
+                self._frames[frame] = store.read(frame)  # type: ignore[union-attr]
+            except InputError as error:
+                self.broken.append(str(error))
+        self.changed.emit(tuple(self._frames))
+        return True
+
+    def __getitem__(self, frame: int) -> Frame:
+        return self._frames.get(frame, {})
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._frames))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def items(self) -> dict[int, Frame]:
+        """Return all corrections by frame."""
+        return dict(self._frames)
+
+    def put(self, changes: Mapping[int, Frame]) -> None:
+        """Replace the corrections of these frames; save them with :meth:`save`."""
+        for frame, corrections in changes.items():
+            if corrections:
+                self._frames[frame] = dict(corrections)
+            else:
+                self._frames.pop(frame, None)
+        self._unsaved |= changes.keys()
+        self.changed.emit(tuple(changes))
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether some are in memory only."""
+        return bool(self._unsaved)
+
+    def save(self) -> None:
+        """Write what has changed; what cannot be written stays in memory and is tried again.
+
+        Raises
+        ------
+        InputError
+            Where the disk is full or read-only, or there is no session yet.
+        """
+        if self._unsaved and self._store is None:
+            raise InputError("The corrections have no session yet. Choose a folder in section 1.")
+        for frame in sorted(self._unsaved):
+            assert self._store is not None
+            self._store.write(frame, self[frame])
+            self._unsaved.discard(frame)
+
+
+def hand_frames(book: CorrectionBook) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Return each track's corrected frames, int64 (K,), and which were accepted, bool (K,)."""
+    found: dict[int, list[tuple[int, bool]]] = {}
+    for frame in book:
+        for track_id, own in book[frame].items():
+            found.setdefault(track_id, []).append((frame, own.accepted))
+    return {
+        i: (np.array([f for f, _ in own], np.int64), np.array([a for _, a in own], bool))
+        for i, own in found.items()
+    }

@@ -1,0 +1,104 @@
+"""Keeps the masks layer and the state's corrections the same while a person paints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maskfree.corrections import apply_corrections
+from napari_maskfree import correct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+
+    from maskfree.mask_store import MaskStore
+    from maskfree.types import InstanceMasks
+    from napari_maskfree.correction_book import CorrectionBook
+    from napari_maskfree.state import State
+
+__all__ = ["MasksEditor", "ShownMasks"]
+
+
+class ShownMasks:
+    """Reads masks as they stand: predicted on disk, under corrections that may be in memory yet."""
+
+    def __init__(self, predicted: MaskStore, corrections: CorrectionBook) -> None:
+        self.predicted, self.corrections = predicted, corrections
+
+    def read(self, frame: int) -> InstanceMasks | None:
+        """Return the masks of a frame, None where there are none."""
+        return apply_corrections(self.predicted.read(frame), self.corrections[frame])
+
+    def frames(self) -> list[int]:
+        """Return the frames that have masks, in order."""
+        return sorted({*self.predicted.frames(), *self.corrections})
+
+
+class MasksEditor:
+    """What napari's tools paint on the layer goes to the state; what the state says is shown.
+
+    Parameters
+    ----------
+    state
+        Listened to and changed.
+    layer
+        A Labels layer over a :class:`~.masks_layer.MaskStack`.
+    defer
+        Calls a function once the current event is over.
+    save
+        Writes the corrections; what cannot be written it says itself.
+    notify
+        Shows a sentence to the person.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        layer: Labels,
+        *,
+        defer: Callable[[Callable[[], None]], None],
+        save: Callable[[], None],
+        notify: Callable[[str], None],
+    ) -> None:
+        self.state, self.layer = state, layer
+        self._defer, self._save, self._notify = defer, save, notify
+        layer.events.paint.connect(self._on_paint)
+        layer.events.selected_label.connect(self._on_label)
+        layer.bind_key("Control-Z", lambda _: state.undo(), overwrite=True)
+        layer.bind_key("Control-Shift-Z", lambda _: state.redo(), overwrite=True)
+        state.corrections.changed.connect(self._on_corrections)
+        state.selection_changed.connect(self._on_track)
+        self._on_track()
+
+    def close(self) -> None:
+        """Stop following layer and state."""
+        self.commit()
+        self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.selected_label.disconnect(self._on_label)
+        self.state.corrections.changed.disconnect(self._on_corrections, missing_ok=True)
+        self.state.selection_changed.disconnect(self._on_track, missing_ok=True)
+
+    def _on_paint(self, _event: Any = None) -> None:
+        """Take over soon: napari says so before it writes where it fills or paints one dab."""
+        self._defer(self.commit)
+
+    def commit(self) -> None:
+        """Take over what was painted since the last time."""
+        for frame, (before, after) in self.layer.data.edits().items():
+            for track_id in correct.paint(self.state, frame, before, after):
+                self._notify(f"What was painted is the new track {track_id}.")
+
+    def _on_corrections(self, frames: tuple[int, ...]) -> None:
+        self.layer.data.forget(frames)
+        self.layer.refresh()
+        self._save()
+
+    def _on_label(self, _event: Any = None) -> None:
+        track_id = int(self.layer.selected_label)
+        if self.state.track(track_id) is not None:
+            self.state.select(track_id)
+
+    def _on_track(self) -> None:
+        if self.state.selected is not None and self.layer.selected_label != self.state.selected:
+            self.layer.selected_label = self.state.selected

@@ -1,0 +1,108 @@
+"""Corrections on disk: one JSON file a frame, beside the predicted masks and never among them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree import rle
+from maskfree.corrections import Correction
+from maskfree.errors import InputError
+from maskfree.json_checks import as_list, as_object, as_whole, show
+from maskfree.storage import atomic_write, make_folder, read_json, writing
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+__all__ = ["CorrectionStore"]
+
+_NAME = re.compile(r"(\d{5,})\.json")
+_PIXELS = ("object", "other")
+_REMEDY = "Correct the file, or remove it and correct the mask again."
+
+
+class CorrectionStore:
+    """The corrections of one video under the folder ``path``, frame by frame.
+
+    A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
+    "other": "…"}]}``, both as COCO run lengths.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
+        """Write a frame's corrections by track id, in place of what was there; none: no file.
+
+        Raises
+        ------
+        InputError
+            Where the disk is full or the folder may not be written.
+        """
+        if not corrections:
+            with writing(self._file(frame)):
+                self._file(frame).unlink(missing_ok=True)
+            return
+        height, width = next(iter(corrections.values())).size
+        tracks = [
+            {"id": i, "object": c.object_counts, "other": c.other_counts}
+            for i, c in sorted(corrections.items())
+        ]
+        make_folder(self.path)
+        content = {"size": [height, width], "tracks": tracks}
+        atomic_write(self._file(frame), json.dumps(content) + "\n")
+
+    def read(self, frame: int) -> dict[int, Correction]:
+        """Return a frame's corrections by track id.
+
+        Raises
+        ------
+        InputError
+            Where the file is broken.
+        """
+        path = self._file(frame)
+        return _decode(read_json(path, "corrections file"), str(path)) if path.is_file() else {}
+
+    def frames(self) -> list[int]:
+        """Return the frames that have corrections, in order."""
+        if not self.path.is_dir():
+            return []
+        with writing(self.path):
+            found = [_NAME.fullmatch(path.name) for path in self.path.iterdir()]
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def _file(self, frame: int) -> Path:
+        return self.path / f"{frame:05d}.json"
+
+
+def _decode(data: object, where: str) -> dict[int, Correction]:
+    fields = as_object(data, where, "a frame's corrections", "tracks")
+    sides = as_list(fields.get("size"), where, "size")
+    if len(sides) != 2:
+        raise InputError(f"{where}: size must be [height, width], got {show(sides)}. {_REMEDY}")
+    height, width = (as_whole(side, where, "size", low=1) for side in sides)
+    found = {}
+    for n, item in enumerate(as_list(fields.get("tracks"), where, "tracks")):
+        one = as_object(item, f"{where}: tracks[{n}]", "a track", "id")
+        track_id = as_whole(one.get("id"), where, "id", low=1)
+        masks = [
+            _mask(one.get(key), height, width, f"{where}: track {track_id}: {key}")
+            for key in _PIXELS
+        ]
+        try:
+            found[track_id] = Correction.make(*masks)
+        except ValueError as error:
+            raise InputError(f"{where}: track {track_id}: {error} {_REMEDY}") from None
+    return found
+
+
+def _mask(value: Any, height: int, width: int, where: str) -> Any:
+    if not isinstance(value, str):
+        raise InputError(f"{where} must be a COCO run-length string, got {show(value)}. {_REMEDY}")
+    try:
+        return rle.decode(value, height, width)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}. {_REMEDY}") from None

@@ -1,0 +1,189 @@
+"""What a person said about a mask: pixels that are the object, pixels that are not, or all of it.
+
+A correction stands above every prediction: whatever a later run makes of the frame, these pixels
+stay as the person left them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskfree import rle
+from maskfree.errors import InputError
+from maskfree.types import InstanceMasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Correction", "apply_corrections", "from_labels", "rename_tracks"]
+
+ACCEPTED_SCORE = 1.0
+"""Score of a mask that a person vouches for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Correction:
+    """One track in one frame. Two of them are equal when they say the same.
+
+    ``size``: (height, width) of the frame; ``object_counts``, ``other_counts``: the pixels that a
+    person said are the object, and those that are not, as COCO run lengths; no pixel is in both.
+    ``accepted``: the person vouches for the whole mask, so every pixel is in one of the two.
+    """
+
+    size: tuple[int, int]
+    object_counts: str
+    other_counts: str
+    accepted: bool = False
+
+    @classmethod
+    def make(cls, is_object: np.ndarray, is_other: np.ndarray) -> Correction:
+        """Make one of two bool ``(H, W)``; it is accepted where they leave no pixel open.
+
+        Raises
+        ------
+        ValueError
+            Where they differ in shape or share a pixel.
+        """
+        if is_object.shape != is_other.shape or is_object.ndim != 2:
+            raise ValueError(
+                f"expected two masks (H, W) of one shape, got {is_object.shape} and "
+                f"{is_other.shape}. Pass the masks of one frame."
+            )
+        if (is_object & is_other).any():
+            raise ValueError("a pixel is the object or it is not, got some that are both. Choose.")
+        one, other = rle.encode(np.stack([is_object, is_other]))
+        whole = bool((is_object | is_other).all())
+        height, width = is_object.shape
+        return cls((height, width), one, other, accepted=whole)
+
+    @classmethod
+    def whole(cls, mask: np.ndarray) -> Correction:
+        """Vouch for a mask, bool ``(H, W)``, as it is."""
+        return cls.make(mask, ~mask)
+
+    @property
+    def is_object(self) -> np.ndarray:
+        """The pixels that a person said are the object: bool ``(H, W)``."""
+        return rle.decode(self.object_counts, *self.size)
+
+    @property
+    def is_other(self) -> np.ndarray:
+        """The pixels that a person said are not the object: bool ``(H, W)``."""
+        return rle.decode(self.other_counts, *self.size)
+
+    def apply(self, mask: np.ndarray | None) -> np.ndarray:
+        """Return the mask with this correction: bool ``(H, W)``; None is a mask without a pixel."""
+        if mask is None:
+            return self.is_object
+        corrected: np.ndarray = (mask | self.is_object) & ~self.is_other
+        return corrected
+
+    def painted(self, on: np.ndarray, off: np.ndarray) -> Correction:
+        """Return this correction with ``on`` made the object and ``off`` not; both bool (H, W)."""
+        return Correction.make((self.is_object | on) & ~off, (self.is_other | off) & ~on)
+
+
+def from_labels(
+    before: np.ndarray, after: np.ndarray, known: Mapping[int, Correction]
+) -> dict[int, Correction]:
+    """Return a frame's corrections once a person has painted on its labels.
+
+    A pixel that went from one track to another is taken from the one and given to the other.
+
+    Parameters
+    ----------
+    before, after
+        Track ids by pixel, integer ``(H, W)``, 0 for none.
+    known
+        The frame's corrections by track id so far.
+
+    Returns
+    -------
+    dict
+        The corrections by track id, those of other tracks as they were.
+    """
+    changed = before != after
+    result = dict(known)
+    for track_id in np.unique(np.concatenate([before[changed], after[changed]])):
+        if track_id:
+            on, off = changed & (after == track_id), changed & (before == track_id)
+            own = result.get(int(track_id))
+            made = own.painted(on, off) if own is not None else Correction.make(on, off)
+            result[int(track_id)] = made
+    return result
+
+
+def rename_tracks(
+    frames: Mapping[int, Mapping[int, Correction]], ids: Mapping[int, int], first: int
+) -> dict[int, dict[int, Correction]]:
+    """Return the frames that change where the tracks ``ids`` have other ids from ``first`` on.
+
+    Parameters
+    ----------
+    frames
+        Corrections by frame and track id.
+    ids
+        New id by old; where one is taken by a track that keeps it, the newcomer's pixels win.
+    first
+        The first frame that is meant.
+    """
+    changed = {}
+    for frame, known in frames.items():
+        if frame < first or not ids.keys() & known.keys():
+            continue
+        now = {i: c for i, c in known.items() if i not in ids}
+        for old, new in ids.items():
+            if old in known:
+                own, there = known[old], now.get(new)
+                now[new] = own if there is None else there.painted(own.is_object, own.is_other)
+        changed[frame] = now
+    return changed
+
+
+def apply_corrections(
+    masks: InstanceMasks | None, corrections: Mapping[int, Correction]
+) -> InstanceMasks | None:
+    """Return a frame's masks as a person left them.
+
+    A track that only the person drew comes last. What was accepted has the score 1; what was
+    corrected keeps the prediction's, and 1 where there is none. A track of which no pixel is left
+    has no mask.
+
+    Raises
+    ------
+    InputError
+        Where they are for frames of another size.
+    """
+    if not corrections:
+        return masks
+    size = next(iter(corrections.values())).size
+    if masks is not None and masks.masks.shape[1:] != size:
+        height, width = masks.masks.shape[1:]
+        raise InputError(
+            f"The corrections are for frames of {size[1]} x {size[0]} pixels (width x height), the "
+            f"masks are {width} x {height}. Move the folder corrections out of the session, or "
+            "open the session with the video that they were made on."
+        )
+    predicted = {} if masks is None else dict(zip(masks.track_ids, masks.masks, strict=True))
+    scores = {} if masks is None else dict(zip(masks.track_ids, masks.scores, strict=True))
+    ids = [*predicted, *(i for i in corrections if i not in predicted)]
+    found = []
+    for track_id in ids:
+        own = corrections.get(track_id)
+        mask = predicted.get(track_id)
+        if own is not None:
+            mask = own.apply(mask)
+            if own.accepted or track_id not in scores:
+                scores[track_id] = ACCEPTED_SCORE
+            if not mask.any():
+                continue
+        assert mask is not None
+        found.append((track_id, mask, scores[track_id]))
+    return InstanceMasks(
+        tuple(i for i, _, _ in found),
+        np.stack([m for _, m, _ in found]) if found else np.zeros((0, *size), bool),
+        tuple(s for _, _, s in found),
+    )
