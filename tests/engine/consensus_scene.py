@@ -37,7 +37,9 @@ class Scene:
         evidence = changed.pop("evidence", self.evidence)
         frames = changed.pop("frames", self.frames)
         stretch = changed.pop("stretch", 1.0)
-        return Consensus(frames, self.boxes, self.slack, evidence, stretch=stretch, config=config)
+        return Consensus(
+            frames, self.boxes, self.slack, evidence, stretch=stretch, config=config, **changed
+        )
 
     def present(self) -> list[tuple[int, int]]:
         return [(int(n), int(t)) for n, t in np.argwhere(np.isfinite(self.boxes).all(-1))]

@@ -19,6 +19,7 @@ __all__ = [
     "CategoryConfig",
     "Config",
     "ConsensusConfig",
+    "CorrectionsConfig",
     "EvidenceConfig",
     "FollowConfig",
     "FormatConfig",
@@ -460,6 +461,18 @@ class ConsensusConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class CorrectionsConfig(Section):
+    """Masks that a person corrected, as supervision; without them nothing of this is at work."""
+
+    weight: float = setting(
+        2.0, "weight of cross-entropy and dice against what a person said", low=0.0
+    )
+    share: float = setting(
+        0.25, "part of the clips that hold a corrected frame for sure", low=0.0, high=1.0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class PriorConfig(Section):
     """Decaying centre prior: gets the start right where there is no evidence."""
 
@@ -861,6 +874,7 @@ class Config(Section):
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     evidence: EvidenceConfig = dataclasses.field(default_factory=EvidenceConfig)
     consensus: ConsensusConfig = dataclasses.field(default_factory=ConsensusConfig)
+    corrections: CorrectionsConfig = dataclasses.field(default_factory=CorrectionsConfig)
     prior: PriorConfig = dataclasses.field(default_factory=PriorConfig)
     matching: MatchingConfig = dataclasses.field(default_factory=MatchingConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)

@@ -5,7 +5,8 @@ video, what goes on outside the box, where in the box a pixel lies, and, once th
 network. Their sum is made to keep to the picture's edges (mean-field steps through the guided
 filter), and the colours are learnt again from the result, a few times. Before training this gives
 the network its first labels, from boxes alone; during training it takes the network's own masks in
-(a teacher that is corrected by the picture); after it, it refines them.
+(a teacher that is corrected by the picture); after it, it refines them. What a person said of a
+pixel stands above all cues.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maskfree.config import ConsensusConfig
+    from maskfree.hand_pixels import HandPixels
 
 __all__ = ["Consensus", "Frames", "Network"]
 
 Network = Callable[[int, int, "Crop"], np.ndarray | None]
 """Gives the network's logits of (track, frame) at a crop's pixels, or None where it has none."""
 _LIMIT = 30.0
+_HALF = 0.5
+"""Part of a pixel that a person must have spoken of."""
 
 
 class Frames(Protocol):
@@ -57,6 +61,7 @@ class _View:
     evidence: np.ndarray
     shape: np.ndarray
     reached: np.ndarray
+    hand: np.ndarray | None
     edges: GuidedFilter
 
 
@@ -77,6 +82,8 @@ class Consensus:
         more the masks lean on the box's ellipse.
     config
         Weights of the cues.
+    hand
+        What a person said of single pixels: there no cue has a say.
     """
 
     def __init__(
@@ -88,8 +95,10 @@ class Consensus:
         *,
         stretch: float,
         config: ConsensusConfig,
+        hand: HandPixels | None = None,
     ) -> None:
         self._frames, self._boxes, self._slack = frames, boxes, slack
+        self._hand = hand
         self._evidence, self._stretch, self._config = evidence, stretch, config
         self._models: dict[int, ColourModel] = {}
         self._kept: collections.OrderedDict[tuple[int, int], Crop] = collections.OrderedDict()
@@ -105,9 +114,11 @@ class Consensus:
         memory: ConsensusMemory,
         *,
         config: ConsensusConfig,
+        hand: HandPixels | None = None,
     ) -> Consensus:
         """Make it anew from what was kept; tracks that it did not know have no crops."""
-        made = cls(frames, boxes, slack, memory.evidence, stretch=memory.stretch, config=config)
+        evidence, stretch = memory.evidence, memory.stretch
+        made = cls(frames, boxes, slack, evidence, stretch=stretch, config=config, hand=hand)
         made._models = {n: memory.colours[i] for n, i in enumerate(ids) if i in memory.colours}
         return made
 
@@ -130,7 +141,7 @@ class Consensus:
             if len(present):
                 count = min(len(present), self._config.frames)
                 chosen = present[np.linspace(0, len(present) - 1, count).round().astype(int)]
-                self._fit_track(n, [int(t) for t in chosen])
+                self._fit_track(n, sorted({*chosen.tolist(), *self._corrected(n, present)}))
             tick()
 
     def crop(self, n: int, t: int) -> Crop | None:
@@ -156,6 +167,13 @@ class Consensus:
         """Put a track's box in a frame, xyxy in the video's pixels; its crop is made anew."""
         self._boxes[n, t], self._slack[n, t] = box, slack
         self._kept.pop((n, t), None)
+
+    def _corrected(self, n: int, present: np.ndarray) -> list[int]:
+        """Return the frames of a track that a person corrected, as many as colours need."""
+        frames = [] if self._hand is None else self._hand.frames(n)
+        there = [t for t in frames if t in present]
+        most = min(len(there), self._config.frames)
+        return [there[i] for i in np.linspace(0, len(there) - 1, most).round().astype(int)]
 
     def _fit_track(self, n: int, chosen: list[int]) -> None:
         views = [self._view(n, t) for t in chosen]
@@ -185,6 +203,8 @@ class Consensus:
         if logits is not None:
             limit = config.network_limit
             out = out + config.network * np.clip(logits, -limit, limit)
+        if view.hand is not None:
+            out = np.where(np.abs(view.hand) > _HALF, np.sign(view.hand) * 2 * _LIMIT, out)
         return np.asarray(out)
 
     def _settle(self, unary: np.ndarray, view: _View) -> np.ndarray:
@@ -222,6 +242,9 @@ class Consensus:
         y = rows.start + (np.arange(size[0]) + 0.5) * (rows.stop - rows.start) / size[0]
         x = columns.start + (np.arange(size[1]) + 0.5) * (columns.stop - columns.start) / size[1]
         allowed = _within(self._boxes[n, t], loose, x, y)
+        hand = None if self._hand is None else self._hand.crop(n, t, rows, columns, size)
+        if hand is not None:
+            allowed = allowed | (hand > _HALF)
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
         reach = min(config.radius, max(2, round(scale * math.sqrt(across * down) / 12)))
         edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
@@ -237,6 +260,7 @@ class Consensus:
             self._evidence_at(n, t, x, y, (height, width)),
             np.clip(1 - radius, -1, 1).astype(np.float32),
             reached,
+            hand,
             edges,
         )
 

@@ -66,6 +66,16 @@ class CorrectionStore:
         path = self._file(frame)
         return _decode(read_json(path, "corrections file"), str(path)) if path.is_file() else {}
 
+    def read_all(self) -> dict[int, dict[int, Correction]]:
+        """Return the corrections by frame and track id.
+
+        Raises
+        ------
+        InputError
+            Where a file is broken.
+        """
+        return {frame: self.read(frame) for frame in self.frames()}
+
     def frames(self) -> list[int]:
         """Return the frames that have corrections, in order."""
         if not self.path.is_dir():

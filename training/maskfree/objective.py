@@ -1,12 +1,13 @@
 """The total objective of one clip, over every decoder output.
 
-    L = w_mask (L_proj + l_pair L_pair + l_temp L_temp + l_out L_out + l_ev L_ev + l_prior L_prior)
-        + w_class L_class
+    L = w_mask (L_proj + l_pair L_pair + l_temp L_temp + l_out L_out + l_ev L_ev + l_prior L_prior
+                + l_corr L_corr) + w_class L_class
 
 The first three are the paper's. *Outside* says that beyond its box a pixel is not this instance;
 *evidence* says inside the boxes what the video shows without the network (`evidence.py`,
 `consensus.py`); the *prior* says, less and less, that the middle of a box is object and its corners
-are not, where that is silent.
+are not, where that is silent. *Corrections* are what a person painted or accepted, where somebody
+did.
 Decoder outputs are stacked along the instance axis, so that each loss is called once.
 """
 
@@ -88,8 +89,14 @@ class Objective:
         if len(present):
             labels = labels.repeat(len(layers), 1, 1, 1)
             logits = torch.cat(chosen)
+            hand = (
+                None if sample.hand is None else sample.hand[present].repeat(len(layers), 1, 1, 1)
+            )
             terms = self._mask_terms(logits, targets, labels, sample, step, steps, len(layers))
             scale = config.objective.mask_weight * len(layers)
+            if sample.hand is not None:
+                hand = sample.hand[present].repeat(len(layers), 1, 1, 1)
+                terms["corrections"] = config.corrections.weight * _corrected(logits.float(), hand)
             losses.update({name: scale * value for name, value in terms.items()})
         return losses
 
@@ -170,15 +177,7 @@ class Objective:
         if not self.config.consensus.train:
             least = max(1.0, self.config.evidence.least_share * float(targets.reach.sum()))
             return _balanced(logits, foreground, background, least)
-        cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
-        weight = foreground + background
-        probability = logits.sigmoid() * weight
-        both, either = (
-            (probability * (labels > 0)).flatten(1),
-            (probability + foreground).flatten(1),
-        )
-        dice = 1 - (2 * both.sum(1) + 1) / (either.sum(1) + 1)
-        return cost.sum() / weight.sum().clamp_min(1) + dice.mean()
+        return _entropy_and_dice(logits, foreground, background)
 
     def _prior(
         self, logits: torch.Tensor, targets: BoxTargets, labels: torch.Tensor
@@ -187,6 +186,34 @@ class Objective:
         centre = silent & (targets.radius < self.config.prior.centre)
         corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
         return _balanced(logits, centre, corner, least=1)
+
+
+def _corrected(logits: torch.Tensor, hand: torch.Tensor) -> torch.Tensor:
+    """Against what a person said, ``(N, T, H4, W4)`` from -1 to 1; over the instances with some."""
+    some = hand.flatten(1).any(1)
+    if not some.any():
+        return logits.sum() * 0
+    logits, hand = logits[some], hand[some]
+    return _entropy_and_dice(logits, hand.clamp_min(0), (-hand).clamp_min(0))
+
+
+def _entropy_and_dice(
+    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy over all cells plus the instances' mean dice, as against true masks.
+
+    All ``(N, T, H4, W4)``; ``foreground`` and ``background`` weigh each cell (Mask2Former, Cheng
+    and others, CVPR 2022, with soft labels).
+    """
+    cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
+    weight = foreground + background
+    probability = logits.sigmoid() * weight
+    both, either = (
+        (probability * (foreground > 0)).flatten(1),
+        (probability + foreground).flatten(1),
+    )
+    dice = 1 - (2 * both.sum(1) + 1) / (either.sum(1) + 1)
+    return cost.sum() / weight.sum().clamp_min(1) + dice.mean()
 
 
 def _balanced(

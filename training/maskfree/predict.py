@@ -18,6 +18,7 @@ from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
+from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from maskfree.config import Config
+    from maskfree.corrections import Correction
     from maskfree.model.mask2former_video import Mask2FormerVideo
     from maskfree.network_pass import GridFrame
     from maskfree.run import Run
@@ -63,6 +65,7 @@ def predict_video(
     frames: tuple[int, int] | None = None,
     memory: ConsensusMemory | None = None,
     tubes: KeptTubes | None = None,
+    corrections: Mapping[int, Mapping[int, Correction]] | None = None,
 ) -> Iterator[tuple[int, InstanceMasks]]:
     """Predict frame after frame; memory holds one clip.
 
@@ -79,6 +82,8 @@ def predict_video(
         What the run learnt about this video, to refine the masks with; None: the network alone.
     tubes
         The boxes that the run was trained with; None: they are made anew.
+    corrections
+        What a person said about masks, by frame and track id: the refinement keeps to it.
 
     Yields
     ------
@@ -106,7 +111,10 @@ def predict_video(
     ids = [t.id for t in tracks.tracks]
     consensus = None
     if memory is not None and memory.fits(len(video)):
-        consensus = Consensus.recall(video, boxes, slack, ids, memory, config=config.consensus)
+        hand = HandPixels(corrections or {}, ids, num_frames=len(video), size=size)
+        consensus = Consensus.recall(
+            video, boxes, slack, ids, memory, config=config.consensus, hand=hand
+        )
     for grid in grids:
         here, loose = boxes[:, grid.frame], slack[:, grid.frame]
         if consensus is not None:
@@ -277,6 +285,7 @@ def predict(
             frames=(first, last),
             memory=_memory(run, config) if own else None,
             tubes=_tubes(run) if own else None,
+            corrections=session.corrections.read_all() if own else None,
         )
         status, message = "stopped", ""
         started, total = time.monotonic(), last - first

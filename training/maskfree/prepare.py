@@ -19,6 +19,7 @@ from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
     from maskfree.config import Config
+    from maskfree.hand_pixels import HandPixels
     from maskfree.kept_tubes import KeptTubes
     from maskfree.types import BoxTracks
     from maskfree.video import Video
@@ -48,6 +49,7 @@ def prepare(
     config: Config,
     *,
     tubes: KeptTubes | None = None,
+    hand: HandPixels | None = None,
     watch: Watch = unwatched,
 ) -> Prepared:
     """Look at an annotated video.
@@ -56,6 +58,8 @@ def prepare(
     ----------
     tubes
         Boxes that a run kept. Where any keyframe has changed since, all are followed anew.
+    hand
+        What a person said of single pixels.
     watch
         Told how far it is.
 
@@ -94,7 +98,9 @@ def prepare(
         evidence = _evidence(video, boxes, frames, config, turn)
     if not passes:
         evidence = _evidence(video, boxes, frames, config, watch)
-    consensus = Consensus(video, boxes, slack, evidence, stretch=stretch, config=config.consensus)
+    consensus = Consensus(
+        video, boxes, slack, evidence, stretch=stretch, config=config.consensus, hand=hand
+    )
     return Prepared(frames, boxes, slack, evidence, consensus)
 
 

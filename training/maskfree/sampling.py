@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import AugmentConfig, SamplingConfig
     from maskfree.consensus import Consensus
+    from maskfree.hand_pixels import HandPixels
     from maskfree.types import BoxTracks
     from maskfree.working import WorkingFrames
 
@@ -57,12 +58,20 @@ class TrainingClip:
 
     ``targets`` covers all N annotated tracks in their order; ``labels``: float
     ``(N, T, H4, W4)``, what is believed of each cell without the network's say, from -1 (certainly
-    not this instance) to 1 (certainly this instance), 0 where nothing is known.
+    not this instance) to 1 (certainly this instance), 0 where nothing is known; ``hand``: the same
+    of what a person said, None where no frame of the video was corrected.
     """
 
     clip: Clip
     targets: BoxTargets
     labels: torch.Tensor
+    hand: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> TrainingClip:
+        """Move every tensor to ``device``."""
+        clip = Clip(self.clip.rgb.to(device), self.clip.lab.to(device), self.clip.frames)
+        hand = None if self.hand is None else self.hand.to(device)
+        return TrainingClip(clip, self.targets.to(device), self.labels.to(device), hand)
 
 
 class ClipSampler:
@@ -80,6 +89,8 @@ class ClipSampler:
         Source of all randomness: the same seed draws the same clips.
     tube
         Boxes and slack, see `targets.loose_tube`, where they are known better.
+    hand, hand_share
+        What a person said of single pixels, and the part of the clips that hold some of it.
     """
 
     def __init__(
@@ -93,8 +104,11 @@ class ClipSampler:
         augment: AugmentConfig,
         rng: np.random.Generator,
         tube: tuple[np.ndarray, np.ndarray] | None = None,
+        hand: HandPixels | None = None,
+        hand_share: float = 0.0,
     ) -> None:
         self.frames, self.tracks = frames, tracks
+        self.hand, self._hand_share = hand or None, hand_share
         self.evidence, self.consensus = evidence, consensus
         self.sampling, self.augment, self.rng = sampling, augment, rng
         keyframes = {k.frame for t in tracks.tracks for k in t.keyframes if not k.outside}
@@ -119,7 +133,9 @@ class ClipSampler:
         cells = _map_boxes(boxes, matrix) / GRID_STRIDE
         targets = box_targets(cells, slack, *grid, config=self.sampling)
         clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
-        return TrainingClip(clip, targets, self._labels(indices, matrix, targets))
+        labels, shape = self._labels(indices, matrix, targets), targets.box_masks.shape
+        hand = self._hand_labels(self.hand, indices, matrix, shape) if self.hand else None
+        return TrainingClip(clip, targets, labels, hand)
 
     def pictures(self, count: int, seed: int) -> Iterator[torch.Tensor]:
         """Yield what ``count`` clips look like, float ``(T, 3, H, W)``; drawing goes on as before.
@@ -151,8 +167,10 @@ class ClipSampler:
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
 
     def _draw_frames(self) -> list[int]:
-        """T frames around a frame with boxes; a keyframe half of the time."""
+        """T frames around a frame with boxes; a keyframe half of the time, or a corrected one."""
         pool = self._present if self.rng.random() < 0.5 else self._keyframes
+        if self.hand and self.rng.random() < self._hand_share:
+            pool = np.array(self.hand.frames())
         anchor = int(self.rng.choice(pool))
         length, total = self.sampling.clip_length, len(self.frames)
         gaps = self.rng.integers(1, self.sampling.max_gap + 1, length - 1)
@@ -221,12 +239,7 @@ class ClipSampler:
     def _consensus_labels(
         self, consensus: Consensus, indices: list[int], matrix: np.ndarray, shape: Sequence[int]
     ) -> torch.Tensor:
-        sy, sx = self.frames.scale_yx
-        cells = np.indices(shape[2:])[::-1] * GRID_STRIDE + (GRID_STRIDE - 1) / 2
-        x, y = np.linalg.solve(matrix[:, :2], cells.reshape(2, -1) - matrix[:, 2:])
-        x = ((x + 0.5) / sx - 0.5).reshape(shape[2:]).astype(np.float32)
-        y = ((y + 0.5) / sy - 0.5).reshape(shape[2:]).astype(np.float32)
-        cell = abs(float(x[0, -1] - x[0, 0])) / max(1, shape[3] - 1)
+        x, y, cell = self._places(matrix, shape)
         out = np.full(tuple(shape), -1, np.float32)
         for n in range(shape[0]):
             for i, t in enumerate(indices):
@@ -234,6 +247,32 @@ class ClipSampler:
                 if crop is not None:
                     out[n, i] = crop.belief(cell).at(x, y, outside=-1.0)
         return torch.from_numpy(out)
+
+    def _hand_labels(
+        self, hand: HandPixels, indices: list[int], matrix: np.ndarray, shape: Sequence[int]
+    ) -> torch.Tensor:
+        """Return what a person said of a clip's cells, ``(N, T, H4, W4)``: means over each."""
+        x, y, cell = self._places(matrix, shape)
+        side = max(1, 2 * round((cell - 1) / 2) + 1)  # odd: around the middle of a pixel
+        out = np.zeros(tuple(shape), np.float32)
+        for n in range(shape[0]):
+            for i, t in enumerate(indices):
+                whole = hand.at(n, t)
+                if whole is not None:
+                    means = cv2.blur(whole.astype(np.float32), (side, side))
+                    out[n, i] = cv2.remap(means, x, y, cv2.INTER_LINEAR, borderValue=0)
+        return torch.from_numpy(out)
+
+    def _places(
+        self, matrix: np.ndarray, shape: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return where a clip's cells lie in the video: x and y, pixels, and how large one is."""
+        sy, sx = self.frames.scale_yx
+        cells = np.indices(shape[2:])[::-1] * GRID_STRIDE + (GRID_STRIDE - 1) / 2
+        x, y = np.linalg.solve(matrix[:, :2], cells.reshape(2, -1) - matrix[:, 2:])
+        x = ((x + 0.5) / sx - 0.5).reshape(shape[2:]).astype(np.float32)
+        y = ((y + 0.5) / sy - 0.5).reshape(shape[2:]).astype(np.float32)
+        return x, y, abs(float(x[0, -1] - x[0, 0])) / max(1, shape[3] - 1)
 
     def _window_evidence(
         self, evidence: np.ndarray, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]

@@ -14,6 +14,7 @@ import torch
 
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
+from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.backbone import pretrained_backbone
 from maskfree.model.checkpoint import save_model
@@ -21,18 +22,18 @@ from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
 from maskfree.prepare import prepare
-from maskfree.sampling import ClipSampler, TrainingClip
+from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
 from maskfree.tracks import check_against_video
 from maskfree.train_state import load_state, plain_rng, wide_rng
-from maskfree.types import Clip
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from maskfree.config import Config, OptimiserConfig
+    from maskfree.corrections import Correction
     from maskfree.session import Run, Session
     from maskfree.types import BoxTracks
     from maskfree.video import Video
@@ -84,6 +85,8 @@ class Trainer:
         are looked for.
     tubes
         The boxes that the run was trained with so far, see :func:`~maskfree.prepare.prepare`.
+    corrections
+        What a person said about masks, by frame and track id.
     watch
         Told how far the look at the video is.
 
@@ -103,14 +106,18 @@ class Trainer:
         seed: int,
         resumed: bool = False,
         tubes: KeptTubes | None = None,
+        corrections: Mapping[int, Mapping[int, Correction]] | None = None,
         watch: Watch = unwatched,
     ) -> None:
         pretrained = {} if resumed else pretrained_backbone(config.model)
-        prepared = prepare(video, tracks, config, tubes=tubes, watch=watch)
+        self.track_ids = [t.id for t in tracks.tracks]
+        hand = HandPixels(
+            corrections or {}, self.track_ids, num_frames=len(video), size=video.shape[1:3]
+        )
+        prepared = prepare(video, tracks, config, tubes=tubes, hand=hand, watch=watch)
         torch.manual_seed(seed)
         self.config, self.device, self._seed = config, device, seed
         self.classes = sorted({t.label for t in tracks.tracks})
-        self.track_ids = [t.id for t in tracks.tracks]
         self._rng = np.random.default_rng(seed)
         self._video, self._tracks = video, tracks
         self._boxes, self._slack = prepared.boxes, prepared.slack
@@ -129,6 +136,8 @@ class Trainer:
             augment=config.augment,
             rng=self._rng,
             tube=(prepared.boxes, prepared.slack),
+            hand=hand if config.corrections.weight else None,
+            hand_share=config.corrections.share,
         )
         self.model = build_model(
             config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
@@ -172,7 +181,7 @@ class Trainer:
         rate = learning_rate(index, self.config.optimiser)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["multiplier"]
-        sample = _to_device(self._sampler.draw(), self.device)
+        sample = self._sampler.draw().to(self.device)
         self.model.train()
         bound = self.config.matching.mode == "bound"
         prompted = bound and self._rng.random() >= self.config.matching.unprompted
@@ -327,6 +336,7 @@ def finetune(
                 seed=seed,
                 resumed=old is not None,
                 tubes=None if old is None else _kept_tubes(old),
+                corrections=session.corrections.read_all(),
                 watch=RunWatch(run, watch),
             )
             first = trainer.restore(run.state_path) if old is not None else 0
@@ -380,11 +390,6 @@ def _kept_tubes(run: Run) -> KeptTubes | None:
         return KeptTubes.from_file(run.tube_path)
     except (InputError, FileNotFoundError):
         return None
-
-
-def _to_device(sample: TrainingClip, device: torch.device) -> TrainingClip:
-    clip = Clip(sample.clip.rgb.to(device), sample.clip.lab.to(device), sample.clip.frames)
-    return TrainingClip(clip, sample.targets.to(device), sample.labels.to(device))
 
 
 def _has_bfloat16(device: torch.device) -> bool:
