@@ -78,7 +78,7 @@ class BoxesPanel(Panel):
         self.timeline = button(
             "Timeline", main.timeline.toggle, "Show or hide all tracks over the whole video"
         )
-        place = row(self.previous, self.here, self.next, self.timeline, grows=self.here)
+        place = row(self.previous, self.here, self.next, grows=self.here)
         inner.add(self.tracks, tracks_row, place)
         marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
         self.audit = AuditList(main)

@@ -18,6 +18,7 @@ from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.masks_panel import MasksPanel
+from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
 from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
@@ -59,6 +60,7 @@ class MaskFreeWidget(QWidget):
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
+        self.scores = ScoreWatch(self)
         self.timeline = TimelinePlace(self)
         self._build()
         self.shortcuts = Shortcuts(self)
@@ -109,7 +111,7 @@ class MaskFreeWidget(QWidget):
             layout.addWidget(section)
         self.keys = button("Keys", self.show_keys, "All keys on one page")
         self.keys.setMinimumWidth(_KEYS_WIDTH)
-        layout.addWidget(row(1, self.keys, grows=column))
+        layout.addWidget(row(1, self.boxes.timeline, self.keys, grows=column))
         layout.addStretch(1)
         for key in ("correspondence", "export"):
             self.sections[key].set_open(False)
@@ -173,6 +175,8 @@ class MaskFreeWidget(QWidget):
             "evidence": self.masks.evidence.box,
             "correct": self.masks.correct,
             "accept": self.masks.accept,
+            "next_review": self.masks.review.next,
+            "accept_next": self.masks.review.accept,
             "take_back": self.masks.take_back,
             "export": self.export.export,
             "show_keys": self.keys,
@@ -295,6 +299,7 @@ class MaskFreeWidget(QWidget):
             self._guard.release()
         self.boxes.audit.stop()
         self.timeline.close()
+        self.scores.stop()
         self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()

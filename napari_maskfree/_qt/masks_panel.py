@@ -11,6 +11,7 @@ from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
+from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
@@ -63,6 +64,8 @@ class MasksPanel(Panel):
         form.addRow(self.outline)
         form.addRow(row(self.correct, self.accept, self.take_back))
         form.addRow(self.by_hand)
+        self.review = ReviewBar(main)
+        form.addRow(self.review)
         self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.compat import isalive
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from maskfree.score_index import ScoreIndex
-from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import button, explain
 from napari_maskfree._qt.style import style_sheet
 from napari_maskfree._qt.timeline import Timeline
-from napari_maskfree.constants import MARGIN, RESULT_INTERVAL, SPACING
+from napari_maskfree.constants import MARGIN, SPACING
 from napari_maskfree.correction_book import hand_frames
 
 if TYPE_CHECKING:
@@ -27,15 +22,13 @@ _SMALL = 30
 
 
 class TimelineDock(QWidget):
-    """Timeline, range and zoom; reads the scores of the masks in a thread of its own."""
+    """Timeline, range and zoom."""
 
     def __init__(self, main: MaskFreeWidget) -> None:
         super().__init__()
         self.setObjectName("MaskFreeTimeline")
         self.main, self.state = main, main.state
-        self._background = Background(self)
-        self._index: ScoreIndex | None = None
-        self._reading = self._again = self._stopped = False
+        self._stopped = False
         self.line = Timeline(self.state, main.palette_)
         self.line.frame_picked.connect(main.project.go_to)
         self.text = QLabel()
@@ -66,23 +59,18 @@ class TimelineDock(QWidget):
         column.setSpacing(SPACING)
         column.addLayout(top)
         column.addWidget(self.line, 1)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(RESULT_INTERVAL)
-        self._timer.timeout.connect(self._read)
         self._follow(True)
         self.restyle()
         self.refresh()
         self._corrected()
-        self.read_scores()
+        self._scored()
 
     def _follow(self, on: bool) -> None:
         """Hear the state, or hear it no more."""
-        state, jobs = self.state, self.main.jobs
+        state = self.state
         for signal, slot in (
             (state.tracks_changed, self.refresh),
             (state.video_changed, self._new_video),
-            (state.session_changed, self.read_scores),
             (state.selection_changed, self._selected),
             (state.range_changed, self._ranged),
             (state.frame_changed, self.line.show_frame),
@@ -92,20 +80,16 @@ class TimelineDock(QWidget):
                 signal.connect(slot)
             else:
                 signal.disconnect(slot, missing_ok=True)
-        for heard in (jobs.updated, jobs.finished):
-            if on:
-                heard.connect(self.read_scores)
-            else:
-                heard.disconnect(self.read_scores)
+        if on:
+            self.main.scores.changed.connect(self._scored)
+        else:
+            self.main.scores.changed.disconnect(self._scored)
 
     def stop(self) -> None:
-        """Hear nothing more and join the thread."""
+        """Hear nothing more."""
         if not self._stopped:
             self._stopped = True
             self._follow(False)
-            self._background.close()
-            if isalive(self):
-                self._timer.stop()
 
     # ---- what is shown
 
@@ -147,48 +131,6 @@ class TimelineDock(QWidget):
             explain(made, why)
         self.line.viewport().update()
 
-    # ---- scores
-
-    def read_scores(self, *_: object) -> None:
-        """Look soon whether there are other masks now."""
-        if not self._timer.isActive():
-            self._timer.start()
-
-    def _read(self) -> None:
-        session, video = self.state.session, self.state.video
-        if session is None or video is None:
-            self._index = None
-            self._show({})
-            return
-        if self._reading:
-            self._again = True
-            return
-        store = session.mask_store()
-        known = self._index
-        if known is None or known.store.path != store.path or known.num_frames != video.num_frames:
-            self._index = ScoreIndex(store, video.num_frames)
-        index = self._index
-        assert index is not None
-        self._reading = True
-        self._background.run(
-            lambda: index.refresh(self._check), lambda scores: self._take(index, scores), self._lost
-        )
-
-    def _check(self) -> None:
-        if self._stopped:
-            raise CancelledError
-
-    def _lost(self, _why: str) -> None:
-        self._reading = False
-
-    def _take(self, index: ScoreIndex, scores: dict[int, Any]) -> None:
-        self._reading = False
-        if index is self._index:
-            self._show(scores)
-        if self._again or index is not self._index:
-            self._again = False
-            self.read_scores()
-
-    def _show(self, scores: dict[int, Any]) -> None:
-        self.line.scores = scores
+    def _scored(self) -> None:
+        self.line.scores = self.main.scores.scores
         self.line.viewport().update()
