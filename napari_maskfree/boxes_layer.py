@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskfree.colours import track_colour
-from maskfree.tracks import boxes_at
+from maskfree.tracks import BoxState, boxes_at
 from napari_maskfree import constants as c
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class BoxesLayer:
         self._defer, self._notify = defer, notify
         self._updating = False
         self._shown: dict[int, Box] = {}
+        self._proposed: Box | None = None
         self._pending: int | None = None
         self._drag_frame: int | None = None
         layer.events.data.connect(self._on_data)
@@ -94,6 +95,7 @@ class BoxesLayer:
         layer.bind_key("Control-Z", lambda _: state.undo(), overwrite=True)
         layer.bind_key("Control-Shift-Z", lambda _: state.redo(), overwrite=True)
         state.tracks_changed.connect(self.refresh)
+        state.proposal.changed.connect(self._on_proposal)
         state.frame_changed.connect(self._on_frame)
         state.selection_changed.connect(self._on_track)
         self.refresh()
@@ -102,6 +104,7 @@ class BoxesLayer:
         """Stop following layer and state; the boxes stay in the state."""
         for signal, slot in (
             (self.state.tracks_changed, self.refresh),
+            (self.state.proposal.changed, self._on_proposal),
             (self.state.frame_changed, self._on_frame),
             (self.state.selection_changed, self._on_track),
         ):
@@ -125,7 +128,7 @@ class BoxesLayer:
 
     def _draw(self, keep_selection: bool) -> None:
         layer, tracks = self.layer, self.state.tracks
-        states = boxes_at(tracks, self.state.frame) if tracks is not None else {}
+        states = self._states()
         labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
         self._shown = {i: s.xyxy for i, s in states.items()}
         layer.selected_data.clear()
@@ -140,9 +143,10 @@ class BoxesLayer:
                 edge_color=[s[1] for s in style],
                 face_color=[s[2] for s in style],
             )
+        captions = [self._caption(i, labels[i], s) for i, s in states.items()]
         layer.features = {
             "track": np.array(list(states), dtype=int),
-            "text": np.array([_caption(i, labels[i], s) for i, s in states.items()], dtype=str),
+            "text": np.array(captions, dtype=str),
         }
         if states:
             layer.text.color = np.array([rgba(i) for i in states])
@@ -151,6 +155,25 @@ class BoxesLayer:
         self._prepare_next()
         if keep_selection and self.state.selected in self._shown:
             layer.selected_data = {list(self._shown).index(self.state.selected)}
+
+    def _states(self) -> dict[int, BoxState]:
+        """Return the frame's boxes by track id, what is proposed in the place of its track's."""
+        tracks, frame = self.state.tracks, self.state.frame
+        states = boxes_at(tracks, frame) if tracks is not None else {}
+        track = self.state.proposal.track
+        proposed = None if track is None else self.state.proposal.box(track.id, frame)
+        if track is not None and proposed is not None:
+            occluded = track.id in states and states[track.id].occluded
+            states[track.id] = BoxState(
+                proposed, False, occluded, abs(frame - self.state.proposal.start)
+            )
+        return states
+
+    def _caption(self, track_id: int, label: str, state: BoxState) -> str:
+        proposed = self.state.proposal.box(track_id, self.state.frame) is not None
+        between = "proposed" if proposed else "interpolated"
+        notes = [*(() if state.keyframe else (between,)), *(("occluded",) * state.occluded)]
+        return f"{track_id} {label}" + (f" ({', '.join(notes)})" if notes else "")
 
     @property
     def _edge_width(self) -> float:
@@ -177,6 +200,14 @@ class BoxesLayer:
                 self._prepare_next()
             finally:
                 self._updating = False
+
+    def _on_proposal(self) -> None:
+        """Show the frame's boxes anew where what is proposed in it has changed."""
+        track = self.state.proposal.track
+        box = None if track is None else self.state.proposal.box(track.id, self.state.frame)
+        if box != self._proposed:
+            self._proposed = box
+            self.refresh(keep_selection=True)
 
     def _on_frame(self) -> None:
         if self._pending is not None:
@@ -266,7 +297,9 @@ class BoxesLayer:
             )
 
     def _deleted(self, track_id: int, frame: int) -> None:
-        if self.state.keyframe(track_id, frame) is not None:
+        if self.state.proposal.box(track_id, frame) is not None:
+            self.state.proposal.cut(frame)
+        elif self.state.keyframe(track_id, frame) is not None:
             self.state.delete_keyframe(track_id, frame)
         else:
             self._notify(
@@ -291,11 +324,6 @@ def _style(track_id: int, keyframe: bool, width: float) -> tuple[float, np.ndarr
         rgba(track_id, c.INTERPOLATED_ALPHA),
         rgba(track_id, c.INTERPOLATED_FACE),
     )
-
-
-def _caption(track_id: int, label: str, state: Any) -> str:
-    notes = [*(() if state.keyframe else ("interpolated",)), *(("occluded",) * state.occluded)]
-    return f"{track_id} {label}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def make_layer(image: Image) -> Shapes:

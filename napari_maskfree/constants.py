@@ -46,6 +46,8 @@ SCORE_RANGE = (0.5, 0.95)
 """Scores that have the first and the last of the colours below."""
 SCORE_COLOURS = ((213, 94, 0), (236, 226, 190), (60, 150, 230))
 """RGB of an unsure, a middling and a sure mask: orange and blue, which everybody tells apart."""
+PROPOSAL_TOLERANCE = 0.04
+"""Of the box's size: proposed boxes that lie nearer to where they are interpolated are left out."""
 REVIEW_APART = 5
 """Frames that lie at least between two masks of a track that are reviewed one after the other."""
 CORRECTED_COLOUR, ACCEPTED_COLOUR = (235, 235, 235), (60, 190, 130)

@@ -20,6 +20,7 @@ from napari_maskfree.clip_box import clip_box
 from napari_maskfree.correction_book import CorrectionBook
 from napari_maskfree.history import History
 from napari_maskfree.place import Place
+from napari_maskfree.proposal import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -56,6 +57,7 @@ class State(Place):
         self.selected: int | None = None
         self.dirty = False
         self.corrections = CorrectionBook()
+        self.proposal = Proposal()
         self._history: History[Content] = History()
 
     # ---- tracks

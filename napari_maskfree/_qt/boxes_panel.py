@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePol
 
 from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.propose import ProposalBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree._qt.track_list import TrackList
 from napari_maskfree._qt.track_menu import TrackMenu
@@ -55,7 +56,6 @@ class BoxesPanel(Panel):
         self.add_track = button("New track", self._new_track, "Another object (its own colour)")
         self.remove_track = button("Delete track", self._remove_track, "With all its boxes")
         self.more = QPushButton("More")
-        self.more.setMenu(TrackMenu(self.state, self.more))
         self.more.setProperty("tip", "Split this track, merge it, swap it with another")
         self.undo = button("Undo", self.state.undo)
         self.redo = button("Redo", self.state.redo)
@@ -82,7 +82,9 @@ class BoxesPanel(Panel):
         inner.add(self.tracks, tracks_row, place)
         marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
         self.audit = AuditList(main)
-        inner.add(marks, row(self.keep, self.delete), self.audit, self.how)
+        self.proposal = ProposalBar(main)
+        self.more.setMenu(TrackMenu(self.state, self.proposal, self.more))
+        inner.add(marks, row(self.keep, self.delete), self.proposal, self.audit, self.how)
         self.inner = inner
         self.add(inner)
         for signal in (

@@ -158,6 +158,9 @@ class MaskFreeWidget(QWidget):
             "not_in_frame": lambda: boxes.with_track(state.clear_here),
             "split_track": lambda: boxes.with_track(state.split_track),
             "delete_track": boxes.remove_track,
+            "propose_forward": boxes.proposal.forward,
+            "propose_backward": boxes.proposal.backward,
+            "accept_proposal": boxes.proposal.accept,
             "undo": boxes.undo,
             "redo": boxes.redo,
             "next_finding": boxes.audit.next,
@@ -298,6 +301,7 @@ class MaskFreeWidget(QWidget):
             self._saver.stop()
             self._guard.release()
         self.boxes.audit.stop()
+        self.boxes.proposal.stop()
         self.timeline.close()
         self.scores.stop()
         self.shortcuts.close()

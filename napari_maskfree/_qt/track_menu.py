@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from maskfree.types import Track
+    from napari_maskfree._qt.propose import ProposalBar
     from napari_maskfree.state import State
 
 __all__ = ["TrackMenu"]
@@ -24,9 +25,9 @@ __all__ = ["TrackMenu"]
 class TrackMenu(QMenu):
     """Split, merge, swap; filled each time that it opens."""
 
-    def __init__(self, state: State, parent: QWidget) -> None:
+    def __init__(self, state: State, proposal: ProposalBar, parent: QWidget) -> None:
         super().__init__(parent)
-        self.state = state
+        self.state, self.proposal = state, proposal
         self.setToolTipsVisible(True)
         self._others = {name: QMenu(self) for name in ("merge", "swap")}
         self.aboutToShow.connect(self.fill)
@@ -48,6 +49,12 @@ class TrackMenu(QMenu):
             "In this one frame the object is not in the picture",
             lambda: state.clear_here(mine),
         )
+        for word, propose in (("after", self.proposal.forward), ("before", self.proposal.backward)):
+            self._offer(
+                f"Propose boxes {word} frame {frame}",
+                "The box drawn here goes with its object until that is lost; you accept or discard",
+                propose,
+            )
         self._choose(
             self._others["merge"],
             "Merge with",

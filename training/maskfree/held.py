@@ -18,12 +18,14 @@ from maskfree.follow import moved_boxes
 from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from maskfree.config import Config
     from maskfree.crop import Crop
     from maskfree.types import BoxTracks, Track
     from maskfree.working import WorkingFrames
 
-__all__ = ["follow_held", "is_held"]
+__all__ = ["follow_from", "follow_held", "is_held"]
 
 _LEAST_SIDE = 4.0
 """Pixels of the video: a box that has become smaller is lost."""
@@ -88,10 +90,13 @@ def follow_held(
         )
         consensus.fit()
         span = range(last.frame, end)
-        way = _way(frames, consensus, out[n, last.frame], span, config, tick)
+        way = []
+        for box in follow_from(frames, consensus, out[n, last.frame], span, config=config):
+            way.append(box)
+            tick()
         tick(len(span) - 1 - len(way))
         stop = last.frame + 1 + len(way)
-        out[n, last.frame + 1 : stop] = way
+        out[n, last.frame + 1 : stop] = np.array(way).reshape(-1, 4)
         out[n, stop:] = out[n, stop - 1]
     return out
 
@@ -106,16 +111,25 @@ def _held(track: Track, num_frames: int) -> bool:
     return last is not None and last.xyxy is not None and last.frame + 1 < num_frames
 
 
-def _way(
+def follow_from(
     frames: WorkingFrames,
     consensus: Consensus,
     box: np.ndarray,
     span: range,
+    *,
     config: Config,
-    tick: Ticks,
-) -> np.ndarray:
-    """Boxes ``(P, 4)`` of the frames of ``span`` after its first, up to where it is lost."""
-    out: list[np.ndarray] = []
+) -> Iterator[np.ndarray]:
+    """Yield the box in each frame of ``span`` after its first, up to where it is lost.
+
+    Parameters
+    ----------
+    consensus
+        Of this track alone; its box is placed in it on the way.
+    box
+        float ``(4,)``, xyxy in the video's pixels, where it is in the first frame of ``span``.
+    span
+        Frames in the order in which they are gone through, forward or backward.
+    """
     scale = np.tile(frames.scale_yx[::-1], 2)
     grey = _grey(frames, span[0])
     limits = np.array(frames.video.shape[2:0:-1] * 2, float)
@@ -127,21 +141,19 @@ def _way(
         )
         moved = moved[0] / scale
         if not np.isfinite(moved).all():
-            break
+            return
         reach = config.follow.held_reach
         consensus.place(0, there, moved, reach)
         spanned = _spanned(consensus.crop(0, there))
         if spanned is None:
-            break
+            return
         most = reach * np.tile(moved[2:] - moved[:2], 2)
         moved = moved + config.follow.held_pull * np.clip(spanned - moved, -most, most)
         box = np.clip(moved, 0, limits)
         if (box[2:] - box[:2] < _LEAST_SIDE).any():
-            break
+            return
         consensus.place(0, there, box, 0.0)
-        out.append(box)
-        tick()
-    return np.array(out).reshape(-1, 4)
+        yield box
 
 
 def _grey(frames: WorkingFrames, t: int) -> np.ndarray:
