@@ -45,7 +45,7 @@ gui: setup-gui
 	@$(WINDOW) --shown $(PY) -m napari_maskfree
 
 screenshots: setup-test
-	@$(WINDOW) $(PY) docs/make_screenshots.py
+	@$(WINDOW) $(PY) docs/make_screenshots.py $(ARGS)
 
 setup-run:
 	@sh .ci/setup.sh

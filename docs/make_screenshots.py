@@ -1,18 +1,16 @@
 """Take the pictures of README: the plugin at work on the rabbit sample, in a real window.
 
-Give it a session with masks of the sample, made once by the widget or by::
-
-    maskfree finetune sample_data/rabbit.mp4 --boxes sample_data/rabbit_boxes.json --session DIR
-    maskfree predict DIR
-
-Then ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py DIR``; with
-``--steps N`` the widget itself trains the session first and its progress is taken as well.
+``make screenshots`` trains on the sample first, in a folder that it removes (some minutes). With a
+session of the sample that has masks, ``make screenshots ARGS=DIR`` takes the pictures of that one,
+which is left as it is; ``--steps N`` lets the widget train it, and takes its progress as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +118,29 @@ class Photographer:
         self.wait(60, widget.export.result.isVisible)
         self.viewer.theme = "light"
         self.take("8-export-light")
+        self.viewer.theme = "dark"
+
+    def correct(self) -> None:
+        """Take the pictures of review, corrections and a proposal."""
+        widget, state = self.widget, self.widget.state
+        self.show_only("boxes", "masks")
+        self.wait(10, widget.masks.review.isVisible)
+        widget.masks.review.next.click()
+        widget.masks.review.accept.click()
+        widget.masks.correct.click()
+        self.take("10-review")
+        first = state.tracks.tracks[0].keyframes[0]
+        for keyframe in state.tracks.tracks[0].keyframes[1:]:
+            state.delete_keyframe(1, keyframe.frame)
+        widget.project.masks.visible = False
+        widget.project.show_boxes()
+        widget.project.go_to(first.frame)
+        widget.boxes.proposal.forward()
+        self.wait(120, lambda: bool(state.proposal.boxes) and not state.proposal.running)
+        widget.project.go_to(max(state.proposal.boxes, default=first.frame) // 2)
+        self.show_only("boxes")
+        self.take("11-proposal")
+        widget.boxes.proposal.cancel()
 
 
 def few_colours(shot: Image.Image) -> Image.Image:
@@ -133,19 +154,40 @@ def few_colours(shot: Image.Image) -> Image.Image:
     return shot.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
+def trained(folder: Path) -> Path:
+    """Train on the sample and predict; return the session."""
+    from maskfree.cli import main as maskfree
+    from napari_maskfree.sample_data import rabbit_boxes_path, rabbit_path
+
+    session = folder / "rabbit.maskfree"
+    boxes = ("--boxes", str(rabbit_boxes_path()), "--session", str(session))
+    for words in (("finetune", str(rabbit_path()), *boxes), ("predict", str(session))):
+        if maskfree(list(words)):
+            raise SystemExit("The sample could not be trained on.")
+    return session
+
+
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("session", type=Path)
-    parser.add_argument("--steps", type=int, default=0, help="train the session first")
+    parser.add_argument("session", type=Path, nargs="?", help="of the sample, with masks")
+    parser.add_argument("--steps", type=int, default=0, help="let the widget train the session")
     parser.add_argument("--out", type=Path, default=IMAGES)
     options = parser.parse_args()
-    options.session, options.out = options.session.absolute(), options.out.absolute()
-    photographer = Photographer(options.out)
-    photographer.annotate(options.session, options.steps)
-    os.chdir(options.session.parent)
-    photographer.explain(Path("rabbit-davis"))
-    photographer.viewer.close()
+    out = options.out.absolute()
+    with tempfile.TemporaryDirectory() as scratch:
+        session = Path(scratch) / "rabbit.maskfree"
+        if options.session is None and not options.steps:
+            trained(Path(scratch))
+        elif options.session is not None and options.session.is_dir():
+            shutil.copytree(options.session, session)  # the pictures correct some of its masks
+        photographer = Photographer(out)
+        photographer.annotate(session, options.steps)
+        os.chdir(scratch)
+        photographer.explain(Path("rabbit-davis"))
+        photographer.correct()
+        photographer.viewer.close()
+        os.chdir(out)
 
 
 if __name__ == "__main__":

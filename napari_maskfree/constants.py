@@ -50,8 +50,8 @@ PROPOSAL_TOLERANCE = 0.04
 """Of the box's size: proposed boxes that lie nearer to where they are interpolated are left out."""
 REVIEW_APART = 5
 """Frames that lie at least between two masks of a track that are reviewed one after the other."""
-CORRECTED_COLOUR, ACCEPTED_COLOUR = (235, 235, 235), (60, 190, 130)
-"""RGB of the notch where a person corrected a mask, and where all of it was accepted."""
+ACCEPTED_COLOUR = (60, 190, 130)
+"""RGB of the notch where a person accepted a mask."""
 
 GRID = 4
 """Pixels of the video in a cell of the method's grid (stride 4)."""

@@ -14,7 +14,6 @@ import numpy as np
 from maskfree.colours import track_colour
 from napari_maskfree.constants import (
     ACCEPTED_COLOUR,
-    CORRECTED_COLOUR,
     SCORE_COLOURS,
     SCORE_RANGE,
 )
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from maskfree.types import Track
+
+RGB = tuple[int, int, int]
 
 __all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
 
@@ -113,8 +114,9 @@ def paint_lanes(
     hand: Mapping[int, tuple[np.ndarray, np.ndarray]],
     *,
     selected: int | None,
-    ground: tuple[int, int, int],
-    raised: tuple[int, int, int],
+    ground: RGB,
+    raised: RGB,
+    mark: RGB,
 ) -> np.ndarray:
     """Return the lanes as uint8 (len(lanes) * LANE, width, 3), RGB.
 
@@ -131,6 +133,8 @@ def paint_lanes(
         accepted, bool (K,).
     selected
         Id of the track whose lane is ``raised``.
+    ground, raised, mark
+        RGB colours of the lanes, of the selected one, and of what a person corrected.
     """
     picture = np.empty((len(lanes), LANE, columns.width, 3), np.uint8)
     frames = columns.frames()
@@ -147,7 +151,7 @@ def paint_lanes(
             known = ~np.isnan(worst)
             rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])
         if track_id in hand:
-            _paint_hand(rows, columns, *hand[track_id])
+            _paint_hand(rows, columns, *hand[track_id], mark)
     return picture.reshape(-1, columns.width, 3)
 
 
@@ -177,7 +181,7 @@ def _paint_hand(
     rows: np.ndarray, columns: Columns, frames: np.ndarray, accepted: np.ndarray
 ) -> None:
     half = max(1, round(columns.zoom / 2) - 1)
-    for chosen, colour in ((~accepted, CORRECTED_COLOUR), (accepted, ACCEPTED_COLOUR)):
+    for chosen, colour in ((~accepted, mark), (accepted, ACCEPTED_COLOUR)):
         middle = np.floor((frames[chosen] + 0.5 - columns.first) * columns.zoom).astype(np.int64)
         x = np.add.outer(middle, np.arange(-half, half + 1)).ravel()
         rows[_HAND, x[(x >= 0) & (x < columns.width)]] = colour

@@ -283,6 +283,7 @@ class Timeline(QAbstractScrollArea):
             selected=self.state.selected,
             ground=self.colours.field,
             raised=self.colours.card,
+            mark=self.colours.text,
         )
         high, wide, _ = picture.shape
         image = QImage(picture.tobytes(), wide, high, 3 * wide, QImage.Format.Format_RGB888)

@@ -8,11 +8,12 @@ import pytest
 from maskfree.colours import track_colour
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe, Track
-from napari_maskfree.constants import ACCEPTED_COLOUR, CORRECTED_COLOUR, SCORE_COLOURS
+from napari_maskfree.constants import ACCEPTED_COLOUR, SCORE_COLOURS
 from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes, score_colours
 
 BOX = (0.0, 0.0, 9.0, 9.0)
-GROUND, RAISED = (10, 10, 10), (30, 30, 30)
+GROUND, RAISED, MARK = (10, 10, 10), (30, 30, 30), (250, 250, 250)
+COLOURS = {"ground": GROUND, "raised": RAISED, "mark": MARK}
 
 
 def track(*keys: str) -> Track:
@@ -28,7 +29,7 @@ def track(*keys: str) -> Track:
 def paint(*tracks: Track, zoom: float = 1.0, width: int = 20, first: float = 0.0, scores=None):
     columns = Columns(first, zoom, width, 20)
     lanes = [Lane(t) for t in tracks]
-    options = {"selected": None, "ground": GROUND, "raised": RAISED}
+    options = {"selected": None, **COLOURS}
     return paint_lanes(lanes, columns, scores or {}, {}, **options).reshape(-1, LANE, width, 3)
 
 
@@ -125,7 +126,7 @@ def test_scores_are_under_the_bar_and_the_selected_lane_is_raised():
     scores = {1: np.r_[np.full(10, 1.0), np.full(10, np.nan)].astype(np.float32)}
     columns = Columns(0.0, 1.0, 20, 20)
     lanes = [Lane(track("0"))]
-    rows = paint_lanes(lanes, columns, scores, {}, selected=1, ground=GROUND, raised=RAISED)
+    rows = paint_lanes(lanes, columns, scores, {}, selected=1, **COLOURS)
     assert (rows[14, :10] == SCORE_COLOURS[-1]).all()
     assert (rows[14, 10:] == RAISED).all()
 
@@ -140,9 +141,9 @@ def test_scores_colours_go_from_the_unsure_to_the_sure():
 def test_a_notch_above_tells_what_a_person_corrected_and_accepted():
     columns = Columns(0.0, 8.0, 160, 20)
     hand = {1: (np.array([2, 5, 40]), np.array([False, True, True]))}
-    options = {"selected": None, "ground": GROUND, "raised": RAISED}
+    options = {"selected": None, **COLOURS}
     rows = paint_lanes([Lane(track("0"))], columns, {}, hand, **options)
-    assert (rows[1, 20] == CORRECTED_COLOUR).all()
+    assert (rows[1, 20] == MARK).all()
     assert (rows[1, 44] == ACCEPTED_COLOUR).all()
     assert (rows[1, 60:] == GROUND).all()
     far = paint_lanes([Lane(track("0"))], Columns(0.0, 0.01, 9, 900), {}, hand, **options)
@@ -151,5 +152,5 @@ def test_a_notch_above_tells_what_a_person_corrected_and_accepted():
 
 def test_no_tracks_is_an_empty_picture():
     columns = Columns(0.0, 1.0, 20, 20)
-    empty = paint_lanes([], columns, {}, {}, selected=None, ground=GROUND, raised=RAISED)
+    empty = paint_lanes([], columns, {}, {}, selected=None, **COLOURS)
     assert empty.shape == (0, 20, 3)
