@@ -178,7 +178,7 @@ def _paint_box(
 
 
 def _paint_hand(
-    rows: np.ndarray, columns: Columns, frames: np.ndarray, accepted: np.ndarray
+    rows: np.ndarray, columns: Columns, frames: np.ndarray, accepted: np.ndarray, mark: RGB
 ) -> None:
     half = max(1, round(columns.zoom / 2) - 1)
     for chosen, colour in ((~accepted, mark), (accepted, ACCEPTED_COLOUR)):
