@@ -19,6 +19,7 @@ from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.hand_pixels import HandPixels
+from maskfree.kept_masks import keep_masks, shown_run
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
@@ -273,6 +274,8 @@ def predict(
         first, last = _range(frames, len(source))
         store = session.mask_store(None if own else source_name(source))
         log = session.predict_log
+        if own and shown_run(session) != run.name:
+            keep_masks(session)
         log.clear()
         log.append({"status": "running", "run": run.name, "pid": os.getpid()})
         results = predict_video(
