@@ -162,6 +162,7 @@ class BoxesLayer:
         states = boxes_at(tracks, frame) if tracks is not None else {}
         track = self.state.proposal.track
         proposed = None if track is None else self.state.proposal.box(track.id, frame)
+        self._proposed = proposed
         if track is not None and proposed is not None:
             occluded = track.id in states and states[track.id].occluded
             states[track.id] = BoxState(
@@ -206,7 +207,6 @@ class BoxesLayer:
         track = self.state.proposal.track
         box = None if track is None else self.state.proposal.box(track.id, self.state.frame)
         if box != self._proposed:
-            self._proposed = box
             self.refresh(keep_selection=True)
 
     def _on_frame(self) -> None:

@@ -10,10 +10,10 @@ from maskfree import tracks as bt
 from maskfree.corrections import Correction, from_labels
 from maskfree.errors import InputError
 from maskfree.types import Keyframe
-from napari_maskfree.clip_box import clip_box
+from napari_maskfree.constants import MIN_BOX
 
 if TYPE_CHECKING:
-    from maskfree.types import InstanceMasks
+    from maskfree.types import Box, InstanceMasks
     from napari_maskfree.state import State
 
 __all__ = ["accept", "paint", "take_back"]
@@ -39,13 +39,8 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
             tracks, tracks.tracks[-1].label if tracks.tracks else "object"
         )
         after[own] = track_id
-        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
-        box = clip_box(
-            (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), tracks.width, tracks.height
-        )
-        if box is not None:
-            box = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-            tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box))
+        box = _box_of(own)
+        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box))
         made.append(track_id)
     changed = before != after
     ids = sorted({*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0})
@@ -57,22 +52,61 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
     return made
 
 
-def accept(state: State, frame: int, masks: InstanceMasks | None) -> int:
-    """Vouch for a frame's masks as they are; return how many there are.
+def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
+    """Vouch for a frame's masks as they are; return the tracks whose masks were left out.
+
+    Left out are masks that lie elsewhere than their tracks' boxes: of a track that was split,
+    merged, swapped or moved since they were predicted.
 
     Raises
     ------
     InputError
-        Where there are none.
+        Where there is none to accept.
     """
     if masks is None or not masks.track_ids or state.tracks is None:
         raise InputError(
             f"Frame {frame} has no masks to accept. Fine-tune first (section 3), or paint one."
         )
-    whole = {i: Correction.whole(m) for i, m in zip(masks.track_ids, masks.masks, strict=True)}
+    known = dict(zip(masks.track_ids, masks.masks, strict=True))
+    whole = {i: Correction.whole(m) for i, m in known.items() if _is_of(state, i, frame, m)}
+    if not whole:
+        raise InputError(
+            f"The masks of frame {frame} are not where the boxes are: the tracks have changed "
+            "since. Press Predict again (section 3)."
+        )
     changes = {frame: {**state.corrections[frame], **whole}}
     state.apply(f"accept frame {frame}", state.tracks, changes)
-    return len(whole)
+    return [i for i in known if i not in whole]
+
+
+def _is_of(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
+    """Whether a mask lies where its track's box is, or where that is followed."""
+    track, now = state.track(track_id), state.box_state(track_id, frame)
+    if track is None or now is None:
+        return False
+    if frame > track.keyframes[-1].frame:
+        return True  # there the box follows the object, and is not known here
+    x0, y0, x1, y1 = now.xyxy
+    inside = mask[_span(y0, y1, len(mask)), _span(x0, x1, mask.shape[1])]
+    return bool(inside.sum() >= mask.sum() / 2)
+
+
+def _span(low: float, high: float, size: int) -> slice:
+    return slice(max(0, int(np.floor(low))), min(size, int(np.ceil(high))))
+
+
+def _box_of(mask: np.ndarray) -> Box:
+    """Return the box ``xyxy`` around a mask, at least `MIN_BOX` wide and high."""
+    sides = []
+    for axis in (0, 1):
+        places = np.flatnonzero(mask.any(axis))
+        low, high = int(places[0]), int(places[-1]) + 1
+        size = mask.shape[1 - axis]
+        short = max(0, int(np.ceil(MIN_BOX)) - (high - low))
+        low = min(low, max(0, size - (high - low) - short))
+        sides.append((float(low), float(min(size, high + short))))
+    (x0, x1), (y0, y1) = sides
+    return x0, y0, x1, y1
 
 
 def take_back(state: State, frame: int) -> None:

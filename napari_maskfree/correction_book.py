@@ -29,26 +29,45 @@ class CorrectionBook:
         self._frames: dict[int, Frame] = {}
         self._store: CorrectionStore | None = None
         self._unsaved: set[int] = set()
+        self._detached = False
         self.broken: list[str] = []
 
     def open(self, store: CorrectionStore | None) -> bool:
-        """Take over what a session has; False where it is the same session still.
+        """Take over what a session has; False where these are the same corrections still.
 
-        A frame whose file is broken counts as uncorrected and is named in ``broken``; the file
-        stays as it is until the frame is corrected again.
+        Those that were detached come along into a session that has none. A frame whose file is
+        broken counts as uncorrected and is named in ``broken``; the file stays as it is until the
+        frame is corrected again.
         """
         known = self._store
-        if (known and known.path) == (store and store.path):
+        if (known and known.path) == (store and store.path) and not self._detached:
             return False
-        self._store, self._frames, self._unsaved = store, {}, set()
+        frames = store.frames() if store is not None else []
+        if self._detached and store is not None and not frames:
+            self._store, self._detached = store, False
+            self.changed.emit(tuple(self._frames))
+            return False
+        self._store, self._frames, self._unsaved, self._detached = store, {}, set(), False
         self.broken.clear()
-        for frame in store.frames() if store is not None else ():
+        for frame in frames:
             try:
                 self._frames[frame] = store.read(frame)  # type: ignore[union-attr]
             except InputError as error:
                 self.broken.append(str(error))
         self.changed.emit(tuple(self._frames))
         return True
+
+    def detach(self) -> None:
+        """Keep them for a session that is yet to be made."""
+        if self._store is not None:
+            self._store, self._detached = None, True
+            self._unsaved |= self._frames.keys()
+
+    def copy(self) -> CorrectionBook:
+        """Return what is said now, for a reader in another thread."""
+        made = CorrectionBook()
+        made._frames = dict(self._frames)
+        return made
 
     def __getitem__(self, frame: int) -> Frame:
         return self._frames.get(frame, {})
@@ -81,16 +100,16 @@ class CorrectionBook:
     def save(self) -> None:
         """Write what has changed; what cannot be written stays in memory and is tried again.
 
+        Where there is no session yet they wait for it.
+
         Raises
         ------
         InputError
-            Where the disk is full or read-only, or there is no session yet.
+            Where the disk is full or read-only.
         """
-        if self._unsaved and self._store is None:
-            raise InputError("The corrections have no session yet. Choose a folder in section 1.")
-        for frame in sorted(self._unsaved):
-            assert self._store is not None
-            self._store.write(frame, self[frame])
+        store = self._store
+        for frame in sorted(self._unsaved) if store is not None else ():
+            store.write(frame, self[frame])
             self._unsaved.discard(frame)
 
 

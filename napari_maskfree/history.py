@@ -6,9 +6,12 @@ content after it. What a step keeps for itself is counted, and the oldest go whe
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from napari_maskfree.constants import HISTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["History"]
 
@@ -53,6 +56,10 @@ class History(Generic[T]):
     def after(self) -> T | None:
         """The content that :meth:`redo` would bring back; None: there is none."""
         return self._undone[-1][1] if self._undone else None
+
+    def any(self, holds: Callable[[T], bool]) -> bool:
+        """Whether ``holds`` is true of any content that undo or redo would bring back."""
+        return any(holds(content) for _, content in (*self._done, *self._undone))
 
     def clear(self) -> None:
         """Forget everything."""

@@ -53,7 +53,8 @@ KEYS: dict[str, tuple[str, str]] = {
 GIVEN = (
     ("Draw a rectangle (boxes layer)", "R"),
     ("Select and move boxes (boxes layer)", "S"),
-    ("Undo, redo (boxes layer)", "Ctrl+Z, Ctrl+Shift+Z"),
+    ("Undo, redo (boxes and masks layers)", "Ctrl+Z, Ctrl+Shift+Z"),
+    ("Paint a new object (masks layer)", "M"),
     ("One frame back, one on", "Left, Right"),
     ("Move the picture while it is held", "Space"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maskfree.corrections import apply_corrections
+from maskfree.tracks import next_track_id
 from napari_maskfree import correct
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from napari_maskfree.state import State
 
 __all__ = ["MasksEditor", "ShownMasks"]
+
+
+_NEW_LABEL, _PLANE = "M", 2
 
 
 class ShownMasks:
@@ -46,8 +50,6 @@ class MasksEditor:
         A Labels layer over a :class:`~.masks_layer.MaskStack`.
     defer
         Calls a function once the current event is over.
-    save
-        Writes the corrections; what cannot be written it says itself.
     notify
         Shows a sentence to the person.
     """
@@ -58,22 +60,31 @@ class MasksEditor:
         layer: Labels,
         *,
         defer: Callable[[Callable[[], None]], None],
-        save: Callable[[], None],
         notify: Callable[[str], None],
     ) -> None:
         self.state, self.layer = state, layer
-        self._defer, self._save, self._notify = defer, save, notify
+        self._defer, self._notify = defer, notify
         layer.events.paint.connect(self._on_paint)
         layer.events.selected_label.connect(self._on_label)
-        layer.bind_key("Control-Z", lambda _: state.undo(), overwrite=True)
-        layer.bind_key("Control-Shift-Z", lambda _: state.redo(), overwrite=True)
+        layer.events.n_edit_dimensions.connect(self._on_dimensions)
+        for key, action in (
+            ("Control-Z", state.undo),
+            ("Control-Shift-Z", state.redo),
+            (_NEW_LABEL, self._new_label),
+        ):
+            layer.bind_key(key, lambda _, call=action: call(), overwrite=True)
         state.corrections.changed.connect(self._on_corrections)
         state.selection_changed.connect(self._on_track)
         self._on_track()
 
     def close(self) -> None:
-        """Stop following layer and state."""
-        self.commit()
+        """Stop following layer and state; the layer can be looked at, and painted on no more."""
+        if self.state.tracks is not None:
+            self.commit()
+        for key in ("Control-Z", "Control-Shift-Z", _NEW_LABEL):
+            self.layer.bind_key(key, None, overwrite=True)
+        self.layer.editable = False
+        self.layer.events.n_edit_dimensions.disconnect(self._on_dimensions)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.selected_label.disconnect(self._on_label)
         self.state.corrections.changed.disconnect(self._on_corrections, missing_ok=True)
@@ -92,7 +103,17 @@ class MasksEditor:
     def _on_corrections(self, frames: tuple[int, ...]) -> None:
         self.layer.data.forget(frames)
         self.layer.refresh()
-        self._save()
+
+    def _new_label(self) -> None:
+        """Take the next free label: what is painted with it becomes a track of its own."""
+        tracks = self.state.tracks
+        if tracks is not None:
+            self.layer.selected_label = next_track_id(tracks)
+
+    def _on_dimensions(self, _event: Any = None) -> None:
+        if self.layer.n_edit_dimensions != _PLANE:
+            self.layer.n_edit_dimensions = _PLANE
+            self._notify("Masks are painted in one frame at a time.")
 
     def _on_label(self, _event: Any = None) -> None:
         track_id = int(self.layer.selected_label)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks, InstanceMasks
     from napari_maskfree.video_info import VideoInfo
 
-__all__ = ["MASKS_NAME", "MaskStack", "flatten", "make_layer", "track_colormap"]
+__all__ = ["MASKS_NAME", "MaskStack", "fits", "flatten", "make_layer", "track_colormap"]
 
 MASKS_NAME = "Masks"
 
@@ -69,7 +69,7 @@ class MaskStack:
         self.store = store
         self.shape = (*planes, height, width)
         self.ndim = len(self.shape)
-        self._time_axis = time_axis
+        self.time_axis = time_axis
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._before: dict[int, np.ndarray] = {}
 
@@ -120,7 +120,7 @@ class MaskStack:
             found = self.frame(times)[key[-2:]]
         kept = [(axis, len(p)) for axis, p in enumerate(planes) if isinstance(p, range)]
         inner = found.shape[1:] if isinstance(times, range) else found.shape
-        alone = [n if axis == self._time_axis else 1 for axis, n in kept]
+        alone = [n if axis == self.time_axis else 1 for axis, n in kept]
         whole = np.broadcast_to(found.reshape((*alone, *inner)), (*[n for _, n in kept], *inner))
         return whole.astype(self.dtype)
 
@@ -137,7 +137,7 @@ class MaskStack:
         values = np.broadcast_to(value, self[key].shape)
         kept = [axis for axis, p in enumerate(planes) if isinstance(p, range)]
         for n, t in enumerate(times if isinstance(times, range) else [times]):
-            place = tuple(n if axis == self._time_axis else -1 for axis in kept)
+            place = tuple(n if axis == self.time_axis else -1 for axis in kept)
             self._writable(t)[key[-2:]] = values[place]
 
     def _whole_key(self, key: Any) -> tuple[Any, ...]:
@@ -149,11 +149,11 @@ class MaskStack:
     def _planes(self, key: tuple[Any, ...]) -> tuple[list[Any], Any]:
         """Return what each axis before y and x is indexed by, and which frames those are."""
         planes = [range(n)[k] for k, n in zip(key[:-2], self.shape, strict=False)]
-        return planes, 0 if self._time_axis is None else planes[self._time_axis]
+        return planes, 0 if self.time_axis is None else planes[self.time_axis]
 
     def _points(self, key: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         places = np.broadcast_arrays(*[np.asarray(k) for k in key])
-        times = np.zeros_like(places[-1]) if self._time_axis is None else places[self._time_axis]
+        times = np.zeros_like(places[-1]) if self.time_axis is None else places[self.time_axis]
         return times, places[-2], places[-1]
 
     def _writable(self, index: int) -> np.ndarray:
@@ -179,6 +179,13 @@ def track_colormap(tracks: BoxTracks | None) -> Any:
     return DirectLabelColormap(
         color_dict={**colours, 0: "transparent", None: np.array([1.0, 1.0, 1.0, 1.0])}
     )
+
+
+def fits(layer: Labels, image: Image, info: VideoInfo) -> bool:
+    """Whether a masks layer has the axes of the video's layer, as they are understood now."""
+    stack = layer.data
+    shape = (*layer_shape(image)[:-2], info.height, info.width)
+    return bool(stack.shape == shape and stack.time_axis == info.time_axis)
 
 
 def make_layer(store: Any, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:

@@ -60,12 +60,14 @@ class Project:
         viewer.dims.events.point.connect(self._on_dims)
         viewer.layers.events.removed.connect(self._on_removed)
         state.tracks_changed.connect(self._on_tracks)
+        state.corrections.changed.connect(self._save_corrections)
 
     def close(self) -> None:
         """Let go of the viewer; its layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
+        self.state.corrections.changed.disconnect(self._save_corrections, missing_ok=True)
         if self.boxes is not None:
             self.boxes.close()
             self.boxes = None
@@ -106,6 +108,8 @@ class Project:
         old = self.state.video
         self.image, self.choice = layer, choice
         same = self._kept is not None and self._kept == (info.name, info.source, info.num_frames)
+        if old != info:
+            self._remove_masks()
         if old is None or not same:
             self.state.set_video(info, keep=same)
         elif old != info:
@@ -201,6 +205,7 @@ class Project:
         why = self.state.why_no_run()
         if why or boxes is None or info is None:
             raise InputError(why)
+        self.state.corrections.save()
         folder, video, existing = self.session_folder(), self.video(), self.state.session
 
         def prepare() -> Session:
@@ -219,6 +224,14 @@ class Project:
 
     # ---- masks and export
 
+    def _remove_masks(self) -> None:
+        """Take the masks layer away: it is about another video, or lies on other axes."""
+        layer = self.masks
+        if layer is not None:
+            self._let_go_of_masks()
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
     def _let_go_of_masks(self) -> None:
         if self.editor is not None:
             self.editor.close()
@@ -230,6 +243,8 @@ class Project:
         if shown is None or info is None or self.image is None:
             return 0
         frames = len(shown.frames())
+        if self.masks is not None and not masks_layer.fits(self.masks, self.image, info):
+            self._remove_masks()
         if self.masks is None:
             if frames:
                 self.masks = masks_layer.make_layer(shown, self.image, info, self.state.tracks)
@@ -238,7 +253,6 @@ class Project:
                     self.state,
                     self.masks,
                     defer=self._defer,
-                    save=self._save_corrections,
                     notify=self._notify,
                 )
             return frames
@@ -248,10 +262,15 @@ class Project:
         self.masks.refresh()
         return frames
 
-    def shown_masks(self) -> ShownMasks | None:
-        """Return the session's masks as they stand; None where there is no session."""
-        session = self.state.session
-        return ShownMasks(session.mask_store(), self.state.corrections) if session else None
+    def shown_masks(self, *, frozen: bool = False) -> ShownMasks | None:
+        """Return the session's masks as they stand; None where there is no session.
+
+        ``frozen``: with the corrections as they are now, for another thread.
+        """
+        session, book = self.state.session, self.state.corrections
+        if session is None:
+            return None
+        return ShownMasks(session.mask_store(), book.copy() if frozen else book)
 
     def accept_frame(self) -> None:
         """Vouch for the masks of the shown frame.
@@ -262,7 +281,13 @@ class Project:
             Where it has none.
         """
         shown, frame = self.shown_masks(), self.state.frame
-        correct.accept(self.state, frame, shown.read(frame) if shown is not None else None)
+        left = correct.accept(self.state, frame, shown.read(frame) if shown is not None else None)
+        if left:
+            ids = ", ".join(map(str, left))
+            self._notify(
+                f"Not accepted: track {ids}, whose mask is not where its box is. Press Predict "
+                "again (section 3)."
+            )
 
     def correct_masks(self) -> None:
         """Make the masks layer the one that is painted on, with the brush.
@@ -279,7 +304,7 @@ class Project:
         self.masks.visible = True
         self.masks.mode = "paint"
 
-    def _save_corrections(self) -> None:
+    def _save_corrections(self, *_: object) -> None:
         try:
             self.state.corrections.save()
         except InputError as error:
@@ -300,7 +325,7 @@ class Project:
         tracks = self.state.boxed()
         if tracks is None:
             raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
-        shown = self.shown_masks()
+        shown = self.shown_masks(frozen=True)
         if format_name != "boxes" and (shown is None or not shown.frames()):
             raise InputError("There are no masks yet. Fine-tune first (section 3).")
         names = self.video().names

@@ -38,8 +38,12 @@ class Proposal:
         self.changed.emit()
 
     def add(self, frame: int, xyxy: Box) -> None:
-        """Propose a box, that of the next frame."""
-        if self.track is not None:
+        """Propose a box, that of the next frame; one that was drawn there ends the proposal."""
+        if self.track is None or not self.running:
+            return
+        if any(k.frame == frame for k in self.track.keyframes):
+            self.end()
+        else:
             self.boxes[frame] = xyxy
             self.changed.emit()
 
@@ -67,7 +71,7 @@ class Proposal:
         """Go on with a track that was changed; what was drawn on the way ends the proposal."""
         if self.track is None or track is self.track:
             return
-        if track is None or not any(k.frame == self.start and k.xyxy for k in track.keyframes):
+        if track is None or _drawn(track, self.start) != _drawn(self.track, self.start):
             self.drop()
             return
         self.track = track
@@ -80,6 +84,10 @@ class Proposal:
         if self.track is None or self.track.id != track_id:
             return None
         return self.boxes.get(frame)
+
+
+def _drawn(track: Track, frame: int) -> Box | None:
+    return next((k.xyxy for k in track.keyframes if k.frame == frame), None)
 
 
 def accept_proposal(state: State, upto: int | None = None) -> int:

@@ -29,8 +29,8 @@ class Item:
 class Review:
     """The queue of one pass through the masks.
 
-    A mask is reviewed when a person accepted or corrected it. Masks next to one that was just
-    shown look like it, so they come later in the pass.
+    A mask is reviewed when a person accepted it or painted some of it. Masks next to one that was
+    just shown look like it, so they come later in the pass.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Review:
         done = sum(
             i in scores and frame < len(scores[i]) and bool(np.isfinite(scores[i][frame]))
             for frame in corrections
-            for i in corrections[frame]
+            for i in _reviewed(corrections, frame)
         )
         return int(done), total
 
@@ -78,7 +78,7 @@ class Review:
         """Return the scores with NaN where a person has been."""
         found = {i: row.copy() for i, row in scores.items()}
         for frame in corrections:
-            for track_id in corrections[frame]:
+            for track_id in _reviewed(corrections, frame):
                 if track_id in found and frame < len(found[track_id]):
                     found[track_id][frame] = np.nan
         return found
@@ -89,6 +89,11 @@ class Review:
         for frame in self._seen.get(track_id, ()):
             row[max(0, frame - REVIEW_APART + 1) : frame + REVIEW_APART] = np.nan
         return row
+
+
+def _reviewed(corrections: CorrectionBook, frame: int) -> list[int]:
+    """Return the tracks of a frame that were reviewed, not those that lost pixels to another."""
+    return [i for i, own in corrections[frame].items() if own.accepted or own.has_object]
 
 
 def _lowest(scores: Mapping[int, np.ndarray]) -> Item | None:

@@ -17,32 +17,22 @@ from maskfree.corrections import rename_tracks
 from maskfree.errors import InputError
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.clip_box import clip_box
+from napari_maskfree.content import Content, size_of
 from napari_maskfree.correction_book import CorrectionBook
 from napari_maskfree.history import History
 from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from maskfree.corrections import Correction
     from maskfree.session import Session
     from maskfree.tracks import BoxState
     from maskfree.types import Box
-
-    Corrections = Mapping[int, Mapping[int, Correction]]
+    from napari_maskfree.content import Corrections
 
 __all__ = ["State"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """What undo brings back: tracks, the selected one, the corrections of the frames changed."""
-
-    tracks: BoxTracks | None
-    selected: int | None
-    corrections: Mapping[int, Mapping[int, Correction]]
 
 
 class State(Place):
@@ -116,7 +106,8 @@ class State(Place):
         """Remove a track with all its boxes; the nearest other one becomes the selected."""
         tracks = self._require_tracks()
         ids = [t.id for t in tracks.tracks]
-        self.apply(f"delete track {track_id}", bt.remove_track(tracks, track_id))
+        gone = self._without(track_id)
+        self.apply(f"delete track {track_id}", bt.remove_track(tracks, track_id), gone)
         if self.selected == track_id:
             place = ids.index(track_id)
             rest = ids[:place] + ids[place + 1 :]
@@ -171,7 +162,8 @@ class State(Place):
         """Say that a track is in none of the frames ``first`` to ``last``, both included."""
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
         where = f"frame {first}" if first == last else f"frames {first} to {last}"
-        self.apply(f"clear track {track_id} in {where}", changed)
+        gone = self._without(track_id, first, last)
+        self.apply(f"clear track {track_id} in {where}", changed, gone)
 
     def remove_keyframes(self, track_id: int, first: int, last: int) -> None:
         """Remove a track's keyframes in the frames ``first`` to ``last``, both included.
@@ -258,7 +250,11 @@ class State(Place):
         """Say that the object is not in the picture from this frame on, or take that back."""
         if outside:
             keyframe = Keyframe(self.frame, None, outside=True)
-            self._put(f"track {track_id} outside from frame {self.frame}", track_id, keyframe)
+            changed = bt.set_keyframe(self._require_tracks(), track_id, keyframe)
+            back = self.next_keyframe(track_id, 1)
+            last = changed.num_frames - 1 if back is None else back - 1
+            gone = self._without(track_id, self.frame, last)
+            self.apply(f"track {track_id} outside from frame {self.frame}", changed, gone)
         else:
             now = self.keyframe(track_id)
             if now is not None and now.outside:
@@ -287,9 +283,13 @@ class State(Place):
         super().set_session(session)
 
     def set_folder(self, folder: Path) -> None:
-        """Choose where the session will be saved; it is made with the first run or save."""
+        """Choose where the session will be saved; it is made with the first run or save.
+
+        Boxes and corrections go along.
+        """
         super().set_folder(folder)
-        self._open_corrections(self.session)
+        if self.session is None:
+            self.corrections.detach()
 
     # ---- any change, and undo
 
@@ -301,7 +301,7 @@ class State(Place):
             return
         after = {id(track) for track in tracks.tracks}
         changed = sum(len(t.keyframes) for t in now.tracks if id(t) not in after)
-        cost = len(after) + changed + _size(changes)
+        cost = len(after) + changed + size_of(changes)
         self._history.record(name, self._content(changes), cost=cost)
         self._bring(Content(now if tracks == now else tracks, self.selected, changes))
 
@@ -349,9 +349,9 @@ class State(Place):
         self._replace_tracks(None)
 
     def _open_corrections(self, session: Session | None) -> None:
-        had = len(self.corrections)
-        if self.corrections.open(session.corrections if session else None) and had:
-            self._history.clear()  # its steps were about the other session
+        other = self.corrections.open(session.corrections if session else None)
+        if other and self._history.any(lambda step: bool(step.corrections)):
+            self._history.clear()  # some of its steps are about the other session
 
     def _require_tracks(self) -> BoxTracks:
         if self.tracks is None:
@@ -361,6 +361,16 @@ class State(Place):
 
     def _put(self, name: str, track_id: int, keyframe: Keyframe) -> None:
         self.apply(name, bt.set_keyframe(self._require_tracks(), track_id, keyframe))
+
+    def _without(self, track_id: int, first: int = 0, last: int | None = None) -> Corrections:
+        """Return the corrections of those frames of a range that lose the track's."""
+        return {
+            frame: {i: c for i, c in self.corrections[frame].items() if i != track_id}
+            for frame in self.corrections
+            if frame >= first
+            and (last is None or frame <= last)
+            and track_id in self.corrections[frame]
+        }
 
     def _content(self, frames: Iterable[int]) -> Content:
         """Return what undo needs to come back to what is now, in these frames."""
@@ -387,9 +397,3 @@ class State(Place):
         self.selected = selected
         self.tracks_changed.emit()
         self.selection_changed.emit()
-
-
-def _size(corrections: Corrections) -> int:
-    """Return how much corrections hold, in keyframes of 8 bytes."""
-    counts = (c.object_counts + c.other_counts for f in corrections.values() for c in f.values())
-    return len(corrections) + sum(map(len, counts)) // 8

@@ -127,7 +127,7 @@ def paint_lanes(
     Parameters
     ----------
     scores
-        By track id: float (num_frames,), NaN where there is no mask.
+        By track id: float (num_frames,), NaN where there is no mask; of other lengths: not shown.
     hand
         By track id: the frames that a person corrected, int64 (K,), and whether the whole mask was
         accepted, bool (K,).
@@ -146,7 +146,7 @@ def paint_lanes(
         own = np.array(track_colour(track_id))
         _paint_box(rows[:, : len(frames)], lane, frames, back, own, hatch[:, : len(frames)])
         _paint_marks(rows, lane, columns, back, own)
-        if track_id in scores and len(frames):
+        if len(frames) and len(scores.get(track_id, ())) == columns.num_frames:
             worst = columns.worst(scores[track_id])
             known = ~np.isnan(worst)
             rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])

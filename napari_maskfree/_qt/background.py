@@ -52,7 +52,12 @@ class Background(QObject):
     ) -> None:
         if not self._open or future.cancelled():
             return
-        ok, result = reported(future.result)
+        try:
+            ok, result = reported(future.result)
+        except Exception as error:  # a fault of ours: who waits for it hears of its end
+            if failed is not None:
+                failed(str(error))
+            raise
         if ok:
             done(result)
         elif failed is not None:

@@ -233,8 +233,10 @@ class MaskFreeWidget(QWidget):
 
     def may_leave(self) -> bool:
         """Ask about corrections and boxes that are saved nowhere; False to stay with them."""
-        if self.state.corrections.unsaved and not reported(self.state.corrections.save)[0]:
-            return bool(self.ask_lose(self) == "discard") and self._may_leave_boxes()
+        if self.state.corrections.unsaved:
+            reported(self.state.corrections.save)
+            if self.state.corrections.unsaved and self.ask_lose(self) != "discard":
+                return False
         return self._may_leave_boxes()
 
     def _may_leave_boxes(self) -> bool:
@@ -284,6 +286,7 @@ class MaskFreeWidget(QWidget):
 
     def _rescue(self) -> None:
         """Save what would be lost with our dock, which napari removes without asking."""
+        reported(self.state.corrections.save)
         if self.state.dirty and self.state.boxed() is not None:
             ok, path = reported(self.project.rescue_boxes)
             if ok:

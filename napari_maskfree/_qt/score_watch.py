@@ -36,8 +36,8 @@ class ScoreWatch(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(RESULT_INTERVAL)
         self._timer.timeout.connect(self._read)
-        self.state.session_changed.connect(self.soon)
-        self.state.video_changed.connect(self.soon)
+        self.state.session_changed.connect(self._moved)
+        self.state.video_changed.connect(self._moved)
         main.jobs.updated.connect(self.soon)
         main.jobs.finished.connect(self.soon)
 
@@ -49,42 +49,52 @@ class ScoreWatch(QObject):
     def stop(self) -> None:
         """Hear nothing more and join the thread."""
         self._stopped = True
-        self.state.session_changed.disconnect(self.soon, missing_ok=True)
-        self.state.video_changed.disconnect(self.soon, missing_ok=True)
+        self.state.session_changed.disconnect(self._moved, missing_ok=True)
+        self.state.video_changed.disconnect(self._moved, missing_ok=True)
         self._background.close()
         if isalive(self):
             self._timer.stop()
 
-    def _read(self) -> None:
-        session, video = self.state.session, self.state.video
-        if session is None or video is None:
+    def _moved(self) -> None:
+        """Forget the scores of another session or video at once."""
+        if not self._is_current():
             self._index = None
             self._take_over({})
-            return
+        self.soon()
+
+    def _is_current(self) -> bool:
+        session, video, known = self.state.session, self.state.video, self._index
+        if session is None or video is None or known is None:
+            return False
+        same = known.store.path == session.mask_store().path
+        return same and known.num_frames == video.num_frames
+
+    def _read(self) -> None:
+        session, video = self.state.session, self.state.video
         if self._reading:
             self._again = True
             return
-        store = session.mask_store()
-        known = self._index
-        if known is None or known.store.path != store.path or known.num_frames != video.num_frames:
-            self._index = ScoreIndex(store, video.num_frames)
+        if session is None or video is None:
+            return
+        if not self._is_current():
+            self._index = ScoreIndex(session.mask_store(), video.num_frames)
         index = self._index
         assert index is not None
+
+        def check() -> None:
+            if self._stopped or index is not self._index:
+                raise CancelledError
+
         self._reading = True
         self._background.run(
-            lambda: index.refresh(self._check), lambda scores: self._take(index, scores), self._lost
+            lambda: index.refresh(check),
+            lambda scores: self._done(index, scores),
+            lambda _: self._done(index, None),
         )
 
-    def _check(self) -> None:
-        if self._stopped:
-            raise CancelledError
-
-    def _lost(self, _why: str) -> None:
+    def _done(self, index: ScoreIndex, scores: dict[int, np.ndarray] | None) -> None:
         self._reading = False
-
-    def _take(self, index: ScoreIndex, scores: dict[int, np.ndarray]) -> None:
-        self._reading = False
-        if index is self._index:
+        if scores is not None and index is self._index:
             self._take_over(scores)
         if self._again or index is not self._index:
             self._again = False

@@ -238,7 +238,11 @@ class Timeline(QAbstractScrollArea):
         if track is None:
             return f"Frame {frame}"
         row = self.scores.get(track.id)
-        score = "" if row is None or np.isnan(row[frame]) else f" · mask's score {row[frame]:.2f}"
+        score = (
+            ""
+            if row is None or len(row) <= frame or np.isnan(row[frame])
+            else f" · mask's score {row[frame]:.2f}"
+        )
         own = self.state.corrections[frame].get(track.id)
         hand = "" if own is None else " · accepted" if own.accepted else " · corrected"
         word = status_of(track, frame)

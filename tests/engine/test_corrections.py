@@ -43,7 +43,7 @@ def flat(masks: InstanceMasks | None) -> np.ndarray:
 def test_pixels_that_were_painted_win_over_the_prediction() -> None:
     own = Correction.make(area(0), area(3))
     np.testing.assert_array_equal(own.apply(area(2, 3)), area(0, 2))
-    np.testing.assert_array_equal(own.apply(None), area(0))
+    np.testing.assert_array_equal(own.apply(area()), area(0))
     assert not own.accepted
     whole = Correction.whole(area(1))
     assert whole.accepted
@@ -71,7 +71,9 @@ def test_what_was_painted_is_there_whatever_is_predicted_next(
             now = dict(zip(found.track_ids, found.masks, strict=True)).get(track_id, area())
             assert now[changed & (after == track_id)].all()
             assert not now[changed & (before == track_id)].any()
-            untouched = ~(changed & ((before == track_id) | (after == track_id)))
+            given = changed & (after != 0) & (after != track_id)
+            untouched = ~(changed & ((before == track_id) | (after == track_id))) & ~given
+            assert not now[given].any()
             np.testing.assert_array_equal(now[untouched], (prediction == track_id)[untouched])
 
 
@@ -84,6 +86,31 @@ def test_strokes_one_after_the_other_end_where_the_last_one_does(
     masks = np.stack([first == i for i in ids]) if ids else np.zeros((0, *SHAPE), bool)
     found = apply_corrections(InstanceMasks(ids, masks, (0.5,) * len(ids)), made)
     np.testing.assert_array_equal(flat(found), third)
+
+
+def test_a_surer_neighbour_does_not_cover_what_was_painted() -> None:
+    masks = InstanceMasks((1, 2), np.stack([area(0), area(0, 1, 2)]), (0.6, 0.9))
+    found = apply_corrections(masks, {1: Correction.make(area(1), area())})
+    np.testing.assert_array_equal(found.masks[0], area(0, 1))
+    np.testing.assert_array_equal(found.masks[1], area(0, 2))
+    both = {1: Correction.make(area(1), area()), 2: Correction.make(area(1), area())}
+    found = apply_corrections(masks, both)
+    assert found.masks[0][1].all()
+    assert found.masks[1][1].all()
+
+
+@given(labels, labels)
+def test_run_lengths_tell_what_decoding_would(one: np.ndarray, other: np.ndarray) -> None:
+    made = Correction.make(one == 1, one == 2)
+    assert Correction.from_counts(SHAPE, made.object_counts, made.other_counts) == made
+    assert made.has_object == (one == 1).any()
+    second = Correction.make(other == 1, other == 2)
+    if ((one == 1) & (other == 1)).any():
+        with pytest.raises(ValueError, match="both"):
+            Correction.from_counts(SHAPE, made.object_counts, second.object_counts)
+    else:
+        both = Correction.from_counts(SHAPE, made.object_counts, second.object_counts)
+        assert both == Correction.make(one == 1, other == 1)
 
 
 def test_scores_of_what_a_person_left() -> None:
@@ -138,7 +165,7 @@ def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
         ("[]", "a frame's corrections as an object"),
         ('{"tracks": [], "size": [4]}', r"size must be \[height, width\]"),
         ('{"tracks": [{"id": 0}], "size": [4, 6]}', "id"),
-        ('{"tracks": [{"id": 1, "object": 3}], "size": [4, 6]}', "object must be a COCO"),
+        ('{"tracks": [{"id": 1, "object": 3}], "size": [4, 6]}', "must be COCO run-length"),
         ('{"tracks": [{"id": 1, "object": "0", "other": "0"}], "size": [4, 6]}', "run lengths"),
         ("{", "json"),
     ],

@@ -87,11 +87,12 @@ def test_a_crop_holds_means() -> None:
     assert larger[:, 0].tolist() == [1, 1, 0, 0]
 
 
-def test_many_frames_are_kept_within_bounds() -> None:
+def test_many_frames_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maskfree.hand_pixels._KEPT_BYTES", 30 * SIZE[0] * SIZE[1])
     hand = HandPixels({f: {7: SAID} for f in range(90)}, [7], num_frames=90, size=SIZE)
     for frame in range(90):
         assert hand.at(0, frame) is not None
-    assert len(hand._kept) < 40
+    assert len(hand._kept) == 30
 
 
 # in the consensus

@@ -84,7 +84,7 @@ def test_an_unknown_label_becomes_a_track_with_the_box_of_what_was_painted(state
     assert correct.paint(state, 2, before, after) == [3, 4]
     assert state.selected == 4
     assert state.keyframe(4, 2).xyxy == (10, 4, 15, 9)
-    assert state.track(3).keyframes == ()  # a pixel is too small for a box
+    assert state.keyframe(3, 2).xyxy == (0, 0, 2, 2)  # no box is smaller
     assert (shown(state, 2)[4:9, 10:15] == 4).all()
     assert shown(state, 2)[0, 0] == 3
     state.undo()
@@ -94,7 +94,7 @@ def test_an_unknown_label_becomes_a_track_with_the_box_of_what_was_painted(state
 
 def test_an_accepted_frame_stays_as_it_is(state):
     masks = ShownMasks(state.session.mask_store(), state.corrections)
-    assert correct.accept(state, 1, masks.read(1)) == 1
+    assert correct.accept(state, 1, masks.read(1)) == []
     assert state.undo_name == "accept frame 1"
     state.session.mask_store().write(1, InstanceMasks((1,), np.ones((1, H, W), bool), (0.25,)))
     assert (shown(state, 1) == np.where(np.arange(W) < 8, 1, 0)).all()
@@ -150,8 +150,13 @@ def test_another_session_has_its_own_and_its_own_history(state, tmp_path):
     state.set_session(other)
     assert not len(state.corrections)
     assert state.undo_name is None
-    state.set_folder(tmp_path / "u")
-    assert state.session is None
+
+
+def test_what_was_undone_is_not_brought_into_another_session(state, tmp_path):
+    stroke(state, 3, slice(0, 2), 2)
+    state.undo()
+    state.set_session(Session.create(tmp_path / "t", video_source=None, boxes=state.tracks))
+    assert state.redo_name is None
 
 
 def test_a_folder_that_cannot_be_written_loses_nothing(state, monkeypatch):
@@ -171,11 +176,80 @@ def test_a_folder_that_cannot_be_written_loses_nothing(state, monkeypatch):
     assert state.session.corrections.frames() == [3, 4]
 
 
-def test_without_a_session_there_is_nowhere_to_save():
+def test_without_a_session_they_wait_for_it():
     book = CorrectionBook()
     book.put({1: {}})
-    with pytest.raises(InputError, match="no session yet"):
-        book.save()
+    book.save()
+    assert book.unsaved
+
+
+def test_into_another_folder_they_go_along(state, tmp_path):
+    stroke(state, 3, slice(0, 2), 2)
+    state.corrections.save()
+    known = state.corrections.items()
+    state.set_folder(tmp_path / "u")
+    assert state.session is None
+    assert state.corrections.unsaved
+    state.undo()
+    state.redo()
+    state.set_session(Session.create(tmp_path / "u", video_source=None, boxes=state.tracks))
+    state.corrections.save()
+    assert state.session.corrections.read_all() == known
+    assert CorrectionStore(tmp_path / "s" / "corrections").read_all() == known
+    assert state.undo_name
+
+
+def test_a_deleted_tracks_corrections_go_and_come_back_with_it(state):
+    stroke(state, 3, slice(0, 2), 2)
+    state.remove_track(2)
+    assert set(state.corrections[3]) == {1}
+    assert state.new_track("cat") == 2
+    assert 2 not in state.corrections[3]
+    state.undo()
+    state.undo()
+    assert set(state.corrections[3]) == {1, 2}
+
+
+def test_where_the_object_is_said_not_to_be_it_has_no_correction(state):
+    state.set_box(1, (0, 0, 8, 12), 5)
+    for frame in (1, 2, 3, 5):
+        correct.accept(state, frame, shown_masks(state, frame))
+    state.clear_range(1, 2, 2)
+    assert [bool(state.corrections[f]) for f in (1, 2, 3)] == [True, False, True]
+    state.undo()
+    assert state.corrections[2]
+    state.set_frame(2)
+    state.set_outside(1, True)
+    assert [bool(state.corrections[f]) for f in (1, 2, 3, 5)] == [True, False, False, True]
+
+
+def shown_masks(state: State, frame: int) -> InstanceMasks | None:
+    return ShownMasks(state.session.mask_store(), state.corrections).read(frame)
+
+
+def test_masks_of_tracks_that_changed_since_are_not_accepted(state):
+    state.set_box(1, (0, 0, 8, 12), 5)
+    state.set_box(2, (8, 0, 16, 12), 5)
+    both = np.zeros((2, H, W), bool)
+    both[0, :, :8], both[1, :, 8:] = True, True
+    state.session.mask_store().write(4, InstanceMasks((1, 2), both, (0.5, 0.5)))
+    state.swap_tracks(1, 2, 3)
+    with pytest.raises(InputError, match="not where the boxes are"):
+        correct.accept(state, 4, shown_masks(state, 4))
+    state.undo()
+    new = state.split_track(1, 3)
+    assert correct.accept(state, 4, shown_masks(state, 4)) == [1]
+    assert set(state.corrections[4]) == {2}
+    state.merge_tracks(1, new)
+    assert correct.accept(state, 4, shown_masks(state, 4)) == []
+
+
+def test_a_copy_stays_as_it_was(state):
+    stroke(state, 3, slice(0, 2), 2)
+    copy = state.corrections.copy()
+    state.undo()
+    assert copy[3]
+    assert not state.corrections[3]
 
 
 def test_a_broken_file_is_named_and_the_others_are_read(state):

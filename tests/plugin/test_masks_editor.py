@@ -170,3 +170,49 @@ def test_marks_in_the_timeline(masked, qtbot):
     dab(masked, 4)
     line = masked.timeline.content.line
     assert line.hand[2][0].tolist() == [4]
+
+
+def test_another_video_takes_the_masks_away(masked, viewer, clip):
+    old = masked.project.masks
+    viewer.add_image(clip.frames[:5], rgb=True, name="other")
+    masked.project.bind(viewer.layers["other"], masked.project.choice)
+    assert old not in viewer.layers
+    assert masked.project.editor is None
+    assert not old.editable
+
+
+def test_corrections_are_saved_without_the_layer_too(masked, viewer):
+    dab(masked, 5)
+    viewer.layers.remove(masked.project.masks)
+    masked.state.remove_track(2)
+    assert masked.state.session.corrections.frames() == []
+
+
+def test_a_new_object_by_key(masked):
+    layer = masked.project.masks
+    layer.keymap[next(k for k in layer.keymap if str(k) == "M")](layer)
+    assert layer.selected_label == 3
+
+
+def test_masks_are_painted_in_one_frame_at_a_time(masked, notices):
+    masked.project.masks.n_edit_dimensions = 3
+    assert masked.project.masks.n_edit_dimensions == 2
+    assert "one frame at a time" in notices[-1]
+
+
+def test_the_export_is_of_the_moment_in_which_it_was_asked_for(masked, tmp_path):
+    from PIL import Image
+
+    masked.project.masks.brush_size = 11
+    dab(masked, 4)
+    write = masked.project.export_job(tmp_path / "out", "davis")
+    masked.state.undo()
+    write()
+    found = sorted((tmp_path / "out").rglob("*.png"))
+    assert np.asarray(Image.open(found[4]))[30, 70] == 2
+
+
+def test_after_the_dock_is_gone_nobody_paints_in_vain(masked):
+    layer = masked.project.masks
+    masked.shut_down()
+    assert not layer.editable

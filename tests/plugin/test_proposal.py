@@ -64,6 +64,26 @@ def test_what_is_drawn_on_the_way_ends_it(state):
     assert proposal.track is None
 
 
+def test_a_box_drawn_ahead_stays(state):
+    proposal = state.proposal
+    proposal.begin(state.track(1), 5, forward=True)
+    proposal.add(6, (1, 0, 11, 10))
+    state.set_box(1, (20, 20, 30, 30), 8)
+    proposal.follow(state.track(1))
+    for frame in (7, 8, 9):
+        proposal.add(frame, (2, 0, 12, 10))
+    assert sorted(proposal.boxes) == [6, 7]
+    accept_proposal(state)
+    assert state.keyframe(1, 8).xyxy == (20, 20, 30, 30)
+
+
+def test_another_start_drops_it(state):
+    proposal = propose(state, range(6, 13))
+    state.set_box(1, (30, 30, 40, 40), 5)
+    proposal.follow(state.track(1))
+    assert proposal.track is None
+
+
 def test_backwards_it_is_cut_on_the_other_side(state):
     proposal = propose(state, range(4, -1, -1), forward=False)
     proposal.cut(1)
@@ -118,8 +138,11 @@ def test_a_person_draws_once(drawn, hands, qtbot):
     layer.selected_data = {0}
     layer.remove_selected()
     qtbot.waitUntil(lambda: sorted(state.proposal.boxes) == [3], timeout=SOON)
+    drawn.project.go_to(3)
+    assert list(layer.features["text"]) == ["1 object (proposed)"]
     hands.press(bar.discard)
     assert state.proposal.track is None
+    assert layer.nshapes == 0
     assert len(state.track(1).keyframes) == 1
 
 

@@ -50,6 +50,16 @@ def test_it_ends_when_all_were_reviewed():
     assert review.next({}, book) is None
 
 
+def test_what_lost_pixels_to_another_is_still_to_be_reviewed():
+    book, review = CorrectionBook(), Review()
+    lost = Correction.make(np.zeros((4, 4), bool), np.eye(4, dtype=bool))
+    painted = Correction.make(np.eye(4, dtype=bool), np.zeros((4, 4), bool))
+    book.put({0: {1: lost, 2: painted}})
+    known = scores(t1=[0.5], t2=[0.5])
+    assert Review.progress(known, book) == (1, 2)
+    assert review.next(known, book).track_id == 1
+
+
 def test_progress_counts_masks_that_are_there():
     book = CorrectionBook()
     known = scores(t1=[0.5, np.nan, 0.7], t2=[0.5, 0.5, 0.5])

@@ -192,6 +192,19 @@ def test_scores_of_the_masks_appear_and_go_with_the_session(boxed, tmp_path, qtb
     qtbot.waitUntil(lambda: not line.scores, timeout=SOON)
 
 
+def test_another_video_has_no_scores_of_the_one_before(boxed, viewer, tmp_path, qtbot):
+    line = boxed.timeline.content.line
+    boxed.scores._take_over({1: np.full(20, 0.5, np.float32)})
+    assert line.scores
+    viewer.add_image(np.zeros((90, 48, 64), np.uint8), name="longer")
+    boxed.project.bind(viewer.layers["longer"], boxed.project.choice)
+    assert not line.scores
+    line.scores = {1: np.full(20, 0.5, np.float32)}  # should some come late all the same
+    boxed.project.load_boxes(tracks(3, 90))
+    assert not line.viewport().grab().isNull()
+    assert "score" not in line.describe(QPointF(place(line, 60, 0)))
+
+
 def test_a_frame_out_of_sight_is_scrolled_to(boxed, qtbot):
     line = boxed.timeline.content.line
     line.zoom_by(8, line.x_of(0))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from maskfree import rle
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.json_checks import as_list, as_object, as_whole, show
@@ -98,21 +97,14 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
     for n, item in enumerate(as_list(fields.get("tracks"), where, "tracks")):
         one = as_object(item, f"{where}: tracks[{n}]", "a track", "id")
         track_id = as_whole(one.get("id"), where, "id", low=1)
-        masks = [
-            _mask(one.get(key), height, width, f"{where}: track {track_id}: {key}")
-            for key in _PIXELS
-        ]
+        counts = [one.get(key) for key in _PIXELS]
+        if not all(isinstance(text, str) for text in counts):
+            raise InputError(
+                f"{where}: track {track_id}: object and other must be COCO run-length strings, got "
+                f"{show(counts)}. {_REMEDY}"
+            )
         try:
-            found[track_id] = Correction.make(*masks)
+            found[track_id] = Correction.from_counts((height, width), *map(str, counts))
         except ValueError as error:
             raise InputError(f"{where}: track {track_id}: {error} {_REMEDY}") from None
     return found
-
-
-def _mask(value: Any, height: int, width: int, where: str) -> Any:
-    if not isinstance(value, str):
-        raise InputError(f"{where} must be a COCO run-length string, got {show(value)}. {_REMEDY}")
-    try:
-        return rle.decode(value, height, width)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}. {_REMEDY}") from None

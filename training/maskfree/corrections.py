@@ -60,6 +60,35 @@ class Correction:
         return cls((height, width), one, other, accepted=whole)
 
     @classmethod
+    def from_counts(
+        cls, size: tuple[int, int], object_counts: str, other_counts: str
+    ) -> Correction:
+        """Make one of run lengths as they are on disk, without decoding a mask.
+
+        Raises
+        ------
+        ValueError
+            Where they do not fill the frame, or share a pixel.
+        """
+        area, taken, spans = size[0] * size[1], 0, []
+        for counts in (object_counts, other_counts):
+            runs = rle.run_lengths(counts)
+            if (runs < 0).any() or runs.sum() != area:
+                raise ValueError(
+                    f"the run lengths must fill {size[0]} x {size[1]} pixels, but sum to "
+                    f"{runs.sum()}"
+                )
+            ends = np.cumsum(runs)
+            spans.append(np.stack([ends[0::2][: len(ends) // 2], ends[1::2]], 1))
+            taken += int(runs[1::2].sum())
+        both = np.concatenate(spans)
+        both = both[both[:, 0] < both[:, 1]]
+        both = both[np.argsort(both[:, 0])]
+        if (both[1:, 0] < both[:-1, 1]).any():
+            raise ValueError("a pixel is the object or it is not, got some that are both. Choose.")
+        return cls(size, object_counts, other_counts, accepted=taken == area)
+
+    @classmethod
     def whole(cls, mask: np.ndarray) -> Correction:
         """Vouch for a mask, bool ``(H, W)``, as it is."""
         return cls.make(mask, ~mask)
@@ -74,10 +103,13 @@ class Correction:
         """The pixels that a person said are not the object: bool ``(H, W)``."""
         return rle.decode(self.other_counts, *self.size)
 
-    def apply(self, mask: np.ndarray | None) -> np.ndarray:
-        """Return the mask with this correction: bool ``(H, W)``; None is a mask without a pixel."""
-        if mask is None:
-            return self.is_object
+    @property
+    def has_object(self) -> bool:
+        """Whether a person said of any pixel that it is the object."""
+        return len(rle.run_lengths(self.object_counts)) > 1
+
+    def apply(self, mask: np.ndarray) -> np.ndarray:
+        """Return a mask, bool ``(H, W)``, with this correction."""
         corrected: np.ndarray = (mask | self.is_object) & ~self.is_other
         return corrected
 
@@ -148,9 +180,10 @@ def apply_corrections(
 ) -> InstanceMasks | None:
     """Return a frame's masks as a person left them.
 
-    A track that only the person drew comes last. What was accepted has the score 1; what was
-    corrected keeps the prediction's, and 1 where there is none. A track of which no pixel is left
-    has no mask.
+    What a person said is one track's pixel is no other's, unless a person said that too. A track
+    that only the person drew comes last. What was accepted has the score 1; what was corrected
+    keeps the prediction's, and 1 where there is none. A track of which no pixel is left has no
+    mask.
 
     Raises
     ------
@@ -170,18 +203,17 @@ def apply_corrections(
     predicted = {} if masks is None else dict(zip(masks.track_ids, masks.masks, strict=True))
     scores = {} if masks is None else dict(zip(masks.track_ids, masks.scores, strict=True))
     ids = [*predicted, *(i for i in corrections if i not in predicted)]
+    everyone = np.any([own.is_object for own in corrections.values()], axis=0)
     found = []
     for track_id in ids:
         own = corrections.get(track_id)
-        mask = predicted.get(track_id)
+        mask = predicted.get(track_id, np.zeros(size, bool)) & ~everyone
         if own is not None:
             mask = own.apply(mask)
             if own.accepted or track_id not in scores:
                 scores[track_id] = ACCEPTED_SCORE
-            if not mask.any():
-                continue
-        assert mask is not None
-        found.append((track_id, mask, scores[track_id]))
+        if mask.any():
+            found.append((track_id, mask, scores[track_id]))
     return InstanceMasks(
         tuple(i for i, _, _ in found),
         np.stack([m for _, m, _ in found]) if found else np.zeros((0, *size), bool),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandPixels"]
 
-_KEPT = 32
+_KEPT_BYTES = 256 * 2**20
 
 
 class HandPixels:
@@ -63,7 +63,7 @@ class HandPixels:
             return None
         if key not in self._kept:
             self._kept[key] = own.is_object.astype(np.int8) - own.is_other.astype(np.int8)
-            if len(self._kept) > _KEPT:
+            while len(self._kept) > 1 and sum(m.nbytes for m in self._kept.values()) > _KEPT_BYTES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -89,9 +89,6 @@ class Objective:
         if len(present):
             labels = labels.repeat(len(layers), 1, 1, 1)
             logits = torch.cat(chosen)
-            hand = (
-                None if sample.hand is None else sample.hand[present].repeat(len(layers), 1, 1, 1)
-            )
             terms = self._mask_terms(logits, targets, labels, sample, step, steps, len(layers))
             scale = config.objective.mask_weight * len(layers)
             if sample.hand is not None:

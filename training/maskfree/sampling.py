@@ -170,7 +170,8 @@ class ClipSampler:
         """T frames around a frame with boxes; a keyframe half of the time, or a corrected one."""
         pool = self._present if self.rng.random() < 0.5 else self._keyframes
         if self.hand and self.rng.random() < self._hand_share:
-            pool = np.array(self.hand.frames())
+            corrected = np.intersect1d(self.hand.frames(), self._present)
+            pool = corrected if len(corrected) else pool
         anchor = int(self.rng.choice(pool))
         length, total = self.sampling.clip_length, len(self.frames)
         gaps = self.rng.integers(1, self.sampling.max_gap + 1, length - 1)
@@ -254,13 +255,16 @@ class ClipSampler:
         """Return what a person said of a clip's cells, ``(N, T, H4, W4)``: means over each."""
         x, y, cell = self._places(matrix, shape)
         side = max(1, 2 * round((cell - 1) / 2) + 1)  # odd: around the middle of a pixel
+        top, left = (max(0, int(v.min()) - side) for v in (y, x))
+        bottom, right = (int(v.max()) + side + 2 for v in (y, x))
         out = np.zeros(tuple(shape), np.float32)
         for n in range(shape[0]):
             for i, t in enumerate(indices):
                 whole = hand.at(n, t)
                 if whole is not None:
-                    means = cv2.blur(whole.astype(np.float32), (side, side))
-                    out[n, i] = cv2.remap(means, x, y, cv2.INTER_LINEAR, borderValue=0)
+                    seen = whole[top:bottom, left:right].astype(np.float32)
+                    means = cv2.blur(seen, (side, side), borderType=cv2.BORDER_REPLICATE)
+                    out[n, i] = cv2.remap(means, x - left, y - top, cv2.INTER_LINEAR, borderValue=0)
         return torch.from_numpy(out)
 
     def _places(
