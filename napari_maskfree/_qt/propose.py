@@ -125,7 +125,10 @@ class ProposalBar(Panel):
         self.proposal.end()
         if nothing and forward is not None:
             side = "after" if forward else "before"
-            show_info(f"The object was not found again in the frame {side} {frame}.")
+            show_info(
+                f"Nothing to propose {side} frame {frame}: the object was not found again, or the "
+                "track's next keyframe or the end of the video is there."
+            )
 
     def _follow(self) -> None:
         track = self.proposal.track
