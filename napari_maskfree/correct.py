@@ -80,7 +80,10 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
 
 
 def _is_of(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
-    """Whether a mask lies where its track's box is, or where that is followed."""
+    """Whether a mask lies where its track's box is, where that is followed, or was painted."""
+    own = state.corrections[frame].get(track_id)
+    if own is not None and own.has_object:
+        return True
     track, now = state.track(track_id), state.box_state(track_id, frame)
     if track is None or now is None:
         return False

@@ -28,6 +28,7 @@ _DRAG = 4
 _LABEL_GAP = 64
 _NOTCH = 120
 _FEWEST, _MOST_LANES = 2, 8
+_EMPTY = "Draw a box around an object: its track appears here."
 
 
 class Timeline(QAbstractScrollArea):
@@ -277,6 +278,10 @@ class Timeline(QAbstractScrollArea):
         first = top // LANE
         last = (top + self._view.height() - _RULER) // LANE + 1
         tracks = self._tracks()[first:last]
+        if not self._tracks():
+            painter.setPen(QColor(*self.colours.muted))
+            room = QRectF(_NAMES, _RULER, self._view.width() - _NAMES, self._view.height() - _RULER)
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, _EMPTY)
         if not tracks or not columns.width:
             return
         picture = paint_lanes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_maskfree._qt.section import button, explain
@@ -82,7 +83,7 @@ class TimelineDock(QWidget):
                 signal.disconnect(slot, missing_ok=True)
         if on:
             self.main.scores.changed.connect(self._scored)
-        else:
+        elif isalive(self.main.scores):
             self.main.scores.changed.disconnect(self._scored)
 
     def stop(self) -> None:

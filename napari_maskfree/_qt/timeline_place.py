@@ -1,7 +1,8 @@
-"""Where the timeline is: docked under the canvas, shown with the first boxes of a video."""
+"""Where the timeline is: docked under the canvas, shown with the first video."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
@@ -28,7 +29,7 @@ class TimelinePlace(QObject):
         self.content: TimelineDock | None = None
         self._dock: QWidget | None = None
         self._offered = False
-        main.state.tracks_changed.connect(self._offer)
+        main.state.video_changed.connect(self._offer)
 
     @property
     def is_shown(self) -> bool:
@@ -70,10 +71,11 @@ class TimelinePlace(QObject):
 
     def close(self) -> None:
         """Take it out of the window."""
-        self.main.state.tracks_changed.disconnect(self._offer, missing_ok=True)
+        self.main.state.video_changed.disconnect(self._offer, missing_ok=True)
         content = self.content if self._is_there() else None
         if content is not None:
-            self.main.viewer.window.remove_dock_widget(content)
+            with contextlib.suppress(AttributeError, LookupError):  # the window is gone as well
+                self.main.viewer.window.remove_dock_widget(content)
         self._let_go()
 
     def _is_there(self) -> bool:
@@ -92,10 +94,9 @@ class TimelinePlace(QObject):
         self.content = self._dock = None
 
     def _offer(self) -> None:
-        """Show it once, with the first boxes of a video that has several frames."""
-        state = self.main.state
-        several = state.video is not None and state.video.num_frames > 1
-        if not self._offered and several and state.boxed() is not None and self.main.is_docked:
+        """Show it once, with the first video that has several frames: before anybody draws."""
+        video = self.main.state.video
+        if not self._offered and video and video.num_frames > 1 and self.main.is_docked:
             self._offered = True
             self.show()
             QTimer.singleShot(0, lambda: isalive(self) and self.main.viewer.reset_view())

@@ -67,10 +67,10 @@ def wheel(view, x: int, turn: int, keys=NO_KEY) -> None:
     QApplication.sendEvent(view, event)
 
 
-def test_it_comes_with_the_first_boxes_and_goes_with_the_button(boxed, hands):
+def test_it_comes_with_the_first_video_and_goes_with_the_button(boxed, hands):
     hands.press(boxed.boxes.timeline)
     assert not boxed.timeline.is_shown
-    boxed.state.set_box(1, (5, 5, 20, 20), 4)
+    boxed.state.video_changed.emit()
     assert not boxed.timeline.is_shown  # not again by itself
     hands.press(boxed.boxes.timeline)
     assert boxed.timeline.is_shown
@@ -91,6 +91,13 @@ def test_a_picture_alone_has_no_timeline(widget, viewer):
     widget.project.show_boxes()
     widget.state.set_box(1, (5, 5, 20, 20), 0)
     assert not widget.timeline.is_shown
+
+
+def test_before_the_first_box_it_says_what_comes(widget, viewer, qtbot):
+    viewer.add_image(np.zeros((20, 48, 64), np.uint8), name="clip")
+    assert widget.timeline.is_shown
+    assert not widget.timeline.content.line.viewport().grab().isNull()
+    assert widget.timeline.content.line.track_at(40) is None
 
 
 def test_a_click_selects_the_track_and_goes_to_the_frame(boxed, qtbot):

@@ -41,6 +41,8 @@ def test_it_offers_what_can_be_done_in_this_frame(two):
     assert list(entries(menu)) == [
         "Split at frame 6",
         "Not in frame 6",
+        "Propose boxes after frame 6",
+        "Propose boxes before frame 6",
         "Merge with",
         "Merge with/2 dog",
         "Swap from frame 6 on with",
