@@ -290,5 +290,6 @@ def test_info(session: Session, video: Path) -> None:
             }
         ],
         "masks": {"frames": 1},
+        "corrections": {"frames": 0},
     }
     assert json.loads(json.dumps(info)) == info
