@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,6 +22,7 @@ from maskfree.types import InstanceMasks
 if TYPE_CHECKING:
     from pathlib import Path
 
+SEEDED = settings(deadline=None, derandomize=True)
 SHAPE = (4, 6)
 labels = hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 3))
 
@@ -57,6 +58,7 @@ def test_the_later_stroke_wins() -> None:
     assert Correction.whole(area(1)).painted(area(2), area(1)) == Correction.whole(area(2))
 
 
+@SEEDED
 @given(labels, labels, labels)
 def test_what_was_painted_is_there_whatever_is_predicted_next(
     before: np.ndarray, after: np.ndarray, next_run: np.ndarray
@@ -77,6 +79,7 @@ def test_what_was_painted_is_there_whatever_is_predicted_next(
             np.testing.assert_array_equal(now[untouched], (prediction == track_id)[untouched])
 
 
+@SEEDED
 @given(labels, labels, labels)
 def test_strokes_one_after_the_other_end_where_the_last_one_does(
     first: np.ndarray, second: np.ndarray, third: np.ndarray
@@ -99,6 +102,7 @@ def test_a_surer_neighbour_does_not_cover_what_was_painted() -> None:
     assert found.masks[1][1].all()
 
 
+@SEEDED
 @given(labels, labels)
 def test_run_lengths_tell_what_decoding_would(one: np.ndarray, other: np.ndarray) -> None:
     made = Correction.make(one == 1, one == 2)

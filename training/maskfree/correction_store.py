@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
+from maskfree.frame_files import FrameFiles
 from maskfree.json_checks import as_list, as_object, as_whole, show
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
 __all__ = ["CorrectionStore"]
 
-_NAME = re.compile(r"(\d{5,})\.json")
 _PIXELS = ("object", "other")
 _REMEDY = "Correct the file, or remove it and correct the mask again."
 
 
-class CorrectionStore:
+class CorrectionStore(FrameFiles):
     """The corrections of one video under the folder ``path``, frame by frame.
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
     "other": "…"}]}``, both as COCO run lengths.
     """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
         """Write a frame's corrections by track id, in place of what was there; none: no file.
@@ -74,17 +68,6 @@ class CorrectionStore:
             Where a file is broken.
         """
         return {frame: self.read(frame) for frame in self.frames()}
-
-    def frames(self) -> list[int]:
-        """Return the frames that have corrections, in order."""
-        if not self.path.is_dir():
-            return []
-        with writing(self.path):
-            found = [_NAME.fullmatch(path.name) for path in self.path.iterdir()]
-        return sorted(int(match.group(1)) for match in found if match)
-
-    def _file(self, frame: int) -> Path:
-        return self.path / f"{frame:05d}.json"
 
 
 def _decode(data: object, where: str) -> dict[int, Correction]:

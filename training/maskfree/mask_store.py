@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maskfree import rle
 from maskfree.errors import InputError
+from maskfree.frame_files import FrameFiles
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 from maskfree.types import InstanceMasks
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
 __all__ = ["MaskStore"]
 
-_NAME = re.compile(r"(\d{5,})\.json")
 _OF_FRAME = ("a frame's masks", "size")
 _REMEDY = "Predict this frame again."
 
 
-class MaskStore:
+class MaskStore(FrameFiles):
     """The masks of one video under the folder ``path``, frame by frame.
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "instances": [{"id": 1, "score": 0.9,
     "counts": "…"}]}``, ``counts`` as pycocotools writes them (column by column, compressed).
     """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
 
     def write(self, frame: int, masks: InstanceMasks) -> None:
         """Write the masks of ``frame``, in place of what was there.
@@ -88,21 +82,6 @@ class MaskStore:
             for item in items
         }
 
-    def stamps(self) -> dict[int, tuple[int, int]]:
-        """Return by frame what changes whenever its masks are written: (time in ns, size)."""
-        found = {}
-        for frame, path in self._files():
-            try:
-                known = path.stat()
-            except FileNotFoundError:  # removed by another process just now
-                continue
-            found[frame] = (known.st_mtime_ns, known.st_size)
-        return found
-
-    def frames(self) -> list[int]:
-        """Return the frames that have masks, in order."""
-        return sorted(frame for frame, _ in self._files())
-
     def clear(self) -> None:
         """Remove the masks of all frames; other files in the folder stay.
 
@@ -114,16 +93,6 @@ class MaskStore:
         for _, path in self._files():
             with writing(path):
                 path.unlink(missing_ok=True)
-
-    def _file(self, frame: int) -> Path:
-        return self.path / f"{frame:05d}.json"
-
-    def _files(self) -> list[tuple[int, Path]]:
-        if not self.path.is_dir():
-            return []
-        with writing(self.path):
-            found = [(_NAME.fullmatch(path.name), path) for path in self.path.iterdir()]
-        return [(int(match.group(1)), path) for match, path in found if match]
 
 
 def _check(masks: InstanceMasks) -> None:
