@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,7 +22,9 @@ from maskfree.types import InstanceMasks
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEEDED = settings(deadline=None, derandomize=True)
+SEEDED = settings(
+    derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 SHAPE = (4, 6)
 labels = hnp.arrays(np.uint16, SHAPE, elements=st.integers(0, 3))
 
