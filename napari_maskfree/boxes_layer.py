@@ -132,6 +132,7 @@ class BoxesLayer:
         labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
         self._shown = {i: s.xyxy for i, s in states.items()}
         layer.selected_data.clear()
+        wanted = layer.text.visible
         layer.text.visible = False  # else napari lays it out anew at every step
         layer.data = []
         style = [_style(i, s.keyframe, self._edge_width) for i, s in states.items()]
@@ -151,7 +152,7 @@ class BoxesLayer:
         if states:
             layer.text.color = np.array([rgba(i) for i in states])
         layer.refresh_text()
-        layer.text.visible = True
+        layer.text.visible = wanted
         self._prepare_next()
         if keep_selection and self.state.selected in self._shown:
             layer.selected_data = {list(self._shown).index(self.state.selected)}

@@ -31,16 +31,14 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
     """
     tracks = state.tracks
     assert tracks is not None
-    after, made = after.copy(), []
+    drawn, after, made = after, after.copy(), []
     known = {0, *(t.id for t in tracks.tracks)}
-    for label in sorted(set(np.unique(after[before != after]).tolist()) - known):
-        own = (after == label) & (before != after)
-        tracks, track_id = bt.add_track(
-            tracks, tracks.tracks[-1].label if tracks.tracks else "object"
-        )
+    kind = tracks.tracks[-1].label if tracks.tracks else "object"
+    for label in sorted(set(np.unique(drawn[before != drawn]).tolist()) - known):
+        own = (drawn == label) & (before != drawn)
+        tracks, track_id = bt.add_track(tracks, kind)
         after[own] = track_id
-        box = _box_of(own)
-        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box))
+        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, _box_of(own)))
         made.append(track_id)
     changed = before != after
     ids = sorted({*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0})

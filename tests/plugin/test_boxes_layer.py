@@ -84,6 +84,14 @@ def test_interpolated_boxes_are_thin_and_pale_until_moved(desk):
     assert desk.layer.edge_color[0][3] == 1.0
 
 
+def test_captions_that_a_person_hid_stay_hidden(desk):
+    desk.draw((10, 4, 20, 8))
+    assert desk.layer.text.visible
+    desk.layer.text.visible = False
+    desk.project.go_to(3)
+    assert not desk.layer.text.visible
+
+
 def test_showing_a_frame_changes_no_box(desk):
     desk.draw((10, 4, 20, 8))
     desk.project.go_to(4)

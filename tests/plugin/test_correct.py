@@ -92,6 +92,17 @@ def test_an_unknown_label_becomes_a_track_with_the_box_of_what_was_painted(state
     np.testing.assert_array_equal(shown(state, 2), before)
 
 
+def test_unknown_labels_stay_apart_where_one_is_the_next_free_id(state):
+    state.new_track()
+    state.remove_track(2)
+    before = shown(state, 2)
+    after = before.copy()
+    after[2:5, 10:13], after[7:10, 10:13] = 2, 4  # 2 was deleted and becomes 4, 4 becomes 5
+    assert correct.paint(state, 2, before, after) == [4, 5]
+    assert (shown(state, 2)[2:5, 10:13] == 4).all()
+    assert (shown(state, 2)[7:10, 10:13] == 5).all()
+
+
 def test_an_accepted_frame_stays_as_it_is(state):
     masks = ShownMasks(state.session.mask_store(), state.corrections)
     assert correct.accept(state, 1, masks.read(1)) == []
