@@ -661,7 +661,7 @@ class OptimiserConfig(Section):
     """AdamW, its schedule and the length of a run."""
 
     steps: int = setting(
-        240, "optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
+        180, "optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
     )
     learning_rate: float = setting(
         1e-3, "peak learning rate", low=1e-8, high=1.0, source="paper: 1e-4; from scratch: measured"
