@@ -1,0 +1,208 @@
+"""A correction is carried to the frames around it, before any training.
+
+What goes on is what a person changed, not the mask: elsewhere each frame keeps its own prediction.
+From frame to frame the changed pixels go with dense optical flow (DIS; Kroeger and others, ECCV
+2016), and only those whose way there and back closes and that look alike, so that what is hidden or
+lost stays behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from maskfree.corrections import Correction
+from maskfree.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from maskfree.config import CorrectionsConfig
+    from maskfree.types import InstanceMasks
+    from maskfree.video import Video
+
+__all__ = ["Carried", "carry", "changes_of", "with_carried"]
+
+_HALF = 0.5
+"""A pixel is changed of which more than this part is."""
+_FADED = 0.1
+"""A track is carried no further once less than this part of its changed pixels is left."""
+
+_LEAST_SIDE = 16
+"""Pixels: smaller frames are filled up, optical flow does not take them."""
+_WHITE = np.float32(255)
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What is carried into one frame for one track; both bool ``(H, W)``, no pixel in both."""
+
+    becomes_object: np.ndarray
+    becomes_other: np.ndarray
+
+
+def changes_of(
+    predicted: InstanceMasks | None, corrections: Mapping[int, Correction]
+) -> dict[int, np.ndarray]:
+    """Return what corrections changed in a frame's prediction.
+
+    Returns
+    -------
+    dict
+        By track id, float32 ``(H, W)``: 1 where the pixel became the object, -1 where it became
+        something else, else 0; without tracks of which nothing changed.
+    """
+    masks = (
+        {} if predicted is None else dict(zip(predicted.track_ids, predicted.masks, strict=True))
+    )
+    found = {}
+    for track_id, own in corrections.items():
+        mask = masks.get(track_id, np.zeros(own.size, bool))
+        change = (own.is_object & ~mask).astype(np.float32) - (own.is_other & mask)
+        if change.any():
+            found[track_id] = change
+    return found
+
+
+def carry(
+    video: Video,
+    changes: Mapping[int, np.ndarray],
+    frame: int,
+    *,
+    forward: bool,
+    barred: Callable[[int, int], bool],
+    config: CorrectionsConfig,
+) -> Iterator[tuple[int, dict[int, Carried]]]:
+    """Yield frame and what is carried into it by track id, frame by frame away from ``frame``.
+
+    Ends after ``carry_frames`` frames, at the end of the video, and where nothing is left.
+
+    Parameters
+    ----------
+    changes
+        Of ``frame``, see :func:`changes_of`, at the video's size.
+    barred
+        Whether a track is carried no further than before a frame, given its id and that frame: it
+        is not there, or a person corrected it there already.
+
+    Raises
+    ------
+    InputError
+        For changes of another size than the video's frames.
+    """
+    height, width = video.shape[1:3]
+    for change in changes.values():
+        if change.shape != (height, width):
+            raise InputError(
+                f"The correction is for frames of {change.shape[1]} x {change.shape[0]} pixels "
+                f"(width x height), the video has {width} x {height}. Open the video that it was "
+                "made on."
+            )
+    scale = min(1.0, math.sqrt(config.carry_area / (height * width)))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    moving = {i: _resized(change, size) for i, change in changes.items()}
+    least = {i: _FADED * float(np.abs(change).sum()) for i, change in moving.items()}
+    picture = _resized(np.ascontiguousarray(video[frame]), size)
+    for _, there in itertools.pairwise(_span(frame, len(video), config.carry_frames, forward)):
+        moving = {i: change for i, change in moving.items() if not barred(i, there)}
+        if not moving:
+            return
+        before, picture = picture, _resized(np.ascontiguousarray(video[there]), size)
+        way = _Way.between(flow, before, picture, config)
+        moving = {i: way.bring(change) for i, change in moving.items()}
+        moving = {i: c for i, c in moving.items() if float(np.abs(c).sum()) > least[i]}
+        if not moving:
+            return
+        yield there, {i: _settled(change, (width, height)) for i, change in moving.items()}
+
+
+def with_carried(
+    predicted: InstanceMasks | None,
+    known: Mapping[int, Correction],
+    carried: Mapping[int, Carried],
+) -> dict[int, Correction]:
+    """Return a frame's corrections by track id, together with what was carried into it.
+
+    Only pixels that change the prediction are added, and none of a track that a person corrected
+    there.
+    """
+    masks = (
+        {} if predicted is None else dict(zip(predicted.track_ids, predicted.masks, strict=True))
+    )
+    made = dict(known)
+    for track_id, one in carried.items():
+        mask = masks.get(track_id, np.zeros(one.becomes_object.shape, bool))
+        on, off = one.becomes_object & ~mask, one.becomes_other & mask
+        if track_id not in known and (on.any() or off.any()):
+            made[track_id] = Correction.make(on, off)
+    return made
+
+
+def _span(frame: int, count: int, most: int, forward: bool) -> range:
+    if forward:
+        return range(frame, min(count, frame + most + 1))
+    return range(frame, max(-1, frame - most - 1), -1)
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image at ``size`` (width, height), averaged where it becomes smaller."""
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _settled(change: np.ndarray, size: tuple[int, int]) -> Carried:
+    full = cv2.resize(change, size, interpolation=cv2.INTER_LINEAR)
+    return Carried(full > _HALF, full < -_HALF)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """Where each pixel of a frame was in the one before, float32 ``(H, W)`` each, and if it was."""
+
+    x: np.ndarray
+    y: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def between(
+        cls,
+        flow: cv2.DISOpticalFlow,
+        before: np.ndarray,
+        after: np.ndarray,
+        config: CorrectionsConfig,
+    ) -> _Way:
+        height, width = after.shape[:2]
+        here, there = _grey(after), _grey(before)
+        back = flow.calc(here, there, None)[:height, :width]
+        forth = flow.calc(there, here, None)[:height, :width]
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        x, y = x + back[..., 0], y + back[..., 1]
+        again = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        missed = np.hypot(*np.moveaxis(again + back, -1, 0))
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        alike = _distance(cv2.remap(before, x, y, cv2.INTER_LINEAR), after) <= config.carry_distance
+        return cls(x, y, inside & alike & (missed <= config.carry_error))
+
+    def bring(self, image: np.ndarray) -> np.ndarray:
+        """Return an image of the frame before as it lies in the one after; 0 where not known."""
+        moved = cv2.remap(image, self.x, self.y, cv2.INTER_LINEAR)
+        moved[~self.known] = 0
+        return np.asarray(moved)
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    """Return uint8 RGB ``(H, W, 3)`` in grey, filled up to `_LEAST_SIDE`."""
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    return np.pad(grey, [(0, max(0, _LEAST_SIDE - side)) for side in grey.shape], mode="edge")
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how far apart two pictures are in Lab, float32 ``(H, W)``: root mean square, 3 x 3."""
+    lab = [cv2.cvtColor(np.float32(each) / _WHITE, cv2.COLOR_RGB2LAB) for each in (one, other)]
+    squared = np.square(lab[0] - lab[1]).sum(-1)
+    return np.asarray(np.sqrt(cv2.blur(squared, (3, 3)).clip(0)))
