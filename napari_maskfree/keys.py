@@ -42,6 +42,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "evidence": ("Show the evidence", "Alt+E"),
     "correct": ("Correct the masks with the brush", "Alt+J"),
     "accept": ("Accept the masks of this frame", "Alt+A"),
+    "carry_on": ("Carry this frame's corrections on", "Alt+Shift+J"),
     "next_review": ("To the least sure mask that nobody looked at", "Alt+Q"),
     "accept_next": ("Accept this frame and go to the next to review", "Alt+Shift+Q"),
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),

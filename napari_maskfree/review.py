@@ -92,8 +92,12 @@ class Review:
 
 
 def _reviewed(corrections: CorrectionBook, frame: int) -> list[int]:
-    """Return the tracks of a frame that were reviewed, not those that lost pixels to another."""
-    return [i for i, own in corrections[frame].items() if own.accepted or own.has_object]
+    """Return the tracks of a frame that were reviewed.
+
+    Those that lost pixels to another were not, and those into which a correction was carried.
+    """
+    known = corrections[frame].items()
+    return [i for i, own in known if own.accepted or (own.has_object and not own.carried)]
 
 
 def _lowest(scores: Mapping[int, np.ndarray]) -> Item | None:

@@ -178,6 +178,7 @@ class MaskFreeWidget(QWidget):
             "evidence": self.masks.evidence.box,
             "correct": self.masks.correct,
             "accept": self.masks.accept,
+            "carry_on": self.masks.carry.button,
             "next_review": self.masks.review.next,
             "accept_next": self.masks.review.accept,
             "take_back": self.masks.take_back,

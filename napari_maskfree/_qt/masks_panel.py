@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.carry_on import CarryOn
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
@@ -17,6 +18,7 @@ from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
 
 if TYPE_CHECKING:
+    from maskfree.corrections import Correction
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["MasksPanel"]
@@ -54,6 +56,7 @@ class MasksPanel(Panel):
         self.take_back = button(
             "Take back", self._take_back, "Let the prediction of this frame stand again"
         )
+        self.carry = CarryOn(main)
         self.by_hand = hint()
         self.evidence = EvidenceToggle(main)
         self.controls = QWidget()
@@ -62,7 +65,7 @@ class MasksPanel(Panel):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
-        form.addRow(row(self.correct, self.accept, self.take_back))
+        form.addRow(row(self.correct, self.accept, self.take_back, self.carry.button))
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
@@ -95,11 +98,12 @@ class MasksPanel(Panel):
         """Say what a person did in this frame."""
         own = self.state.corrections[self.state.frame]
         explain(self.take_back, "" if own else "Nobody corrected this frame.")
+        self.carry.refresh()
         words = []
         for track_id, correction in sorted(own.items()):
             track = self.state.track(track_id)
             name = f"{track_id} {track.label}" if track is not None else str(track_id)
-            words.append(f"{name} {'accepted' if correction.accepted else 'corrected'}")
+            words.append(f"{name} {_state_of(correction)}")
         frames = len(self.state.corrections)
         done = f" · {frames} frame{'s' * (frames > 1)} by hand in all" if frames else ""
         here = f"Frame {self.state.frame}: {', '.join(words)}" if words else "" if frames else _HOW
@@ -134,3 +138,9 @@ class MasksPanel(Panel):
         if self.project.masks is not None and self.state.video is not None:
             width = max(1, round(self.state.video.height / 240))
             self.project.masks.contour = width if only else 0
+
+
+def _state_of(correction: Correction) -> str:
+    if correction.carried:
+        return "carried here, not looked at"
+    return "accepted" if correction.accepted else "corrected"

@@ -164,11 +164,12 @@ def test_it_changes_the_prediction_and_no_person_s_word() -> None:
     predicted = InstanceMasks((1,), corner((0, 0), (0, 1))[None], (0.5,))
     carried = Carried(corner((0, 0), (2, 2)), corner((0, 1), (1, 1)))
     made = with_carried(predicted, {}, {1: carried})
-    assert made == {1: Correction.make(corner((2, 2)), corner((0, 1)))}
+    assert made == {1: Correction.make(corner((2, 2)), corner((0, 1)), carried=True)}
     known = {1: Correction.make(corner((1, 0)), corner())}
     assert with_carried(predicted, known, {1: carried}) == known
+    before = {1: Correction.make(corner((1, 0)), corner(), carried=True)}
+    assert with_carried(predicted, before, {1: carried}) == made
     nothing = Carried(corner((0, 0)), corner((1, 1)))
     assert with_carried(predicted, {}, {1: nothing}) == {}
-    assert with_carried(None, {}, {4: carried}) == {
-        4: Correction.make(carried.becomes_object, corner())
-    }
+    drawn = Correction.make(carried.becomes_object, corner(), carried=True)
+    assert with_carried(None, {}, {4: carried}) == {4: drawn}

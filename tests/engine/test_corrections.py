@@ -93,6 +93,14 @@ def test_strokes_one_after_the_other_end_where_the_last_one_does(
     np.testing.assert_array_equal(flat(found), third)
 
 
+def test_what_was_carried_is_no_person_s_word_until_somebody_paints_there() -> None:
+    everything = np.ones(SHAPE, bool)
+    carried = Correction.make(everything, ~everything, carried=True)
+    assert not carried.accepted
+    assert carried != Correction.whole(everything)
+    assert not carried.painted(area(0), area(1)).carried
+
+
 def test_a_surer_neighbour_does_not_cover_what_was_painted() -> None:
     masks = InstanceMasks((1, 2), np.stack([area(0), area(0, 1, 2)]), (0.6, 0.9))
     found = apply_corrections(masks, {1: Correction.make(area(1), area())})
@@ -156,7 +164,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
     store = CorrectionStore(tmp_path / "corrections")
     assert store.frames() == []
-    made = {2: Correction.whole(area(1)), 1: Correction.make(area(0), area(3))}
+    made = {2: Correction.whole(area(1)), 1: Correction.make(area(0), area(3), carried=True)}
     store.write(7, made)
     store.write(12, {1: made[1]})
     assert (store.read(7), store.read(8), store.frames()) == (made, {}, [7, 12])
@@ -172,6 +180,10 @@ def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
         ('{"tracks": [], "size": [4]}', r"size must be \[height, width\]"),
         ('{"tracks": [{"id": 0}], "size": [4, 6]}', "id"),
         ('{"tracks": [{"id": 1, "object": 3}], "size": [4, 6]}', "must be COCO run-length"),
+        (
+            '{"tracks": [{"id": 1, "object": "0", "other": "0", "carried": 1}], "size": [4, 6]}',
+            "track 1: carried must be true or false, got 1",
+        ),
         ('{"tracks": [{"id": 1, "object": "0", "other": "0"}], "size": [4, 6]}', "run lengths"),
         ("{", "json"),
     ],

@@ -105,7 +105,7 @@ def carry(
             )
     scale = min(1.0, math.sqrt(config.carry_area / (height * width)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     moving = {i: _resized(change, size) for i, change in changes.items()}
     least = {i: _FADED * float(np.abs(change).sum()) for i, change in moving.items()}
     picture = _resized(np.ascontiguousarray(video[frame]), size)
@@ -130,7 +130,7 @@ def with_carried(
     """Return a frame's corrections by track id, together with what was carried into it.
 
     Only pixels that change the prediction are added, and none of a track that a person corrected
-    there.
+    there; what was carried into it before is replaced.
     """
     masks = (
         {} if predicted is None else dict(zip(predicted.track_ids, predicted.masks, strict=True))
@@ -139,8 +139,9 @@ def with_carried(
     for track_id, one in carried.items():
         mask = masks.get(track_id, np.zeros(one.becomes_object.shape, bool))
         on, off = one.becomes_object & ~mask, one.becomes_other & mask
-        if track_id not in known and (on.any() or off.any()):
-            made[track_id] = Correction.make(on, off)
+        own = known.get(track_id)
+        if (own is None or own.carried) and (on.any() or off.any()):
+            made[track_id] = Correction.make(on, off, carried=True)
     return made
 
 

@@ -24,7 +24,8 @@ class CorrectionStore(FrameFiles):
     """The corrections of one video under the folder ``path``, frame by frame.
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
-    "other": "…"}]}``, both as COCO run lengths.
+    "other": "…"}]}``, both as COCO run lengths; with ``"carried": true`` where they came
+    from another frame and nobody looked at them yet.
     """
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
@@ -42,6 +43,7 @@ class CorrectionStore(FrameFiles):
         height, width = next(iter(corrections.values())).size
         tracks = [
             {"id": i, "object": c.object_counts, "other": c.other_counts}
+            | ({"carried": True} if c.carried else {})
             for i, c in sorted(corrections.items())
         ]
         make_folder(self.path)
@@ -86,8 +88,16 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
                 f"{where}: track {track_id}: object and other must be COCO run-length strings, got "
                 f"{show(counts)}. {_REMEDY}"
             )
+        carried = one.get("carried", False)
+        if not isinstance(carried, bool):
+            raise InputError(
+                f"{where}: track {track_id}: carried must be true or false, got {show(carried)}. "
+                f"{_REMEDY}"
+            )
         try:
-            found[track_id] = Correction.from_counts((height, width), *map(str, counts))
+            found[track_id] = Correction.from_counts(
+                (height, width), *map(str, counts), carried=carried
+            )
         except ValueError as error:
             raise InputError(f"{where}: track {track_id}: {error} {_REMEDY}") from None
     return found

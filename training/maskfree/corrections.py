@@ -31,15 +31,19 @@ class Correction:
     ``size``: (height, width) of the frame; ``object_counts``, ``other_counts``: the pixels that a
     person said are the object, and those that are not, as COCO run lengths; no pixel is in both.
     ``accepted``: the person vouches for the whole mask, so every pixel is in one of the two.
+    ``carried``: the pixels came from another frame's correction, and nobody looked at them yet.
     """
 
     size: tuple[int, int]
     object_counts: str
     other_counts: str
     accepted: bool = False
+    carried: bool = False
 
     @classmethod
-    def make(cls, is_object: np.ndarray, is_other: np.ndarray) -> Correction:
+    def make(
+        cls, is_object: np.ndarray, is_other: np.ndarray, *, carried: bool = False
+    ) -> Correction:
         """Make one of two bool ``(H, W)``; it is accepted where they leave no pixel open.
 
         Raises
@@ -57,11 +61,16 @@ class Correction:
         one, other = rle.encode(np.stack([is_object, is_other]))
         whole = bool((is_object | is_other).all())
         height, width = is_object.shape
-        return cls((height, width), one, other, accepted=whole)
+        return cls((height, width), one, other, accepted=whole and not carried, carried=carried)
 
     @classmethod
     def from_counts(
-        cls, size: tuple[int, int], object_counts: str, other_counts: str
+        cls,
+        size: tuple[int, int],
+        object_counts: str,
+        other_counts: str,
+        *,
+        carried: bool = False,
     ) -> Correction:
         """Make one of run lengths as they are on disk, without decoding a mask.
 
@@ -86,7 +95,8 @@ class Correction:
         both = both[np.argsort(both[:, 0])]
         if (both[1:, 0] < both[:-1, 1]).any():
             raise ValueError("a pixel is the object or it is not, got some that are both. Choose.")
-        return cls(size, object_counts, other_counts, accepted=taken == area)
+        whole = taken == area and not carried
+        return cls(size, object_counts, other_counts, accepted=whole, carried=carried)
 
     @classmethod
     def whole(cls, mask: np.ndarray) -> Correction:
@@ -114,7 +124,10 @@ class Correction:
         return corrected
 
     def painted(self, on: np.ndarray, off: np.ndarray) -> Correction:
-        """Return this correction with ``on`` made the object and ``off`` not; both bool (H, W)."""
+        """Return this correction with ``on`` made the object and ``off`` not; both bool (H, W).
+
+        What was carried counts as looked at then.
+        """
         return Correction.make((self.is_object | on) & ~off, (self.is_other | off) & ~on)
 
 
