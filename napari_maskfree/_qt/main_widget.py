@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_info
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.cheat_sheet import CheatSheet
 from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
+from napari_maskfree._qt.copy_python import CopyPython
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
@@ -64,6 +65,7 @@ class MaskFreeWidget(QWidget):
         self.timeline = TimelinePlace(self)
         self._build()
         self.shortcuts = Shortcuts(self)
+        self.python = CopyPython(self)
         self._bind_keys()
         self._guard = CloseGuard(self.may_close, self)
         self._saver = QTimer(self)
@@ -186,10 +188,12 @@ class MaskFreeWidget(QWidget):
             "show_keys": self.keys,
         }.items():
             self.shortcuts.add(name, target)
+            if isinstance(target, QAbstractButton):
+                self.python.offer(name, target)
 
     def show_keys(self) -> None:
         """Open the page of keys."""
-        page = self.findChild(CheatSheet) or CheatSheet(self.shortcuts, self)
+        page = self.findChild(CheatSheet) or CheatSheet(self.shortcuts, self.python, self)
         page.show()
         page.raise_()
 
