@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.frame_files import FrameFiles
-from maskfree.json_checks import as_list, as_object, as_whole, show
+from maskfree.json_checks import as_flag, as_list, as_object, as_whole, show
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class CorrectionStore(FrameFiles):
     """The corrections of one video under the folder ``path``, frame by frame.
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
-    "other": "…"}]}``, both as COCO run lengths.
+    "other": "…"}]}``, both as COCO run lengths; a track that is gold has ``"gold": true`` as well.
     """
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
@@ -42,6 +42,7 @@ class CorrectionStore(FrameFiles):
         height, width = next(iter(corrections.values())).size
         tracks = [
             {"id": i, "object": c.object_counts, "other": c.other_counts}
+            | ({"gold": True} if c.gold else {})
             for i, c in sorted(corrections.items())
         ]
         make_folder(self.path)
@@ -86,8 +87,9 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
                 f"{where}: track {track_id}: object and other must be COCO run-length strings, got "
                 f"{show(counts)}. {_REMEDY}"
             )
+        gold = as_flag(one.get("gold", False), f"{where}: track {track_id}", "gold")
         try:
-            found[track_id] = Correction.from_counts((height, width), *map(str, counts))
+            found[track_id] = Correction.from_counts((height, width), *map(str, counts), gold=gold)
         except ValueError as error:
             raise InputError(f"{where}: track {track_id}: {error} {_REMEDY}") from None
     return found
