@@ -12,11 +12,14 @@ from maskfree.errors import InputError
 from napari_maskfree.correct import belongs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.gold_scores import GoldScores
     from maskfree.types import InstanceMasks
     from napari_maskfree.correction_book import CorrectionBook
     from napari_maskfree.state import State
 
-__all__ = ["gold_lanes", "is_marked", "mark", "unmark"]
+__all__ = ["describe", "gold_lanes", "is_marked", "mark", "readout", "unmark"]
 
 
 def mark(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
@@ -85,3 +88,26 @@ def gold_lanes(book: CorrectionBook) -> dict[int, np.ndarray]:
             if own.gold:
                 found.setdefault(track_id, []).append(frame)
     return {track_id: np.array(frames, np.int64) for track_id, frames in found.items()}
+
+
+def readout(found: Sequence[GoldScores], frames: int) -> str:
+    """Say in a line how good the newest run that could be scored is; empty: no frame is gold."""
+    if not frames:
+        return ""
+    counted = f"{frames} gold frame{'s' * (frames > 1)}"
+    scored = [(int(each.run), each.scores) for each in found if each.scores is not None]
+    if not scored:
+        return f"{counted}: the next run is scored on {'them' if frames > 1 else 'it'}"
+    name, scores = scored[-1]
+    return f"{counted}: J {scores.j:.2f}, F {scores.f:.2f} (run {name})"
+
+
+def describe(scores: GoldScores) -> str:
+    """Say of one run all there is to say."""
+    name = f"Run {int(scores.run)}"
+    left = "".join(f"\nLeft out: {why}" for why in scores.left_out)
+    if scores.scores is None:
+        return f"{name}: no score{left}"
+    count = len(scores.frames)
+    frames = f"{count} frame{'s' * (count > 1)}"
+    return f"{name}: J {scores.scores.j:.3f}, F {scores.scores.f:.3f} on {frames}{left}"

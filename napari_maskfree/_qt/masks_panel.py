@@ -11,12 +11,14 @@ from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
+from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
 
 if TYPE_CHECKING:
+    from maskfree.corrections import Correction
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["MasksPanel"]
@@ -66,6 +68,8 @@ class MasksPanel(Panel):
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
+        self.gold = GoldBar(main)
+        form.addRow(self.gold)
         self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
@@ -88,6 +92,7 @@ class MasksPanel(Panel):
             self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
         self._show_hand()
+        self.gold.refresh()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
 
@@ -99,7 +104,7 @@ class MasksPanel(Panel):
         for track_id, correction in sorted(own.items()):
             track = self.state.track(track_id)
             name = f"{track_id} {track.label}" if track is not None else str(track_id)
-            words.append(f"{name} {'accepted' if correction.accepted else 'corrected'}")
+            words.append(f"{name} {_word(correction)}")
         frames = len(self.state.corrections)
         done = f" · {frames} frame{'s' * (frames > 1)} by hand in all" if frames else ""
         here = f"Frame {self.state.frame}: {', '.join(words)}" if words else "" if frames else _HOW
@@ -134,3 +139,9 @@ class MasksPanel(Panel):
         if self.project.masks is not None and self.state.video is not None:
             width = max(1, round(self.state.video.height / 240))
             self.project.masks.contour = width if only else 0
+
+
+def _word(correction: Correction) -> str:
+    if correction.gold:
+        return "gold" if correction.has_object else "gold: not there"
+    return "accepted" if correction.accepted else "corrected"
