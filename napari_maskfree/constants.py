@@ -53,7 +53,7 @@ REVIEW_APART = 5
 ACCEPTED_COLOUR = (60, 190, 130)
 """RGB of the notch where a person accepted a mask."""
 GOLD_COLOUR = (226, 172, 34)
-"""RGB of gold frames on the timeline: a diamond on the ruler, a higher notch in the lanes."""
+"""RGB of gold frames on the timeline: a diamond on the ruler, a framed notch in the lanes."""
 GOLD_SIZE = 4.5
 """Pixels from the middle of that diamond to its corners."""
 GOLD_HEIGHT = 96

@@ -124,7 +124,7 @@ def paint_lanes(
 
     A lane: the box as a bar in the track's colour (pale where it is held, hatched where occluded,
     diamonds at keyframes), under it the mask's score as colour, and above it a notch where a person
-    corrected the mask, a higher one where it is gold.
+    corrected the mask, a framed one where it is gold.
 
     Parameters
     ----------
@@ -159,7 +159,8 @@ def paint_lanes(
             _paint_notches(rows[_HAND], columns, said[~accepted], mark)
             _paint_notches(rows[_HAND], columns, said[accepted], ACCEPTED_COLOUR)
         if gold and track_id in gold:
-            _paint_notches(rows[_GOLD], columns, gold[track_id], GOLD_COLOUR)
+            _paint_notches(rows[_GOLD], columns, gold[track_id], mark)
+            _paint_notches(rows[_HAND], columns, gold[track_id], GOLD_COLOUR)
     return picture.reshape(-1, columns.width, 3)
 
 
