@@ -91,15 +91,22 @@ def gold_lanes(book: CorrectionBook) -> dict[int, np.ndarray]:
 
 
 def readout(found: Sequence[GoldScores], frames: int) -> str:
-    """Say in a line how good the newest run that could be scored is; empty: no frame is gold."""
+    """Say how good the newest run that could be scored is; empty: no frame is gold.
+
+    Where a newer run has no score it says why.
+    """
     if not frames:
         return ""
     counted = f"{frames} gold frame{'s' * (frames > 1)}"
+    last = found[-1] if found else None
+    why = ""
+    if last is not None and last.scores is None and last.left_out:
+        why = f". Run {int(last.run)} has no score: {'; '.join(last.left_out)}."
     scored = [(int(each.run), each.scores) for each in found if each.scores is not None]
     if not scored:
-        return f"{counted}: the next run is scored on {'them' if frames > 1 else 'it'}"
+        return f"{counted}: the next run is scored on {'them' if frames > 1 else 'it'}{why}"
     name, scores = scored[-1]
-    return f"{counted}: J {scores.j:.2f}, F {scores.f:.2f} (run {name})"
+    return f"{counted}: J {scores.j:.2f}, F {scores.f:.2f} (run {name}){why}"
 
 
 def describe(scores: GoldScores) -> str:

@@ -64,8 +64,10 @@ class GoldBar(Panel):
         self.mark.setChecked(marked)
         self.mark.setText("Gold frame" if marked else "Mark as gold")
         self.mark.setProperty("tip", _UNMARK if marked else _MARK)
-        has_masks = state.session is not None and bool(state.session.mask_store().path.is_dir())
-        why = "" if self.project.masks is not None else _HIDDEN if has_masks else _NO_MASKS
+        why = ""
+        if self.project.masks is None:
+            has_some = state.session is not None and state.session.mask_store().path.is_dir()
+            why = _HIDDEN if has_some else _NO_MASKS
         explain(self.mark, why)
         partly = is_gold(own) and not marked
         self.here.setVisible(partly)

@@ -8,7 +8,9 @@ import pytest
 from maskfree.config import Config
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
+from maskfree.gold_scores import GoldScores
 from maskfree.kept_masks import keep_masks, shown_run
+from maskfree.metrics import Scores, TrackScores
 from maskfree.session import Session
 from maskfree.told_frames import MasksNote, note_training
 from maskfree.types import InstanceMasks
@@ -184,6 +186,18 @@ def test_renaming_a_track_changes_nothing_and_lanes_know(state):
     state.rename_track(1, "horse")
     lanes = gold.gold_lanes(state.corrections)
     assert {i: frames.tolist() for i, frames in lanes.items()} == {1: [1, 3], 2: [3]}
+
+
+def test_the_readout_says_what_is_known():
+    good = GoldScores("0002", Scores({1: TrackScores(0.86, 0.9)}, 3), (1, 2, 3), ())
+    bad = GoldScores("0003", None, (), ("it was told about frame 3",))
+    assert gold.readout([], 0) == ""
+    assert gold.readout([], 3) == "3 gold frames: the next run is scored on them"
+    assert gold.readout([good], 3) == "3 gold frames: J 0.86, F 0.90 (run 2)"
+    assert gold.readout([good, bad], 3) == (
+        "3 gold frames: J 0.86, F 0.90 (run 2). Run 3 has no score: it was told about frame 3."
+    )
+    assert gold.describe(bad) == "Run 3: no score\nLeft out: it was told about frame 3"
 
 
 # ---- the window
@@ -369,8 +383,10 @@ def test_broken_files_are_named_and_nothing_is_scored(masked, hands, qtbot, noti
     (store.path / "00000.json").write_text("{")
     masked.gold.soon()
     assert scored(masked, qtbot) == []
-    assert masked.masks.gold.readout.text() == "1 gold frame: the next run is scored on it"
-    assert "it has no masks of frame 0" in masked.masks.gold.readout.toolTip()
+    assert masked.masks.gold.readout.text() == (
+        "1 gold frame: the next run is scored on it. Run 1 has no score: it has no masks of frame "
+        "0."
+    )
     (store.path / "00000.json").unlink()
     masked.open_session(
         Session.create(
