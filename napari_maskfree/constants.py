@@ -52,6 +52,12 @@ REVIEW_APART = 5
 """Frames that lie at least between two masks of a track that are reviewed one after the other."""
 ACCEPTED_COLOUR = (60, 190, 130)
 """RGB of the notch where a person accepted a mask."""
+GOLD_COLOUR = (226, 172, 34)
+"""RGB of gold frames on the timeline: a diamond on the ruler, a framed notch in the lanes."""
+GOLD_SIZE = 4.5
+"""Pixels from the middle of that diamond to its corners."""
+GOLD_HEIGHT = 96
+"""Pixels: the curve of the gold frames' scores."""
 
 GRID = 4
 """Pixels of the video in a cell of the method's grid (stride 4)."""

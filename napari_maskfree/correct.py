@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree import tracks as bt
-from maskfree.corrections import Correction, from_labels
+from maskfree.corrections import Correction, from_labels, is_gold
 from maskfree.errors import InputError
+from maskfree.mask_place import is_where_boxed
 from maskfree.types import Keyframe
 from napari_maskfree.constants import MIN_BOX
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.types import Box, InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "paint", "take_back"]
+__all__ = ["accept", "belongs", "paint", "take_back"]
 
 
 def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
@@ -53,6 +54,8 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
 def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
     """Vouch for a frame's masks as they are; return the tracks whose masks were left out.
 
+    What is gold stays so, and in a gold frame all that is accepted is.
+
     Left out are masks that lie elsewhere than their tracks' boxes: of a track that was split,
     merged, swapped or moved since they were predicted.
 
@@ -66,7 +69,9 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
             f"Frame {frame} has no masks to accept. Fine-tune first (section 3), or paint one."
         )
     known = dict(zip(masks.track_ids, masks.masks, strict=True))
-    whole = {i: Correction.whole(m) for i, m in known.items() if _is_of(state, i, frame, m)}
+    gold = is_gold(state.corrections[frame])
+    kept = {i: mask for i, mask in known.items() if belongs(state, i, frame, mask)}
+    whole = {i: Correction.whole(mask, gold=gold) for i, mask in kept.items()}
     if not whole:
         raise InputError(
             f"The masks of frame {frame} are not where the boxes are: the tracks have changed "
@@ -77,23 +82,13 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
     return [i for i in known if i not in whole]
 
 
-def _is_of(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
+def belongs(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
     """Whether a mask lies where its track's box is, where that is followed, or was painted."""
     own = state.corrections[frame].get(track_id)
     if own is not None and own.has_object:
         return True
-    track, now = state.track(track_id), state.box_state(track_id, frame)
-    if track is None or now is None:
-        return False
-    if frame > track.keyframes[-1].frame:
-        return True  # there the box follows the object, and is not known here
-    x0, y0, x1, y1 = now.xyxy
-    inside = mask[_span(y0, y1, len(mask)), _span(x0, x1, mask.shape[1])]
-    return bool(inside.sum() >= mask.sum() / 2)
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    return slice(max(0, int(np.floor(low))), min(size, int(np.ceil(high))))
+    track = state.track(track_id)
+    return track is not None and is_where_boxed(track, frame, mask)
 
 
 def _box_of(mask: np.ndarray) -> Box:

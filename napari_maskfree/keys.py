@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "carry_on": ("Carry this frame's corrections on", "Alt+Shift+J"),
     "next_review": ("To the least sure mask that nobody looked at", "Alt+Q"),
     "accept_next": ("Accept this frame and go to the next to review", "Alt+Shift+Q"),
+    "gold": ("Mark this frame as gold, or take that back", "Alt+Shift+G"),
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
     "export": ("Export", "Alt+Shift+E"),
     "show_keys": ("Show all keys", "?"),

@@ -14,6 +14,7 @@ import numpy as np
 from maskfree.colours import track_colour
 from napari_maskfree.constants import (
     ACCEPTED_COLOUR,
+    GOLD_COLOUR,
     SCORE_COLOURS,
     SCORE_RANGE,
 )
@@ -29,7 +30,7 @@ __all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
 
 LANE = 18
 """Pixels from one lane to the next."""
-_HAND, _BOX, _SCORE = slice(1, 3), slice(5, 10), slice(13, 16)
+_GOLD, _HAND, _BOX, _SCORE = slice(0, 4), slice(1, 3), slice(5, 10), slice(13, 16)
 _MARK_ROW, _MARK = 7, 4
 _HATCH = 5
 _WIDE = 6.0
@@ -117,12 +118,13 @@ def paint_lanes(
     ground: RGB,
     raised: RGB,
     mark: RGB,
+    gold: Mapping[int, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return the lanes as uint8 (len(lanes) * LANE, width, 3), RGB.
 
     A lane: the box as a bar in the track's colour (pale where it is held, hatched where occluded,
     diamonds at keyframes), under it the mask's score as colour, and above it a notch where a person
-    corrected the mask.
+    corrected the mask, a framed one where it is gold.
 
     Parameters
     ----------
@@ -135,6 +137,8 @@ def paint_lanes(
         Id of the track whose lane is ``raised``.
     ground, raised, mark
         RGB colours of the lanes, of the selected one, and of what a person corrected.
+    gold
+        By track id: the frames in which it is gold, int64 (K,).
     """
     picture = np.empty((len(lanes), LANE, columns.width, 3), np.uint8)
     frames = columns.frames()
@@ -151,7 +155,12 @@ def paint_lanes(
             known = ~np.isnan(worst)
             rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])
         if track_id in hand:
-            _paint_hand(rows, columns, *hand[track_id], mark)
+            said, accepted = hand[track_id]
+            _paint_notches(rows[_HAND], columns, said[~accepted], mark)
+            _paint_notches(rows[_HAND], columns, said[accepted], ACCEPTED_COLOUR)
+        if gold and track_id in gold:
+            _paint_notches(rows[_GOLD], columns, gold[track_id], mark)
+            _paint_notches(rows[_HAND], columns, gold[track_id], GOLD_COLOUR)
     return picture.reshape(-1, columns.width, 3)
 
 
@@ -177,14 +186,11 @@ def _paint_box(
         bar[hatch[_BOX] & occluded] = back
 
 
-def _paint_hand(
-    rows: np.ndarray, columns: Columns, frames: np.ndarray, accepted: np.ndarray, mark: RGB
-) -> None:
+def _paint_notches(rows: np.ndarray, columns: Columns, frames: np.ndarray, colour: RGB) -> None:
     half = max(1, round(columns.zoom / 2) - 1)
-    for chosen, colour in ((~accepted, mark), (accepted, ACCEPTED_COLOUR)):
-        middle = np.floor((frames[chosen] + 0.5 - columns.first) * columns.zoom).astype(np.int64)
-        x = np.add.outer(middle, np.arange(-half, half + 1)).ravel()
-        rows[_HAND, x[(x >= 0) & (x < columns.width)]] = colour
+    middle = np.floor((frames + 0.5 - columns.first) * columns.zoom).astype(np.int64)
+    x = np.add.outer(middle, np.arange(-half, half + 1)).ravel()
+    rows[:, x[(x >= 0) & (x < columns.width)]] = colour
 
 
 def _paint_marks(

@@ -17,6 +17,7 @@ from napari_maskfree._qt.copy_python import CopyPython
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
+from napari_maskfree._qt.gold_watch import GoldWatch
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
@@ -62,6 +63,7 @@ class MaskFreeWidget(QWidget):
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
         self.scores = ScoreWatch(self)
+        self.gold = GoldWatch(self)
         self.timeline = TimelinePlace(self)
         self._build()
         self.shortcuts = Shortcuts(self)
@@ -183,6 +185,7 @@ class MaskFreeWidget(QWidget):
             "carry_on": self.masks.carry.button,
             "next_review": self.masks.review.next,
             "accept_next": self.masks.review.accept,
+            "gold": self.masks.gold.mark,
             "take_back": self.masks.take_back,
             "export": self.export.export,
             "show_keys": self.keys,
@@ -312,6 +315,7 @@ class MaskFreeWidget(QWidget):
         self.boxes.proposal.stop()
         self.timeline.close()
         self.scores.stop()
+        self.gold.stop()
         self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()
@@ -339,6 +343,7 @@ class MaskFreeWidget(QWidget):
         self.palette_ = palette_of(self.viewer.theme)
         self.finetune.curve.colours = self.palette_
         self.finetune.curve.update()
+        self.masks.gold.restyle()
         self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))
 

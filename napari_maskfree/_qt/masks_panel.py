@@ -12,6 +12,7 @@ from superqt import QLabeledSlider
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.carry_on import CarryOn
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
+from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
@@ -69,6 +70,8 @@ class MasksPanel(Panel):
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
+        self.gold = GoldBar(main)
+        form.addRow(self.gold)
         self.add(self.empty, self.controls, self.show_layer, self.evidence)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
@@ -91,6 +94,7 @@ class MasksPanel(Panel):
             self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
         self._show_hand()
+        self.gold.refresh()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
 
@@ -103,7 +107,7 @@ class MasksPanel(Panel):
         for track_id, correction in sorted(own.items()):
             track = self.state.track(track_id)
             name = f"{track_id} {track.label}" if track is not None else str(track_id)
-            words.append(f"{name} {_state_of(correction)}")
+            words.append(f"{name} {_word(correction)}")
         frames = len(self.state.corrections)
         done = f" · {frames} frame{'s' * (frames > 1)} by hand in all" if frames else ""
         here = f"Frame {self.state.frame}: {', '.join(words)}" if words else "" if frames else _HOW
@@ -140,7 +144,9 @@ class MasksPanel(Panel):
             self.project.masks.contour = width if only else 0
 
 
-def _state_of(correction: Correction) -> str:
+def _word(correction: Correction) -> str:
     if correction.carried:
         return "carried here, not looked at"
+    if correction.gold:
+        return "gold" if correction.has_object else "gold: not there"
     return "accepted" if correction.accepted else "corrected"

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPen
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from maskfree.colours import track_colour
+from maskfree.corrections import is_gold
+from napari_maskfree.constants import GOLD_COLOUR, GOLD_SIZE
 from napari_maskfree.status import status_of
 from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes
 
@@ -46,6 +48,7 @@ class Timeline(QAbstractScrollArea):
         self.state, self.colours = state, colours
         self.scores: dict[int, np.ndarray] = {}
         self.hand: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.gold: dict[int, np.ndarray] = {}
         self._lanes: dict[int, Lane] = {}
         self._zoom: float | None = None
         self._pressed: QPointF | None = None
@@ -237,7 +240,8 @@ class Timeline(QAbstractScrollArea):
             return f"Track {track.id} {track.label}" if track is not None else ""
         frame = self.frame_at(place.x())
         if track is None:
-            return f"Frame {frame}"
+            known = is_gold(self.state.corrections[frame])
+            return f"Frame {frame}{' · gold: runs are scored on it' * known}"
         row = self.scores.get(track.id)
         score = (
             ""
@@ -245,7 +249,8 @@ class Timeline(QAbstractScrollArea):
             else f" · mask's score {row[frame]:.2f}"
         )
         own = self.state.corrections[frame].get(track.id)
-        hand = "" if own is None else " · accepted" if own.accepted else " · corrected"
+        words = ("corrected", "accepted", "gold")
+        hand = "" if own is None else f" · {words[own.accepted + own.gold]}"
         word = status_of(track, frame)
         return f"Frame {frame} · {track.id} {track.label}: {word}{score}{hand}"
 
@@ -293,6 +298,7 @@ class Timeline(QAbstractScrollArea):
             ground=self.colours.field,
             raised=self.colours.card,
             mark=self.colours.text,
+            gold=self.gold,
         )
         high, wide, _ = picture.shape
         image = QImage(picture.tobytes(), wide, high, 3 * wide, QImage.Format.Format_RGB888)
@@ -327,6 +333,23 @@ class Timeline(QAbstractScrollArea):
             room = QRectF(x - _LABEL_GAP / 2, 1, _LABEL_GAP, _RULER - 7)
             if room.left() >= _NAMES - 8:
                 painter.drawText(room, Qt.AlignmentFlag.AlignCenter, str(frame))
+        self._paint_gold(painter)
+
+    def _paint_gold(self, painter: QPainter) -> None:
+        """Paint a diamond on the ruler at each gold frame."""
+        painter.setClipRect(QRectF(_NAMES, 0, self._view.width() - _NAMES, _RULER))
+        painter.setPen(QPen(QColor(*self.colours.text)))
+        painter.setBrush(QColor(*GOLD_COLOUR))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        y = _RULER - GOLD_SIZE - 1
+        for frame in sorted({int(f) for frames in self.gold.values() for f in frames}):
+            x = self.x_of(frame)
+            corners = ((0, -1), (1, 0), (0, 1), (-1, 0))
+            points = [QPointF(x + dx * GOLD_SIZE, y + dy * GOLD_SIZE) for dx, dy in corners]
+            painter.drawPolygon(QPolygonF(points))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setClipping(False)
 
     def _paint_place(self, painter: QPainter) -> None:
         painter.setClipRect(QRectF(_NAMES, 0, self._view.width() - _NAMES, self._view.height()))

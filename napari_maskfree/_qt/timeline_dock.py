@@ -12,6 +12,7 @@ from napari_maskfree._qt.style import style_sheet
 from napari_maskfree._qt.timeline import Timeline
 from napari_maskfree.constants import MARGIN, SPACING
 from napari_maskfree.correction_book import hand_frames
+from napari_maskfree.gold import gold_lanes
 
 if TYPE_CHECKING:
     from napari_maskfree._qt.main_widget import MaskFreeWidget
@@ -107,6 +108,7 @@ class TimelineDock(QWidget):
 
     def _corrected(self, *_: object) -> None:
         self.line.hand = hand_frames(self.state.corrections)
+        self.line.gold = gold_lanes(self.state.corrections)
         self.line.viewport().update()
 
     def _new_video(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.terminal import clock, table
 
 if TYPE_CHECKING:
@@ -108,9 +109,27 @@ def _predict(args: argparse.Namespace) -> None:
     name = None if args.video is None else Path(args.video).absolute().stem
     where = str(session.mask_store(name).path)
     text = f"masks of {done} frames in {where}"
+    gold = _gold(session) if name is None else None
+    if gold:
+        text += f"\n{gold['text']}"
     if name is None:
         text += f"\nnext: maskfree export {args.session} --format davis --out masks"
-    _show(args, {"frames": done, "masks": where}, text)
+    scored = {"gold": gold["json"]} if gold else {}
+    _show(args, {"frames": done, "masks": where, **scored}, text)
+
+
+def _gold(session: Session) -> dict[str, Any] | None:
+    """Return every run's scores on the gold frames; None where no frame is gold."""
+    from maskfree.gold_scores import gold_frames, gold_json, gold_scores, gold_text
+    from maskfree.kept_masks import shown_run
+
+    corrections = session.corrections.read_all()
+    frames = gold_frames(corrections)
+    if not frames:
+        return None
+    found = gold_scores(session, corrections)
+    text = gold_text(found, shown_run(session), len(frames))
+    return {"json": gold_json(found, frames), "text": text}
 
 
 def _parse_frames(text: str | None) -> tuple[int, int] | None:
@@ -236,7 +255,14 @@ def _convert_weights(args: argparse.Namespace) -> None:
 def _info(args: argparse.Namespace) -> None:
     from maskfree.session import Session
 
-    info = Session.open(args.session).info()
+    session = Session.open(args.session)
+    info = session.info()
+    try:
+        gold = _gold(session)
+    except InputError as error:  # a broken correction: the rest is still worth telling
+        gold = None
+        warnings.warn(str(error), InputWarning, stacklevel=2)
+    info["gold"] = gold["json"] if gold else {"frames": [], "runs": []}
     height, width = info["size"]
     rate = "" if info["fps"] is None else f", {info['fps']:g} frames a second"
     lines = [
@@ -246,6 +272,8 @@ def _info(args: argparse.Namespace) -> None:
         f"masks    {info['masks']['frames']} of {info['frames']} frames, "
         f"{info['corrections']['frames']} corrected",
     ]
+    if gold:
+        lines.append(f"gold     {gold['text']}")
     if info["tracks"]:
         rows = [[t["id"], t["label"], t["keyframes"]] for t in info["tracks"]]
         lines += ["", table(["track", "label", "keyframes"], rows)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.frame_files import FrameFiles
-from maskfree.json_checks import as_list, as_object, as_whole, show
+from maskfree.json_checks import as_flag, as_list, as_object, as_whole, show
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CorrectionStore"]
 
 _PIXELS = ("object", "other")
+_WORDS = ("gold", "carried")
 _REMEDY = "Correct the file, or remove it and correct the mask again."
 
 
@@ -24,8 +25,8 @@ class CorrectionStore(FrameFiles):
     """The corrections of one video under the folder ``path``, frame by frame.
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
-    "other": "…"}]}``, both as COCO run lengths; with ``"carried": true`` where they came
-    from another frame and nobody looked at them yet.
+    "other": "…"}]}``, both as COCO run lengths; a track that is gold has ``"gold": true`` as well,
+    and one whose pixels came from another frame, at which nobody looked yet, ``"carried": true``.
     """
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
@@ -43,7 +44,7 @@ class CorrectionStore(FrameFiles):
         height, width = next(iter(corrections.values())).size
         tracks = [
             {"id": i, "object": c.object_counts, "other": c.other_counts}
-            | ({"carried": True} if c.carried else {})
+            | {word: True for word in _WORDS if getattr(c, word)}
             for i, c in sorted(corrections.items())
         ]
         make_folder(self.path)
@@ -88,15 +89,12 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
                 f"{where}: track {track_id}: object and other must be COCO run-length strings, got "
                 f"{show(counts)}. {_REMEDY}"
             )
-        carried = one.get("carried", False)
-        if not isinstance(carried, bool):
-            raise InputError(
-                f"{where}: track {track_id}: carried must be true or false, got {show(carried)}. "
-                f"{_REMEDY}"
-            )
+        place = f"{where}: track {track_id}"
+        gold, carried = (as_flag(one.get(word, False), place, word) for word in _WORDS)
+        known, other = map(str, counts)
         try:
             found[track_id] = Correction.from_counts(
-                (height, width), *map(str, counts), carried=carried
+                (height, width), known, other, gold=gold, carried=carried
             )
         except ValueError as error:
             raise InputError(f"{where}: track {track_id}: {error} {_REMEDY}") from None

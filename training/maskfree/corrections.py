@@ -1,7 +1,8 @@
 """What a person said about a mask: pixels that are the object, pixels that are not, or all of it.
 
 A correction stands above every prediction: whatever a later run makes of the frame, these pixels
-stay as the person left them.
+stay as the person left them. Most teach the next run. Those of a *gold* frame do not: they are the
+truth that runs are scored against.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from maskfree.types import InstanceMasks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Correction", "apply_corrections", "from_labels", "rename_tracks"]
+__all__ = ["Correction", "apply_corrections", "from_labels", "is_gold", "rename_tracks"]
 
 ACCEPTED_SCORE = 1.0
 """Score of a mask that a person vouches for."""
@@ -32,12 +33,14 @@ class Correction:
     person said are the object, and those that are not, as COCO run lengths; no pixel is in both.
     ``accepted``: the person vouches for the whole mask, so every pixel is in one of the two.
     ``carried``: the pixels came from another frame's correction, and nobody looked at them yet.
+    ``gold``: it is kept out of training, and runs are scored against it; only what was accepted is.
     """
 
     size: tuple[int, int]
     object_counts: str
     other_counts: str
     accepted: bool = False
+    gold: bool = False
     carried: bool = False
 
     @classmethod
@@ -70,6 +73,7 @@ class Correction:
         object_counts: str,
         other_counts: str,
         *,
+        gold: bool = False,
         carried: bool = False,
     ) -> Correction:
         """Make one of run lengths as they are on disk, without decoding a mask.
@@ -77,7 +81,7 @@ class Correction:
         Raises
         ------
         ValueError
-            Where they do not fill the frame, or share a pixel.
+            Where they do not fill the frame, or share a pixel, or leave one open that is gold.
         """
         area, taken, spans = size[0] * size[1], 0, []
         for counts in (object_counts, other_counts):
@@ -95,13 +99,17 @@ class Correction:
         both = both[np.argsort(both[:, 0])]
         if (both[1:, 0] < both[:-1, 1]).any():
             raise ValueError("a pixel is the object or it is not, got some that are both. Choose.")
+        if gold and carried:
+            raise ValueError("a gold mask was looked at, got a carried one.")
+        if gold and taken != area:
+            raise ValueError(f"a gold mask leaves no pixel open, got {area - taken} open ones.")
         whole = taken == area and not carried
-        return cls(size, object_counts, other_counts, accepted=whole, carried=carried)
+        return cls(size, object_counts, other_counts, accepted=whole, gold=gold, carried=carried)
 
     @classmethod
-    def whole(cls, mask: np.ndarray) -> Correction:
+    def whole(cls, mask: np.ndarray, *, gold: bool = False) -> Correction:
         """Vouch for a mask, bool ``(H, W)``, as it is."""
-        return cls.make(mask, ~mask)
+        return dataclasses.replace(cls.make(mask, ~mask), gold=gold)
 
     @property
     def is_object(self) -> np.ndarray:
@@ -128,7 +136,13 @@ class Correction:
 
         What was carried counts as looked at then.
         """
-        return Correction.make((self.is_object | on) & ~off, (self.is_other | off) & ~on)
+        made = Correction.make((self.is_object | on) & ~off, (self.is_other | off) & ~on)
+        return dataclasses.replace(made, gold=self.gold)
+
+
+def is_gold(corrections: Mapping[int, Correction]) -> bool:
+    """Whether a person marked a frame, by its corrections by track id, as gold."""
+    return any(own.gold for own in corrections.values())
 
 
 def from_labels(
@@ -136,7 +150,8 @@ def from_labels(
 ) -> dict[int, Correction]:
     """Return a frame's corrections once a person has painted on its labels.
 
-    A pixel that went from one track to another is taken from the one and given to the other.
+    A pixel that went from one track to another is taken from the one and given to the other. In a
+    gold frame a track that was not gold becomes so, with the mask that it has now.
 
     Parameters
     ----------
@@ -157,6 +172,8 @@ def from_labels(
             on, off = changed & (after == track_id), changed & (before == track_id)
             own = result.get(int(track_id))
             made = own.painted(on, off) if own is not None else Correction.make(on, off)
+            if is_gold(known) and not made.gold:
+                made = Correction.whole(after == track_id, gold=True)
             result[int(track_id)] = made
     return result
 
@@ -171,7 +188,8 @@ def rename_tracks(
     frames
         Corrections by frame and track id.
     ids
-        New id by old; where one is taken by a track that keeps it, the newcomer's pixels win.
+        New id by old; where one is taken by a track that keeps it, the newcomer's pixels win,
+        unless all that is said of the newcomer is that it is nowhere.
     first
         The first frame that is meant.
     """
@@ -183,9 +201,17 @@ def rename_tracks(
         for old, new in ids.items():
             if old in known:
                 own, there = known[old], now.get(new)
-                now[new] = own if there is None else there.painted(own.is_object, own.is_other)
+                now[new] = own if there is None else _joined(there, own)
         changed[frame] = now
     return changed
+
+
+def _joined(there: Correction, newcomer: Correction) -> Correction:
+    if newcomer.accepted and not newcomer.has_object:
+        made = there
+    else:
+        made = there.painted(newcomer.is_object, newcomer.is_other)
+    return dataclasses.replace(made, gold=made.accepted and (there.gold or newcomer.gold))
 
 
 def apply_corrections(

@@ -28,14 +28,12 @@ class FrameFiles:
 
     def stamps(self) -> dict[int, tuple[int, int]]:
         """Return by frame what changes whenever its file is written: (time in ns, size)."""
-        found = {}
-        for frame, path in self._files():
-            try:
-                known = path.stat()
-            except FileNotFoundError:  # removed by another process just now
-                continue
-            found[frame] = (known.st_mtime_ns, known.st_size)
-        return found
+        found = {frame: _stamp(path) for frame, path in self._files()}
+        return {frame: stamp for frame, stamp in found.items() if stamp is not None}
+
+    def stamp(self, frame: int) -> tuple[int, int] | None:
+        """Return what :meth:`stamps` has of one frame; None where it has no file."""
+        return _stamp(self._file(frame))
 
     def _file(self, frame: int) -> Path:
         return self.path / f"{frame:05d}.json"
@@ -46,3 +44,11 @@ class FrameFiles:
         with writing(self.path):
             found = [(_NAME.fullmatch(path.name), path) for path in self.path.iterdir()]
         return [(int(match.group(1)), path) for match, path in found if match]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        known = path.stat()
+    except FileNotFoundError:  # never written, or removed by another process just now
+        return None
+    return known.st_mtime_ns, known.st_size

@@ -24,7 +24,8 @@ class HandPixels:
     Parameters
     ----------
     corrections
-        By frame and track id.
+        By frame and track id. Those that are gold are passed over: nothing is learnt from the
+        truth that a run is scored against, and no prediction is mended with it.
     ids
         The tracks' ids, in the order in which training and prediction count them.
     num_frames, size
@@ -44,7 +45,7 @@ class HandPixels:
             (places[i], frame): own
             for frame, of_frame in corrections.items()
             for i, own in of_frame.items()
-            if i in places and frame < num_frames and own.size == size
+            if i in places and frame < num_frames and own.size == size and not own.gold
         }
         self._kept: collections.OrderedDict[tuple[int, int], np.ndarray] = collections.OrderedDict()
 

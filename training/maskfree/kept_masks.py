@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maskfree.run import Run
     from maskfree.session import Session
 
-__all__ = ["keep_masks", "kept_masks", "runs_with_masks", "show_run", "shown_run"]
+__all__ = ["keep_masks", "kept_masks", "masks_of", "runs_with_masks", "show_run", "shown_run"]
 
 
 def shown_run(session: Session) -> str | None:
@@ -32,6 +32,11 @@ def shown_run(session: Session) -> str | None:
 def kept_masks(run: Run) -> MaskStore:
     """Return the masks that a run keeps while another's are shown."""
     return MaskStore(run.path / "masks")
+
+
+def masks_of(session: Session, run: Run) -> MaskStore:
+    """Return the masks that a run predicted, whether they are shown or kept."""
+    return session.mask_store() if run.name == shown_run(session) else kept_masks(run)
 
 
 def runs_with_masks(session: Session) -> list[str]:

@@ -24,6 +24,7 @@ from maskfree.kept_tubes import KeptTubes
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.prepare import prepare
+from maskfree.told_frames import MasksNote
 from maskfree.tube import kept_tube
 from maskfree.types import InstanceMasks
 from maskfree.video import open_video
@@ -84,7 +85,8 @@ def predict_video(
     tubes
         The boxes that the run was trained with; None: they are made anew.
     corrections
-        What a person said about masks, by frame and track id: the refinement keeps to it.
+        What a person said about masks, by frame and track id: the refinement keeps to it, but for
+        what is gold.
 
     Yields
     ------
@@ -274,13 +276,16 @@ def predict(
         first, last = _range(frames, len(source))
         store = session.mask_store(None if own else source_name(source))
         log = session.predict_log
+        boxes = session.boxes if own else None
+        corrections = session.corrections.read_all() if own else {}
+        note = MasksNote(session, run, boxes, corrections) if boxes is not None else None
         if own and shown_run(session) != run.name:
             keep_masks(session)
         log.clear()
         log.append({"status": "running", "run": run.name, "pid": os.getpid()})
         results = predict_video(
             source,
-            session.boxes if own else None,
+            boxes,
             model,
             config,
             track_ids=track_ids,
@@ -288,13 +293,15 @@ def predict(
             frames=(first, last),
             memory=_memory(run, config) if own else None,
             tubes=_tubes(run) if own else None,
-            corrections=session.corrections.read_all() if own else None,
+            corrections=corrections,
         )
         status, message = "stopped", ""
         started, total = time.monotonic(), last - first
         try:
             for done, (frame, masks) in enumerate(results, 1):
                 store.write(frame, masks)
+                if note is not None:
+                    note.add(frame)
                 left = (time.monotonic() - started) / done * (total - done)
                 progress = PredictProgress(frame, done, total, round(left, 1))
                 log.append(dataclasses.asdict(progress))
@@ -305,6 +312,8 @@ def predict(
             raise
         finally:
             log.append({"status": status, "message": message})
+            if note is not None:
+                note.close()
 
 
 def _memory(run: Run, config: Config) -> ConsensusMemory | None:

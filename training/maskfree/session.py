@@ -5,7 +5,7 @@
     session.json            the video (absolute and relative path, how it is opened)
     boxes.json              the boxes file
     boxes.previous.json     what the boxes were before another boxes file was brought in
-    runs/0001/              config.json, metrics.jsonl, model.safetensors, masks/, …
+    runs/0001/              config.json, metrics.jsonl, model.safetensors, masks/, gold.json, …
     masks/00000.json …      the predicted masks of the session's video
     corrections/00000.json  what a person said about them
     other/NAME/masks/…      the masks of other videos

@@ -24,6 +24,7 @@ from maskfree.objective import Objective
 from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
+from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
 from maskfree.train_state import load_state, plain_rng, wide_rng
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
@@ -86,7 +87,7 @@ class Trainer:
     tubes
         The boxes that the run was trained with so far, see :func:`~maskfree.prepare.prepare`.
     corrections
-        What a person said about masks, by frame and track id.
+        What a person said about masks, by frame and track id; what is gold is not looked at.
     watch
         Told how far the look at the video is.
 
@@ -328,6 +329,8 @@ def finetune(
         try:
             run.clear_stop()
             run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
+            corrections = session.corrections.read_all()
+            note_training(run, corrections, resumed=old is not None)
             trainer = Trainer(
                 video,
                 tracks,
@@ -336,7 +339,7 @@ def finetune(
                 seed=seed,
                 resumed=old is not None,
                 tubes=None if old is None else _kept_tubes(old),
-                corrections=session.corrections.read_all(),
+                corrections=corrections,
                 watch=RunWatch(run, watch),
             )
             first = trainer.restore(run.state_path) if old is not None else 0

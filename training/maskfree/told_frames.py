@@ -1,0 +1,142 @@
+"""Which frames a run was told about by a person: there its masks are no test of it.
+
+A run learns from corrections, and its predictions keep to them. Against the truth of the same frame
+it would be marked on what it was told. So a run notes, in ``told.json``, the frames whose
+corrections it learnt from (``trained``) and those whose masks are not its own alone (``masks``: a
+person's pixels are in them, or another run made them). Beside that it keeps the boxes that its
+masks were predicted from (``masks.boxes.json``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from maskfree.boxes_file import read_boxes, write_boxes
+from maskfree.errors import InputError
+from maskfree.json_checks import as_list, as_object, as_whole
+from maskfree.kept_masks import shown_run
+from maskfree.storage import atomic_write, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from maskfree.corrections import Correction
+    from maskfree.run import Run
+    from maskfree.session import Session
+    from maskfree.types import BoxTracks
+
+__all__ = ["MasksNote", "boxes_of_masks", "note_training", "told_frames"]
+
+_KEYS = ("trained", "masks")
+
+
+def told_frames(run: Run) -> frozenset[int] | None:
+    """Return the frames that a run was told about.
+
+    None where that is not known: an earlier version made it, or its file is damaged.
+    """
+    known = _read(run)
+    return frozenset().union(*known.values()) if known.keys() == set(_KEYS) else None
+
+
+def boxes_of_masks(run: Run) -> BoxTracks | None:
+    """Return the boxes that a run's masks were predicted from; None where that is not known."""
+    try:
+        return read_boxes(_boxes_path(run), allow_empty=True)
+    except InputError:
+        return None
+
+
+def note_training(
+    run: Run, corrections: Mapping[int, Mapping[int, Correction]], *, resumed: bool
+) -> None:
+    """Note what a run learns from; a resumed one has learnt from what was noted before as well.
+
+    Raises
+    ------
+    InputError
+        Where the disk is full or the folder may not be written.
+    """
+    known = _read(run)
+    if not resumed or "trained" in known:
+        _write(run, {**known, "trained": known.get("trained", set()) | _taught(corrections)})
+
+
+class MasksNote:
+    """Notes whose masks a session has while a run predicts them.
+
+    It is made before the first frame is written; what is noted then holds if the process is killed.
+
+    Parameters
+    ----------
+    session, run
+        Who predicts, and where.
+    boxes, corrections
+        What the prediction works with.
+
+    Raises
+    ------
+    InputError
+        Where the disk is full or the folder may not be written.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        run: Run,
+        boxes: BoxTracks,
+        corrections: Mapping[int, Mapping[int, Correction]],
+    ) -> None:
+        self._run, self._taught = run, _taught(corrections)
+        self._written: set[int] = set()
+        known = _read(run).get("masks")
+        own = known is not None and shown_run(session) == run.name and boxes_of_masks(run) == boxes
+        self._foreign = known if own and known is not None else set(session.mask_store().frames())
+        self._save(self._foreign | self._taught)
+        write_boxes(_boxes_path(run), boxes)
+
+    def add(self, frame: int) -> None:
+        """Note that the run has written a frame's masks."""
+        self._written.add(frame)
+
+    def close(self) -> None:
+        """Save it."""
+        self._save((self._foreign - self._written) | (self._taught & self._written))
+
+    def _save(self, frames: set[int]) -> None:
+        _write(self._run, {**_read(self._run), "masks": frames})
+
+
+def _taught(corrections: Mapping[int, Mapping[int, Correction]]) -> set[int]:
+    """Return the frames with a correction that is learnt from: one that is not gold."""
+    return {f for f, own in corrections.items() if any(not c.gold for c in own.values())}
+
+
+def _path(run: Run) -> Path:
+    return run.path / "told.json"
+
+
+def _boxes_path(run: Run) -> Path:
+    return run.path / "masks.boxes.json"
+
+
+def _read(run: Run) -> dict[str, set[int]]:
+    where = str(_path(run))
+    if not _path(run).is_file():
+        return {}
+    try:
+        fields: dict[str, Any] = as_object(read_json(where, "note"), where, "a note", "trained")
+        return {
+            key: {as_whole(frame, where, key, low=0) for frame in as_list(fields[key], where, key)}
+            for key in _KEYS
+            if key in fields
+        }
+    except InputError:
+        return {}
+
+
+def _write(run: Run, known: Mapping[str, Iterable[int]]) -> None:
+    content = {key: sorted(frames) for key, frames in known.items()}
+    atomic_write(_path(run), json.dumps(content) + "\n")
