@@ -30,12 +30,13 @@ class FrameFiles:
         """Return by frame what changes whenever its file is written: (time in ns, size)."""
         found = {}
         for frame, path in self._files():
-            try:
-                known = path.stat()
-            except FileNotFoundError:  # removed by another process just now
-                continue
-            found[frame] = (known.st_mtime_ns, known.st_size)
+            if (known := _stamp(path)) is not None:  # else removed by another process just now
+                found[frame] = known
         return found
+
+    def stamp(self, frame: int) -> tuple[int, int] | None:
+        """Return the stamp of one frame, None where it has no file that can be seen."""
+        return _stamp(self._file(frame))
 
     def _file(self, frame: int) -> Path:
         return self.path / f"{frame:05d}.json"
@@ -46,3 +47,11 @@ class FrameFiles:
         with writing(self.path):
             found = [(_NAME.fullmatch(path.name), path) for path in self.path.iterdir()]
         return [(int(match.group(1)), path) for match, path in found if match]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_size
