@@ -27,11 +27,9 @@ _TIP = (
     "The method calls this the TK residual; it needs no truth"
 )
 _LEGEND = (
-    f'<span style="color: {css(RESIDUAL_MISSING)}">■ looks like the object, but the mask leaves '
-    "it out</span><br>"
-    f'<span style="color: {css(RESIDUAL_EXCESS)}">■ in the mask, but looks like what is outside'
-    "</span><br>"
-    "□ agrees, or matches nothing; fainter: fewer matches disagree"
+    f'<span style="color: {css(RESIDUAL_MISSING)}">■</span> matches the object, but not in its mask'
+    f'<br><span style="color: {css(RESIDUAL_EXCESS)}">■</span> in a mask, but matches what is not'
+    "<br>□ agrees, or no match; fainter: less sure"
 )
 _ONE_FRAME = "Masks are compared with the frames before and after, but this is a single image."
 

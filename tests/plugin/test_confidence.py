@@ -72,7 +72,7 @@ def test_the_list_follows_frame_and_person(masked, hands, qtbot):
     masked.project.masks.paint((0, 42, 6), 1)
     masked.project.editor.commit()
     assert listed(masked)[0] == ("1 object", 0.75, "corrected")
-    assert "track 2 cat is the least sure, 0.88. 4 masks" in panel.says.text()
+    assert "track 2 cat is the least sure, 0.88. 5 masks" in panel.says.text()
     hands.press(masked.masks.accept)
     assert {row[1:] for row in listed(masked)} == {(1.0, "accepted")}
     assert panel.says.text() == "Frame 0: every mask was corrected or accepted by hand."
