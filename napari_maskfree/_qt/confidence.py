@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QLabel
+from qtpy.QtWidgets import QCheckBox
 
 from maskfree.errors import InputError
 from napari_maskfree._qt.score_list import ScoreList, score_scale
 from napari_maskfree._qt.section import Panel, explain, hint
+from napari_maskfree._qt.wrapped import Wrapped
 from napari_maskfree.constants import SCORE_ROWS
 from napari_maskfree.frame_scores import frame_scores, less_sure, score_words
 from napari_maskfree.score_colours import ScoreColours
@@ -35,8 +36,7 @@ class ConfidencePanel(Panel):
         self.setObjectName("mfBody")
         self.main, self.state, self.project = main, main.state, main.project
         self._colours = ScoreColours()
-        self.says = QLabel()
-        self.says.setWordWrap(True)
+        self.says = Wrapped()
         self.rows = ScoreList(self.state)
         self.more = hint()
         self.box = QCheckBox("Confidence")

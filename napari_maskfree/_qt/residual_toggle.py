@@ -6,11 +6,12 @@ import functools
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QTimer
-from qtpy.QtWidgets import QCheckBox, QLabel
+from qtpy.QtWidgets import QCheckBox
 
 from napari_maskfree._qt.background import reported
-from napari_maskfree._qt.section import Panel, explain, hint
+from napari_maskfree._qt.section import Panel, explain
 from napari_maskfree._qt.style import css
+from napari_maskfree._qt.wrapped import Wrapped
 from napari_maskfree.constants import RESIDUAL_EXCESS, RESIDUAL_MISSING
 from napari_maskfree.residual_reader import ResidualReader, residual_key
 from napari_maskfree.residual_words import residual_words
@@ -27,9 +28,9 @@ _TIP = (
     "The method calls this the TK residual; it needs no truth"
 )
 _LEGEND = (
-    f'<span style="color: {css(RESIDUAL_MISSING)}">■</span> matches the object, but not in its mask'
-    f'<br><span style="color: {css(RESIDUAL_EXCESS)}">■</span> in a mask, but matches what is not'
-    "<br>□ agrees, or no match; fainter: less sure"
+    f'<span style="color: {css(RESIDUAL_MISSING)}">■</span> matches the object, not in the mask<br>'
+    f'<span style="color: {css(RESIDUAL_EXCESS)}">■</span> in the mask, matches what is not<br>'
+    "□ agrees or no match; fainter: less sure"
 )
 _ONE_FRAME = "Masks are compared with the frames before and after, but this is a single image."
 
@@ -47,9 +48,8 @@ class ResidualToggle(Panel):
         self.box = QCheckBox("Disagreement")
         self.box.setProperty("tip", _TIP)
         self.box.toggled.connect(self._set)
-        self.says = QLabel()
-        self.says.setWordWrap(True)
-        self.legend = hint(_LEGEND)
+        self.says = Wrapped()
+        self.legend = Wrapped(_LEGEND, muted=True)
         self.add(self.box, self.legend, self.says)
         self.state.frame_changed.connect(self._follow)
         self.state.corrections.changed.connect(self._follow)

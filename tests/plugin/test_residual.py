@@ -127,6 +127,22 @@ def test_a_cell_lies_over_its_pixels_on_the_videos_axes(shape, choice):
     assert layer.get_value(image.data_to_world(at), world=True) == 0
 
 
+def test_a_text_has_the_height_that_its_lines_need(qtbot):
+    from napari_maskfree._qt.wrapped import Wrapped
+
+    label = Wrapped("word " * 12)
+    qtbot.addWidget(label)
+    label.show()
+    label.resize(400, 10)
+    wide = label.minimumHeight()
+    assert wide == label.heightForWidth(400)
+    label.resize(100, 10)
+    narrow = label.minimumHeight()
+    assert narrow > wide
+    label.setText("word")
+    assert label.minimumHeight() < narrow
+
+
 # ---- as a person
 
 
