@@ -42,10 +42,22 @@ EVIDENCE_OPACITY = 0.5
 EVIDENCE_BACKGROUND, EVIDENCE_OBJECT = (55, 135, 255), (240, 75, 70)
 """RGB of what is background, and of what is object, by the evidence; legible in both themes."""
 
+RESIDUAL_OPACITY = 0.85
+"""Opacity of the residual layer where all matches disagree."""
+RESIDUAL_MISSING, RESIDUAL_EXCESS = (255, 221, 40), (140, 70, 255)
+"""RGB of what the mask leaves out, and of what it holds too much, by the matches: yellow and
+violet, which everybody tells apart."""
+RESIDUAL_CACHE = 32
+"""Frames whose residuals are kept in memory."""
+
 SCORE_RANGE = (0.5, 0.95)
 """Scores that have the first and the last of the colours below."""
 SCORE_COLOURS = ((213, 94, 0), (236, 226, 190), (60, 150, 230))
 """RGB of an unsure, a middling and a sure mask: orange and blue, which everybody tells apart."""
+NO_SCORE_COLOUR = (150, 150, 150)
+"""RGB of a mask without a score, where masks are coloured by score."""
+SCORE_ROWS = 8
+"""Most masks of a frame whose scores are listed: the least sure ones."""
 PROPOSAL_TOLERANCE = 0.04
 """Of the box's size: proposed boxes that lie nearer to where they are interpolated are left out."""
 REVIEW_APART = 5

@@ -10,15 +10,14 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from maskfree.errors import InputError
 from napari_maskfree import constants as c
-from napari_maskfree.video_layer import METADATA, layer_shape
+from napari_maskfree.grid_layer import MAP_METADATA, over_video, signed_colormap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image
 
@@ -31,12 +30,10 @@ __all__ = [
     "EvidenceSource",
     "evidence_colormap",
     "evidence_source",
-    "is_evidence",
     "load_evidence",
 ]
 
 EVIDENCE_NAME = "Evidence"
-_KEY = "evidence"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,17 +98,7 @@ def load_evidence(source: EvidenceSource) -> np.ndarray:
 
 def evidence_colormap() -> Any:
     """Return the colours of -SURE to SURE: by the sign, and the fainter the weaker the belief."""
-    from napari.utils.colormaps import Colormap
-
-    background, thing = np.array([c.EVIDENCE_BACKGROUND, c.EVIDENCE_OBJECT]) / 255
-    colours = [(*background, 1.0), (*background, 0.0), (*thing, 0.0), (*thing, 1.0)]
-    near = 1e-3  # the two colours meet where both are clear
-    return Colormap(colours, controls=[0.0, 0.5 - near, 0.5 + near, 1.0], name="evidence")
-
-
-def is_evidence(layer: Any) -> bool:
-    """Say whether a layer is our evidence, and so no video."""
-    return bool((layer.metadata.get(METADATA) or {}).get(_KEY))
+    return signed_colormap("evidence", c.EVIDENCE_BACKGROUND, c.EVIDENCE_OBJECT)
 
 
 class EvidenceLayer:
@@ -124,7 +111,7 @@ class EvidenceLayer:
 
     def show(self, image: Image, evidence: np.ndarray, source: EvidenceSource) -> None:
         """Show evidence (T, h, w), in place of what was shown, over the video's layer."""
-        data, scale, translate = _over(image, evidence, source.video)
+        data, scale, translate = over_video(image, evidence, source.video)
         if self.layer is not None and self.layer.ndim != data.ndim:
             self.clear()
         self.source = source
@@ -159,29 +146,6 @@ def _make(data: np.ndarray, **geometry: Any) -> Image:
         colormap=evidence_colormap(),
         blending="translucent",
         opacity=c.EVIDENCE_OPACITY,
-        metadata={METADATA: {_KEY: True}},
+        metadata=MAP_METADATA,
         **geometry,
     )
-
-
-def _over(
-    image: Image, evidence: np.ndarray, video: VideoInfo
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the evidence on the image's own axes (a view), its scale and its translation.
-
-    The grid divides the frame evenly, and napari counts pixel centres: the centre of the first
-    cell lies half a cell, less half a pixel, from that of the first pixel. All planes of an axis
-    that is not time, y or x show the same.
-    """
-    planes, grid = layer_shape(image)[:-2], evidence.shape[1:]
-    if video.time_axis is None:
-        shown = evidence[0]
-    else:
-        shown = evidence[
-            tuple(slice(None) if a == video.time_axis else None for a in range(len(planes)))
-        ]
-    cell = np.array([video.height, video.width]) / grid
-    scale, translate = np.array(image.scale, float), np.array(image.translate, float)
-    translate[-2:] += scale[-2:] * (cell - 1) / 2
-    scale[-2:] *= cell
-    return np.broadcast_to(shown, (*planes, *grid)), scale, translate

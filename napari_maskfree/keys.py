@@ -40,6 +40,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "cancel": ("Cancel the run", "Alt+Shift+X"),
     "outlines": ("Masks as outlines only", "Alt+M"),
     "evidence": ("Show the evidence", "Alt+E"),
+    "disagreement": ("Show where masks disagree", "Alt+Shift+D"),
+    "confidence": ("Colour masks by confidence", "Alt+Shift+U"),
     "correct": ("Correct the masks with the brush", "Alt+J"),
     "accept": ("Accept the masks of this frame", "Alt+A"),
     "carry_on": ("Carry this frame's corrections on", "Alt+Shift+J"),

@@ -20,6 +20,7 @@ from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.masks_editor import MasksEditor, ShownMasks
+from napari_maskfree.residual_layer import ResidualLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Project:
         self._kept: tuple[str, str | None, int] | None = None
         self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
+        self.residual = ResidualLayer(viewer)
         viewer.dims.events.point.connect(self._on_dims)
         viewer.layers.events.removed.connect(self._on_removed)
         state.tracks_changed.connect(self._on_tracks)
@@ -73,6 +75,7 @@ class Project:
             self.boxes = None
         self._let_go_of_masks()
         self.evidence.layer = None
+        self.residual.layer = None
 
     # ---- video
 
@@ -357,6 +360,8 @@ class Project:
         elif layer is self.evidence.layer:
             self.evidence.layer = None
             self.state.session_changed.emit()
+        elif layer is self.residual.layer:
+            self.residual.lose()
         elif layer is self.image:
             self.image = None
             self.state.set_video(None, keep=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_maskfree.correction_book import CorrectionBook
 
-__all__ = ["Item", "Review"]
+__all__ = ["Item", "Review", "reviewed_tracks"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Review:
         done = sum(
             i in scores and frame < len(scores[i]) and bool(np.isfinite(scores[i][frame]))
             for frame in corrections
-            for i in _reviewed(corrections, frame)
+            for i in reviewed_tracks(corrections, frame)
         )
         return int(done), total
 
@@ -78,7 +78,7 @@ class Review:
         """Return the scores with NaN where a person has been."""
         found = {i: row.copy() for i, row in scores.items()}
         for frame in corrections:
-            for track_id in _reviewed(corrections, frame):
+            for track_id in reviewed_tracks(corrections, frame):
                 if track_id in found and frame < len(found[track_id]):
                     found[track_id][frame] = np.nan
         return found
@@ -91,7 +91,7 @@ class Review:
         return row
 
 
-def _reviewed(corrections: CorrectionBook, frame: int) -> list[int]:
+def reviewed_tracks(corrections: CorrectionBook, frame: int) -> list[int]:
     """Return the tracks of a frame that were reviewed.
 
     Those that lost pixels to another were not, and those into which a correction was carried.

@@ -180,6 +180,8 @@ class MaskFreeWidget(QWidget):
             "cancel": self.finetune.cancel,
             "outlines": self.masks.outline,
             "evidence": self.masks.evidence.box,
+            "disagreement": self.masks.residual.box,
+            "confidence": self.masks.confidence.box,
             "correct": self.masks.correct,
             "accept": self.masks.accept,
             "carry_on": self.masks.carry.button,

@@ -11,8 +11,10 @@ from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.carry_on import CarryOn
+from napari_maskfree._qt.confidence import ConfidencePanel
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.gold_bar import GoldBar
+from napari_maskfree._qt.residual_toggle import ResidualToggle
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
@@ -60,6 +62,7 @@ class MasksPanel(Panel):
         self.carry = CarryOn(main)
         self.by_hand = hint()
         self.evidence = EvidenceToggle(main)
+        self.residual = ResidualToggle(main)
         self.controls = QWidget()
         self.controls.setObjectName("mfBody")
         form = QFormLayout(self.controls)
@@ -70,9 +73,11 @@ class MasksPanel(Panel):
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
+        self.confidence = ConfidencePanel(main)
+        form.addRow(self.confidence)
         self.gold = GoldBar(main)
         form.addRow(self.gold)
-        self.add(self.empty, self.controls, self.show_layer, self.evidence)
+        self.add(self.empty, self.controls, self.show_layer, self.evidence, self.residual)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)
@@ -93,6 +98,8 @@ class MasksPanel(Panel):
             self._set_opacity(self.opacity.value())
             self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
+        self.residual.refresh(has_masks=frames > 0)
+        self.confidence.refresh()
         self._show_hand()
         self.gold.refresh()
         total = video.num_frames if video is not None else 0

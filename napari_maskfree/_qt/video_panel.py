@@ -13,7 +13,7 @@ from superqt import QElidingLabel
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import SPACING
-from napari_maskfree.evidence_layer import is_evidence
+from napari_maskfree.grid_layer import is_map
 from napari_maskfree.video_layer import AxisChoice, guess_axes, layer_shape
 
 if TYPE_CHECKING:
@@ -243,5 +243,5 @@ class _AxesForm(QWidget):
 
 
 def is_video_layer(layer: Any) -> bool:
-    """Say whether a layer may be a video: an image, but neither labels nor our evidence."""
-    return isinstance(layer, Image) and layer.ndim >= 2 and not is_evidence(layer)
+    """Say whether a layer may be a video: an image, but neither labels nor one of our maps."""
+    return isinstance(layer, Image) and layer.ndim >= 2 and not is_map(layer)

@@ -138,3 +138,13 @@ def test_a_full_disk_keeps_the_previous_masks(
         store.write(0, InstanceMasks((), np.zeros((0, 5, 7), dtype=bool), ()))
     assert_same(store.read(0), example())
     assert os.listdir(store.path) == ["00000.json"]
+
+
+def test_a_stamp_changes_with_its_file(store: MaskStore) -> None:
+    assert store.stamp(3) is None
+    store.write(3, example())
+    before = store.stamp(3)
+    assert before is not None
+    assert store.stamps() == {3: before}
+    store.write(3, InstanceMasks((), np.zeros((0, 5, 7), bool), ()))
+    assert store.stamp(3) not in (None, before)

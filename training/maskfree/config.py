@@ -32,6 +32,7 @@ __all__ = [
     "PairwiseConfig",
     "PredictConfig",
     "PriorConfig",
+    "ResidualConfig",
     "SamplingConfig",
     "TemporalKNNConfig",
     "VideoConfig",
@@ -779,6 +780,28 @@ class CategoryConfig(Section):
         low=0.0,
         high=1.0,
         source="measured: a slanted edge averaged onto the grid reaches 0.33, noise is above",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualConfig(Section):
+    """Where the masks of matched pixels are said to disagree."""
+
+    covered: float = setting(
+        0.5, "a cell is the object when so much of it is", unit="of the cell", low=0.0, high=1.0
+    )
+    majority: float = setting(
+        0.5,
+        "a cell counts as wrong when so many of its matches disagree",
+        unit="of the matches",
+        low=0.01,
+        high=1.0,
+    )
+    fewest_cells: int = setting(
+        4, "fewer wrong cells of a track are not worth a word", unit="grid cells", low=1
+    )
+    frames_kept: int = setting(
+        8, "frames whose colours are kept for the next residual", unit="frames", low=3
     )
 
 

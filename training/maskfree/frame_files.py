@@ -28,11 +28,14 @@ class FrameFiles:
 
     def stamps(self) -> dict[int, tuple[int, int]]:
         """Return by frame what changes whenever its file is written: (time in ns, size)."""
-        found = {frame: _stamp(path) for frame, path in self._files()}
-        return {frame: stamp for frame, stamp in found.items() if stamp is not None}
+        found = {}
+        for frame, path in self._files():
+            if (known := _stamp(path)) is not None:  # else removed by another process just now
+                found[frame] = known
+        return found
 
     def stamp(self, frame: int) -> tuple[int, int] | None:
-        """Return what :meth:`stamps` has of one frame; None where it has no file."""
+        """Return the stamp of one frame, None where it has no file that can be seen."""
         return _stamp(self._file(frame))
 
     def _file(self, frame: int) -> Path:
@@ -49,6 +52,6 @@ class FrameFiles:
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
         known = path.stat()
-    except FileNotFoundError:  # never written, or removed by another process just now
+    except OSError:  # never written, removed just now, or not to be seen
         return None
     return known.st_mtime_ns, known.st_size
