@@ -176,6 +176,7 @@ class MaskFreeWidget(QWidget):
             "cancel": self.finetune.cancel,
             "outlines": self.masks.outline,
             "evidence": self.masks.evidence.box,
+            "compare": self.masks.runs.compare.toggle,
             "correct": self.masks.correct,
             "accept": self.masks.accept,
             "next_review": self.masks.review.next,
@@ -307,6 +308,7 @@ class MaskFreeWidget(QWidget):
         self.boxes.proposal.stop()
         self.timeline.close()
         self.scores.stop()
+        self.masks.runs.stop()
         self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()
@@ -334,6 +336,8 @@ class MaskFreeWidget(QWidget):
         self.palette_ = palette_of(self.viewer.theme)
         self.finetune.curve.colours = self.palette_
         self.finetune.curve.update()
+        self.finetune.legend.restyle()
+        self.masks.runs.restyle()
         self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))
 

@@ -12,6 +12,7 @@ from superqt import QLabeledSlider
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.review_bar import ReviewBar
+from napari_maskfree._qt.runs_list import RunsList
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
@@ -66,7 +67,8 @@ class MasksPanel(Panel):
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
-        self.add(self.empty, self.controls, self.show_layer, self.evidence)
+        self.runs = RunsList(main)
+        self.add(self.empty, self.controls, self.show_layer, self.runs, self.evidence)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)
@@ -87,6 +89,7 @@ class MasksPanel(Panel):
             self._set_opacity(self.opacity.value())
             self._set_outline(self.outline.isChecked())
         self.evidence.refresh()
+        self.runs.enable()
         self._show_hand()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
