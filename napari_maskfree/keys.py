@@ -40,7 +40,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "cancel": ("Cancel the run", "Alt+Shift+X"),
     "outlines": ("Masks as outlines only", "Alt+M"),
     "evidence": ("Show the evidence", "Alt+E"),
-    "compare": ("Compare two runs by swiping", "Alt+C"),
+    "compare": ("Compare two runs by swiping", "Alt+Y"),
     "correct": ("Correct the masks with the brush", "Alt+J"),
     "accept": ("Accept the masks of this frame", "Alt+A"),
     "next_review": ("To the least sure mask that nobody looked at", "Alt+Q"),

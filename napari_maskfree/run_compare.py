@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from maskfree.errors import InputError
 from napari_maskfree import constants as c
 from napari_maskfree.masks_layer import MaskStack, track_colormap
 from napari_maskfree.video_layer import layer_shape
@@ -31,24 +32,31 @@ _LINKED = ("opacity", "contour")
 class SwipeStack(MaskStack):
     """Columns before ``divider`` from one store, the others from another; to be looked at only.
 
-    Parameters are those of :class:`~.masks_layer.MaskStack`, ``right`` as ``store``.
+    Where a mask file is broken its side is empty. Parameters are those of
+    :class:`~.masks_layer.MaskStack`; ``store`` is the left side's, ``right`` the other's.
     """
 
     def __init__(self, store: Any, right: Any, *geometry: Any) -> None:
         super().__init__(store, *geometry)
-        self._right = MaskStack(right, *geometry)
+        self._sides = MaskStack(store, *geometry), MaskStack(right, *geometry)
         self.divider = self.shape[-1] // 2
 
     def forget(self, frames: Iterable[int] | None = None) -> None:
         """Read these frames (by default all) again when they are asked for next."""
         known = None if frames is None else list(frames)
-        super().forget(known)
-        self._right.forget(known)
+        for side in self._sides:
+            side.forget(known)
 
     def frame(self, index: int) -> np.ndarray:
         """Return one frame's labels (H, W)."""
-        left, right = super().frame(index), self._right.frame(index)
+        left, right = (self._side(side, index) for side in self._sides)
         return np.concatenate((left[:, : self.divider], right[:, self.divider :]), axis=1)
+
+    def _side(self, side: MaskStack, index: int) -> np.ndarray:
+        try:
+            return side.frame(index)
+        except InputError:  # said where the masks themselves are shown
+            return np.zeros(self.shape[-2:], self.dtype)
 
 
 class RunCompare:

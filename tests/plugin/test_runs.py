@@ -267,6 +267,19 @@ def test_corrections_stay_on_top_of_both_sides(opened, hands):
     assert filled(bar.compare.layer, 2) == WIDTH
 
 
+def test_a_damaged_file_leaves_its_side_empty(opened, session, viewer, hands, qtbot, notices):
+    broken = session.runs()[0].path / "masks" / "00003.json"
+    broken.unlink()  # it is one file with the name that the session's masks had
+    broken.write_text("{")
+    bar = opened.masks.runs.compare
+    hands.press(bar.toggle)
+    bar.slider.setValue(10)
+    opened.project.go_to(3)
+    assert filled(bar.compare.layer, 3) == 10
+    qtbot.waitUntil(lambda: ">3</a> (IoU 0.00)" in bar.where.text(), timeout=SOON)
+    assert not [n for n in notices if "error" in n.lower()]
+
+
 def test_another_run_may_be_chosen_while_comparing(opened, session, hands, qtbot):
     add_run(session, dict.fromkeys(range(FRAMES), 30), 0.6)
     opened.project.show_masks()
