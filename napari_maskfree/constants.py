@@ -80,6 +80,17 @@ FAINTEST = 0.3
 CATEGORY_OPACITY = 0.6
 """Opacity of the category layer."""
 
+RUN_ROWS = 4
+"""Runs that the list shows without scrolling."""
+DIVIDER_REACH = 12
+"""Pixels of the screen: how near to the divider the mouse takes it."""
+DIVIDER_WORDS = 0.05
+"""Where the runs' names stand on the divider, of the picture's height from its upper edge."""
+COMPARED_FRAMES = 600
+"""Most frames that are looked at to find where two runs differ: some seconds at 1080 lines."""
+COMPARED_NAMED = 4
+"""How many of the frames in which two runs differ most are named."""
+
 MAX_STEPS = 100_000
 """Largest number of steps that the window offers."""
 SPACING = 6

@@ -42,6 +42,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "evidence": ("Show the evidence", "Alt+E"),
     "disagreement": ("Show where masks disagree", "Alt+Shift+D"),
     "confidence": ("Colour masks by confidence", "Alt+Shift+U"),
+    "compare": ("Compare two runs by swiping", "Alt+Y"),
     "correct": ("Correct the masks with the brush", "Alt+J"),
     "accept": ("Accept the masks of this frame", "Alt+A"),
     "carry_on": ("Carry this frame's corrections on", "Alt+Shift+J"),

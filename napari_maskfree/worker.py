@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -92,9 +93,10 @@ class JobView:
     """What a window shows of a job: updated by :meth:`Job.poll`.
 
     ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
-    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``. ``preparing``:
-    what a run looks at before its first step, empty text later. ``warnings`` are
-    what the processes said on their way, each once; of an attached one they are not known.
+    the last step's losses by name, ``totals`` their sum at each of ``steps_seen``, ``terms`` each
+    of them there: NaN where it was not, shorter where it has ended. ``preparing``: what a run looks
+    at before its first step, empty text later. ``warnings`` are what the processes said on their
+    way, each once; of an attached one they are not known.
     """
 
     state: str = "running"
@@ -108,6 +110,7 @@ class JobView:
     steps_seen: list[int] = dataclasses.field(default_factory=list)
     totals: list[float] = dataclasses.field(default_factory=list)
     losses: dict[str, float] = dataclasses.field(default_factory=dict)
+    terms: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -256,6 +259,9 @@ class Job:
             view.done, view.total = int(record["step"]), int(record["steps"])
             view.steps_seen.append(view.done)
             view.losses = {str(k): float(v) for k, v in record["losses"].items()}
+            for name, value in view.losses.items():
+                term = view.terms.setdefault(name, [])
+                term += [math.nan] * (len(view.totals) - len(term)) + [value]
             view.totals.append(sum(view.losses.values()))
         elif "total" in record:
             view.done, view.total = int(record.get("done", view.done)), int(record["total"])

@@ -15,6 +15,7 @@ from superqt import QCollapsible
 from maskfree.box_audit import audit_boxes
 from maskfree.colours import track_colour
 from maskfree.errors import InputError
+from maskfree.kept_masks import shown_run
 from maskfree.kept_tubes import KeptTubes
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel
@@ -138,7 +139,7 @@ def _place(finding: Finding) -> tuple[int, int, str]:
 
 
 class _Reader:
-    """Reads a session's masks, of those tracks whose boxes are as the last run had them."""
+    """Reads a session's masks, of those tracks whose boxes are as the run that made them had."""
 
     def __init__(self, session: Session, tracks: BoxTracks) -> None:
         self._session, self._tracks = session, tracks
@@ -162,7 +163,9 @@ class _Reader:
         )
 
     def _unchanged(self) -> set[int]:
-        run = self._session.latest_run()
+        name = shown_run(self._session)
+        made = [run for run in self._session.runs() if run.name == name]
+        run = made[0] if made else self._session.latest_run()
         if run is None:
             return {track.id for track in self._tracks.tracks}
         try:

@@ -11,6 +11,7 @@ from superqt import QCollapsible
 from maskfree.presets import PRESETS, preset
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.loss_curve import LossCurve
+from napari_maskfree._qt.loss_legend import LossLegend
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.worker import Job, finetune_stage, predict_stage
@@ -65,9 +66,9 @@ class FinetunePanel(Panel):
         self.status = hint()
         self.warned = hint()
         self.curve = LossCurve(main.palette_)
-        self.losses = hint()
+        self.legend = LossLegend(self.curve)
         self.add(row(self.start, self.predict, self.cancel), self.why)
-        self.add(self.progress, self.status, self.warned, self.curve, self.losses)
+        self.add(self.progress, self.status, self.warned, self.curve, self.legend)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
         for signal in (
@@ -159,7 +160,7 @@ class FinetunePanel(Panel):
     def _show_job(self) -> None:
         view = self.main.jobs.view
         seen = view is not None and (view.active or bool(view.steps_seen))
-        for widget in (self.curve, self.losses):
+        for widget in (self.curve, self.legend):
             widget.setVisible(seen and bool(view and view.steps_seen))
         self.progress.setVisible(self.preparing or bool(view and view.active))
         self.status.setVisible(self.preparing or view is not None)
@@ -191,11 +192,10 @@ class FinetunePanel(Panel):
         self.status.setStyleSheet(self.status.styleSheet())
         if view.steps_seen:
             total = view.total if view.stage == "finetune" else view.steps_seen[-1]
-            self.curve.show_values(view.steps_seen, view.totals, total)
-            parts = " · ".join(f"{name} {value:.2g}" for name, value in view.losses.items())
-            self.losses.setText(f"Loss {view.totals[-1]:.3g}: {parts}")
+            self.curve.show_values(view.steps_seen, view.totals, view.terms, total)
+            self.legend.refresh()
         if view.active:
-            self._scroll_to(self.losses if view.steps_seen else self.status)
+            self._scroll_to(self.legend if view.steps_seen else self.status)
         self.main.set_summary("finetune", _short(view))
 
     def _scroll_to(self, widget: QWidget) -> None:

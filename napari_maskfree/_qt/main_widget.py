@@ -182,6 +182,7 @@ class MaskFreeWidget(QWidget):
             "evidence": self.masks.evidence.box,
             "disagreement": self.masks.residual.box,
             "confidence": self.masks.confidence.box,
+            "compare": self.masks.runs.compare.toggle,
             "correct": self.masks.correct,
             "accept": self.masks.accept,
             "carry_on": self.masks.carry.button,
@@ -318,6 +319,7 @@ class MaskFreeWidget(QWidget):
         self.timeline.close()
         self.scores.stop()
         self.gold.stop()
+        self.masks.runs.stop()
         self.shortcuts.close()
         self.jobs.kill()
         self.correspondence.close_panel()
@@ -346,6 +348,8 @@ class MaskFreeWidget(QWidget):
         self.finetune.curve.colours = self.palette_
         self.finetune.curve.update()
         self.masks.gold.restyle()
+        self.finetune.legend.restyle()
+        self.masks.runs.restyle()
         self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))
 

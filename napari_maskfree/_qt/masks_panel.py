@@ -16,6 +16,7 @@ from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.residual_toggle import ResidualToggle
 from napari_maskfree._qt.review_bar import ReviewBar
+from napari_maskfree._qt.runs_list import RunsList
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
@@ -77,7 +78,9 @@ class MasksPanel(Panel):
         form.addRow(self.confidence)
         self.gold = GoldBar(main)
         form.addRow(self.gold)
-        self.add(self.empty, self.controls, self.show_layer, self.evidence, self.residual)
+        self.runs = RunsList(main)
+        self.add(self.empty, self.controls, self.show_layer, self.runs)
+        self.add(self.evidence, self.residual)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)
@@ -100,6 +103,7 @@ class MasksPanel(Panel):
         self.evidence.refresh()
         self.residual.refresh(has_masks=frames > 0)
         self.confidence.refresh()
+        self.runs.enable()
         self._show_hand()
         self.gold.refresh()
         total = video.num_frames if video is not None else 0

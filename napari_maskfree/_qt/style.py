@@ -92,6 +92,10 @@ def style_sheet(p: Palette) -> str:
     QTreeWidget#mfTracks, QListWidget#mfFindings {{ background: {css(p.field)};
         border: 1px solid {css(p.border)}; border-radius: 4px; }}
     QTreeWidget#mfTracks::item {{ padding: 3px 2px; }}
+    QToolButton#mfTerm {{ background: transparent; border: none; padding: 1px 3px;
+        color: {css(p.text)}; }}
+    QToolButton#mfTerm:hover {{ background: {css(p.border)}; border-radius: 3px; }}
+    QToolButton#mfTerm:!checked {{ color: {css(p.muted)}; }}
     QLabel#mfGood {{ color: {css(p.good)}; }}
     QLabel#mfBad {{ color: {css(p.bad)}; }}
     QProgressBar {{ min-height: 18px; text-align: center; }}

@@ -53,6 +53,7 @@ def test_stages_run_one_after_the_other_and_are_followed(tmp_path, patience):
     assert (view.state, view.stage, view.device) == ("done", "predict", "cpu")
     assert view.steps_seen == [1, 2]
     assert view.losses == {"class": 2.0, "projection": 0.5}
+    assert view.terms == {"class": [3.0, 2.0], "projection": [1.0, 0.5]}
     assert view.totals == [4.0, 2.5]
     assert (view.done, view.total) == (1, 1)
 

@@ -85,6 +85,15 @@ examples:
   maskfree convert instances.json masks --from ytvis --to davis
 """
 
+_RUNS_EPILOG = """\
+Every run keeps the masks that it predicted. * marks the run whose masks the session has now: those
+are exported and evaluated. What a person corrected stays on top. The score is the mean over the
+run's masks, without the truth. Do not change the run while a prediction of the session is at work.
+
+example:
+  maskfree runs work --show 0001
+"""
+
 _WEIGHTS_EPILOG = """\
 IN is a .pth, .pt or .bin file that torch.save wrote, or a .safetensors file. It is read without
 running any code that it may hold: a file that would run code is refused.
@@ -171,6 +180,10 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     info = command("info", "what a session holds")
     info.add_argument("session", metavar="DIR", help="the session's folder")
     info.add_argument("--json", action="store_true", help=_JSON)
+    runs = command("runs", "every run of a session, and the way back to one", _RUNS_EPILOG)
+    runs.add_argument("session", metavar="DIR", help="the session's folder")
+    runs.add_argument("--show", metavar="RUN", help="make this run's masks those of the session")
+    runs.add_argument("--json", action="store_true", help=_JSON)
     settings = command("settings", "every setting with its default, unit, range and source")
     settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
     settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")

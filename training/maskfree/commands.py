@@ -286,6 +286,12 @@ def _info(args: argparse.Namespace) -> None:
     _show(args, info, "\n".join(lines))
 
 
+def _runs(args: argparse.Namespace) -> None:
+    from maskfree.runs_command import runs_of
+
+    _show(args, *runs_of(args.session, args.show))
+
+
 def _settings(args: argparse.Namespace) -> None:
     from maskfree.errors import nearest
     from maskfree.presets import preset
@@ -350,5 +356,6 @@ _COMMANDS = {
     "convert": _convert,
     "convert-weights": _convert_weights,
     "info": _info,
+    "runs": _runs,
     "settings": _settings,
 }

@@ -20,7 +20,7 @@ import numpy as np
 
 from maskfree.corrections import is_gold
 from maskfree.errors import InputError
-from maskfree.kept_masks import masks_of, runs_with_masks
+from maskfree.kept_masks import run_masks, runs_with_masks, shown_run
 from maskfree.mask_place import is_where_boxed
 from maskfree.metrics import Scores, TrackScores, boundary_f, region_similarity
 from maskfree.storage import atomic_write, read_json
@@ -110,7 +110,7 @@ def gold_scores(
         return []
     names = runs_with_masks(session)
     return [
-        _score_run(run, masks_of(session, run), truth, check)
+        _score_run(run, run_masks(session, run, shown_run(session)), truth, check)
         for run in session.runs()
         if run.name in names
     ]

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from maskfree.run import Run
     from maskfree.session import Session
 
-__all__ = ["keep_masks", "kept_masks", "masks_of", "runs_with_masks", "show_run", "shown_run"]
+__all__ = [
+    "keep_masks",
+    "kept_masks",
+    "run_masks",
+    "runs_with_masks",
+    "show_run",
+    "shown_run",
+]
+
+_BEFORE = "masks.before"
 
 
 def shown_run(session: Session) -> str | None:
@@ -34,20 +43,15 @@ def kept_masks(run: Run) -> MaskStore:
     return MaskStore(run.path / "masks")
 
 
-def masks_of(session: Session, run: Run) -> MaskStore:
-    """Return the masks that a run predicted, whether they are shown or kept."""
-    return session.mask_store() if run.name == shown_run(session) else kept_masks(run)
+def run_masks(session: Session, run: Run, shown: str | None) -> MaskStore:
+    """Return where a run's masks are now; ``shown`` is the run whose masks the session shows."""
+    return session.mask_store() if run.name == shown else kept_masks(run)
 
 
 def runs_with_masks(session: Session) -> list[str]:
     """Return the names of the runs whose masks can be shown, oldest first."""
     shown = shown_run(session)
-    has = bool(session.mask_store().frames())
-    return [
-        run.name
-        for run in session.runs()
-        if (has if run.name == shown else bool(kept_masks(run).frames()))
-    ]
+    return [run.name for run in session.runs() if run_masks(session, run, shown).frames()]
 
 
 def keep_masks(session: Session) -> None:
@@ -67,6 +71,8 @@ def keep_masks(session: Session) -> None:
 def show_run(session: Session, name: str) -> None:
     """Make the masks that a run keeps those of the session; the ones shown now are kept.
 
+    Masks that no known run made, as of an earlier version, are kept beside: ``masks.before``.
+
     Raises
     ------
     InputError
@@ -80,9 +86,12 @@ def show_run(session: Session, name: str) -> None:
             f'{session.path} has no masks of a run "{name}". Runs with masks: {listed}. '
             "Predict with the newest run: maskfree predict DIR"
         )
-    if name == shown_run(session):
+    shown = shown_run(session)
+    if name == shown:
         return
     keep_masks(session)
+    if shown not in [r.name for r in session.runs()] and session.mask_store().frames():
+        _replace(session.mask_store().path, session.path / _BEFORE)
     _replace(kept_masks(run).path, session.mask_store().path)
     log = session.predict_log
     log.clear()

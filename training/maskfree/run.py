@@ -37,9 +37,14 @@ class Run:
         self.name = self.path.name
         self.log = JsonLog(self.path / "metrics.jsonl")
 
+    @property
+    def config_path(self) -> Path:
+        """The settings that it was made with, written once."""
+        return self.path / _CONFIG
+
     @functools.cached_property
     def _settings(self) -> dict[str, Any]:
-        path = self.path / _CONFIG
+        path = self.config_path
         return as_object(read_json(path, "run's config"), str(path), "a run's config", "config")
 
     @property
@@ -51,13 +56,13 @@ class Run:
         InputError
             Where ``config.json`` is missing, broken, or has a setting that this version lacks.
         """
-        where = str(self.path / _CONFIG)
+        where = str(self.config_path)
         return from_dict(Config, as_object(self._settings.get("config"), where, "config", "preset"))
 
     @property
     def seed(self) -> int:
         """The seed that the run was made with."""
-        return as_whole(self._settings.get("seed"), str(self.path / _CONFIG), "seed")
+        return as_whole(self._settings.get("seed"), str(self.config_path), "seed")
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one line to ``metrics.jsonl`` and flush it.
