@@ -36,6 +36,10 @@ MASK_OPACITY = 0.55
 """Opacity of the masks layer."""
 MASK_CACHE = 16
 """Frames of masks kept in memory."""
+TIDY_SHARE = 0.02
+"""Of an object's pixels: the largest hole or speck that goes, unless a person says."""
+TIDY_MOST = 100_000
+"""Pixels of the largest hole or speck that the window offers."""
 
 EVIDENCE_OPACITY = 0.5
 """Opacity of the evidence layer where the belief is certain."""

@@ -11,6 +11,7 @@ from maskfree.corrections import Correction, from_labels
 from maskfree.errors import InputError
 from maskfree.types import Keyframe
 from napari_maskfree.constants import MIN_BOX
+from napari_maskfree.inside_box import box_pixels
 
 if TYPE_CHECKING:
     from maskfree.types import Box, InstanceMasks
@@ -87,13 +88,8 @@ def _is_of(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
         return False
     if frame > track.keyframes[-1].frame:
         return True  # there the box follows the object, and is not known here
-    x0, y0, x1, y1 = now.xyxy
-    inside = mask[_span(y0, y1, len(mask)), _span(x0, x1, mask.shape[1])]
+    inside = mask[box_pixels(now.xyxy, *mask.shape)]
     return bool(inside.sum() >= mask.sum() / 2)
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    return slice(max(0, int(np.floor(low))), min(size, int(np.ceil(high))))
 
 
 def _box_of(mask: np.ndarray) -> Box:

@@ -45,6 +45,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "next_review": ("To the least sure mask that nobody looked at", "Alt+Q"),
     "accept_next": ("Accept this frame and go to the next to review", "Alt+Shift+Q"),
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
+    "keep_inside": ("Brush and eraser keep inside the box", "Alt+I"),
+    "tidy_masks": ("Fill holes, drop specks", "Alt+U"),
     "export": ("Export", "Alt+Shift+E"),
     "show_keys": ("Show all keys", "?"),
 }

@@ -46,6 +46,7 @@ class State(Place):
         self.tracks: BoxTracks | None = None
         self.selected: int | None = None
         self.dirty = False
+        self.keep_inside_box = False
         self.corrections = CorrectionBook()
         self.proposal = Proposal()
         self._history: History[Content] = History()

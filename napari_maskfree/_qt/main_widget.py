@@ -181,6 +181,8 @@ class MaskFreeWidget(QWidget):
             "next_review": self.masks.review.next,
             "accept_next": self.masks.review.accept,
             "take_back": self.masks.take_back,
+            "keep_inside": self.masks.tools.inside,
+            "tidy_masks": self.masks.tools.tidy,
             "export": self.export.export,
             "show_keys": self.keys,
         }.items():

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.correct_tools import CorrectTools
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
@@ -55,6 +56,7 @@ class MasksPanel(Panel):
             "Take back", self._take_back, "Let the prediction of this frame stand again"
         )
         self.by_hand = hint()
+        self.tools = CorrectTools(main)
         self.evidence = EvidenceToggle(main)
         self.controls = QWidget()
         self.controls.setObjectName("mfBody")
@@ -63,6 +65,7 @@ class MasksPanel(Panel):
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
         form.addRow(row(self.correct, self.accept, self.take_back))
+        form.addRow(self.tools)
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)
