@@ -31,6 +31,12 @@ INTERPOLATED_FACE = 0.03
 """Opacity of an interpolated face: enough to grab it."""
 TEXT_SIZE = 11
 """Points: the label above a box."""
+ONION_CORNER = 0.25
+"""Of a side: how long the corners of a neighbouring keyframe's box are."""
+ONION_COLOUR = (1.0, 1.0, 1.0, 0.85)
+"""RGBA of those corners: white, which no track is."""
+ONION_TEXT_SIZE = 9
+"""Points: the frame's number at them."""
 
 MASK_OPACITY = 0.55
 """Opacity of the masks layer."""

@@ -5,6 +5,8 @@ The manifest (`napari.yaml`) offers the same names in napari's preferences.
 
 from __future__ import annotations
 
+from napari_maskfree.classes import DIGITS
+
 __all__ = ["GIVEN", "KEYS"]
 
 KEYS: dict[str, tuple[str, str]] = {
@@ -21,6 +23,12 @@ KEYS: dict[str, tuple[str, str]] = {
     "occluded": ("Occluded from this frame on", "Alt+B"),
     "not_in_frame": ("Not in this frame", "Alt+X"),
     "split_track": ("Split the track at this frame", "Alt+T"),
+    **{
+        f"class_{n}": (f"Class {n} for the selected track", f"Alt+{n}")
+        for n in range(1, DIGITS + 1)
+    },
+    "colour_by_class": ("Colour by class", "Alt+Y"),
+    "onion_skin": ("Onion skin: the boxes of the keyframes around", "Alt+S"),
     "delete_track": ("Delete the track", "Alt+Shift+Backspace"),
     "propose_forward": ("Propose boxes in the frames after this one", "Alt+Shift+Right"),
     "propose_backward": ("Propose boxes in the frames before this one", "Alt+Shift+Left"),

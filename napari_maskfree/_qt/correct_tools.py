@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CorrectTools"]
 
 _INSIDE = "Brush, eraser and fill change a track only where its box is in the frame"
-_SIZE = "Pixels of the largest hole or speck that goes; at the lowest, a share of each object"
+_SIZE = f"Largest hole or speck that goes, in pixels; auto: {TIDY_SHARE:.0%} of each object"
 
 
 class CorrectTools(Panel):
@@ -44,9 +44,8 @@ class CorrectTools(Panel):
         )
         self.size = QSpinBox()
         self.size.setRange(0, TIDY_MOST)
-        self.size.setPrefix("up to ")
         self.size.setSuffix(" px")
-        self.size.setSpecialValueText(f"up to {TIDY_SHARE:.0%} of it")
+        self.size.setSpecialValueText("auto")
         self.size.setToolTip(_SIZE)
         self.size.setAccessibleName("Largest hole or speck")
         self.all = QCheckBox("All tracks")

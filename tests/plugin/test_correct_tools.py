@@ -234,7 +234,8 @@ def test_holes_and_specks_go_at_a_press(masked, hands, qtbot, notices):
     tools, project = masked.masks.tools, masked.project
     project.go_to(1)
     masked.state.select(1)
-    assert tools.size.text() == "up to 2% of it"
+    assert tools.size.text() == "auto"
+    assert "auto: 2% of each object" in tools.size.toolTip()
     hands.press(tools.tidy)
     qtbot.waitUntil(lambda: 1 in masked.state.corrections, timeout=5000)
     assert project.masks.data[1, 31, 21] == 1
