@@ -28,7 +28,7 @@ KEYS: dict[str, tuple[str, str]] = {
         for n in range(1, DIGITS + 1)
     },
     "colour_by_class": ("Colour by class", "Alt+Y"),
-    "onion_skin": ("Onion skin: the boxes of the keyframes around", "Alt+S"),
+    "onion_skin": ("Onion skin: the boxes of the keyframes around", "Alt+Shift+N"),
     "delete_track": ("Delete the track", "Alt+Shift+Backspace"),
     "propose_forward": ("Propose boxes in the frames after this one", "Alt+Shift+Right"),
     "propose_backward": ("Propose boxes in the frames before this one", "Alt+Shift+Left"),
