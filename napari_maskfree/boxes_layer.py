@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskfree.colours import track_colour
 from maskfree.tracks import BoxState, boxes_at
 from napari_maskfree import constants as c
 
@@ -54,11 +53,6 @@ def is_upright(vertices: np.ndarray) -> bool:
     return bool(on_side.all())
 
 
-def rgba(track_id: int, alpha: float = 1.0) -> np.ndarray:
-    """Return a track's colour as float (4,) in [0, 1]."""
-    return np.array([*(v / 255 for v in track_colour(track_id)), alpha])
-
-
 class BoxesLayer:
     """Keeps one Shapes layer and the state's boxes the same.
 
@@ -98,6 +92,7 @@ class BoxesLayer:
         state.proposal.changed.connect(self._on_proposal)
         state.frame_changed.connect(self._on_frame)
         state.selection_changed.connect(self._on_track)
+        state.classes.colouring_changed.connect(self._on_colours)
         self.refresh()
 
     def close(self) -> None:
@@ -107,6 +102,7 @@ class BoxesLayer:
             (self.state.proposal.changed, self._on_proposal),
             (self.state.frame_changed, self._on_frame),
             (self.state.selection_changed, self._on_track),
+            (self.state.classes.colouring_changed, self._on_colours),
         ):
             signal.disconnect(slot, missing_ok=True)
         self.layer.events.data.disconnect(self._on_data)
@@ -135,7 +131,7 @@ class BoxesLayer:
         wanted = layer.text.visible
         layer.text.visible = False  # else napari lays it out anew at every step
         layer.data = []
-        style = [_style(i, s.keyframe, self._edge_width) for i, s in states.items()]
+        style = [self._style(i, s.keyframe) for i, s in states.items()]
         if states:
             layer.add(
                 [rectangle_from_box(s.xyxy) for s in states.values()],
@@ -150,7 +146,7 @@ class BoxesLayer:
             "text": np.array(captions, dtype=str),
         }
         if states:
-            layer.text.color = np.array([rgba(i) for i in states])
+            layer.text.color = np.array([self._rgba(i) for i in states])
         layer.refresh_text()
         layer.text.visible = wanted
         self._prepare_next()
@@ -177,6 +173,16 @@ class BoxesLayer:
         notes = [*(() if state.keyframe else (between,)), *(("occluded",) * state.occluded)]
         return f"{track_id} {label}" + (f" ({', '.join(notes)})" if notes else "")
 
+    def _rgba(self, track_id: int, alpha: float = 1.0) -> np.ndarray:
+        """Return a track's colour as float (4,) in [0, 1]."""
+        return np.array([*(v / 255 for v in self.state.classes.colour(track_id)), alpha])
+
+    def _style(self, track_id: int, keyframe: bool) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return edge width, edge and face colour: interpolated boxes are thin and pale."""
+        thin = c.INTERPOLATED_EDGE, c.INTERPOLATED_ALPHA, c.INTERPOLATED_FACE
+        width, edge, face = (1.0, 1.0, c.FACE_ALPHA) if keyframe else thin
+        return self._edge_width * width, self._rgba(track_id, edge), self._rgba(track_id, face)
+
     @property
     def _edge_width(self) -> float:
         height = self.state.video.height if self.state.video else 1 / c.EDGE_SHARE
@@ -191,8 +197,8 @@ class BoxesLayer:
         text = f"{selected} {track.label}" if track else ""
         layer.feature_defaults = {"track": [selected], "text": [text]}
         layer.selected_data.clear()
-        layer.current_edge_color = rgba(selected)
-        layer.current_face_color = rgba(selected, c.FACE_ALPHA)
+        layer.current_edge_color = self._rgba(selected)
+        layer.current_face_color = self._rgba(selected, c.FACE_ALPHA)
         layer.current_edge_width = self._edge_width
 
     def _on_track(self) -> None:
@@ -202,6 +208,9 @@ class BoxesLayer:
                 self._prepare_next()
             finally:
                 self._updating = False
+
+    def _on_colours(self) -> None:
+        self.refresh(keep_selection=True)
 
     def _on_proposal(self) -> None:
         """Show the frame's boxes anew where what is proposed in it has changed."""
@@ -314,17 +323,6 @@ _FINISHED = ("added", "changed", "removed", "ActionType.ADDED", "ActionType.CHAN
 
 def _same(one: Box, other: Box | None) -> bool:
     return other is not None and bool(np.allclose(one, other, atol=c.SAME_BOX))
-
-
-def _style(track_id: int, keyframe: bool, width: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return edge width, edge colour and face colour: interpolated boxes are thin and pale."""
-    if keyframe:
-        return width, rgba(track_id), rgba(track_id, c.FACE_ALPHA)
-    return (
-        width * c.INTERPOLATED_EDGE,
-        rgba(track_id, c.INTERPOLATED_ALPHA),
-        rgba(track_id, c.INTERPOLATED_FACE),
-    )
 
 
 def make_layer(image: Image) -> Shapes:

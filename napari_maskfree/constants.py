@@ -31,11 +31,21 @@ INTERPOLATED_FACE = 0.03
 """Opacity of an interpolated face: enough to grab it."""
 TEXT_SIZE = 11
 """Points: the label above a box."""
+ONION_CORNER = 0.25
+"""Of a side: how long the corners of a neighbouring keyframe's box are."""
+ONION_COLOUR = (1.0, 1.0, 1.0, 0.85)
+"""RGBA of those corners: white, which no track is."""
+ONION_TEXT_SIZE = 9
+"""Points: the frame's number at them."""
 
 MASK_OPACITY = 0.55
 """Opacity of the masks layer."""
 MASK_CACHE = 16
 """Frames of masks kept in memory."""
+TIDY_SHARE = 0.02
+"""Of an object's pixels: the largest hole or speck that goes, unless a person says."""
+TIDY_MOST = 100_000
+"""Pixels of the largest hole or speck that the window offers."""
 
 EVIDENCE_OPACITY = 0.5
 """Opacity of the evidence layer where the belief is certain."""

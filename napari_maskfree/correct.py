@@ -34,7 +34,7 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
     assert tracks is not None
     drawn, after, made = after, after.copy(), []
     known = {0, *(t.id for t in tracks.tracks)}
-    kind = tracks.tracks[-1].label if tracks.tracks else "object"
+    kind = state.classes.active
     for label in sorted(set(np.unique(drawn[before != drawn]).tolist()) - known):
         own = (drawn == label) & (before != drawn)
         tracks, track_id = bt.add_track(tracks, kind)

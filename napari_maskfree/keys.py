@@ -5,6 +5,8 @@ The manifest (`napari.yaml`) offers the same names in napari's preferences.
 
 from __future__ import annotations
 
+from napari_maskfree.classes import DIGITS
+
 __all__ = ["GIVEN", "KEYS"]
 
 KEYS: dict[str, tuple[str, str]] = {
@@ -21,6 +23,12 @@ KEYS: dict[str, tuple[str, str]] = {
     "occluded": ("Occluded from this frame on", "Alt+B"),
     "not_in_frame": ("Not in this frame", "Alt+X"),
     "split_track": ("Split the track at this frame", "Alt+T"),
+    **{
+        f"class_{n}": (f"Class {n} for the selected track", f"Alt+{n}")
+        for n in range(1, DIGITS + 1)
+    },
+    "colour_by_class": ("Colour by class", "Alt+Shift+Y"),
+    "onion_skin": ("Onion skin: the boxes of the keyframes around", "Alt+Shift+N"),
     "delete_track": ("Delete the track", "Alt+Shift+Backspace"),
     "propose_forward": ("Propose boxes in the frames after this one", "Alt+Shift+Right"),
     "propose_backward": ("Propose boxes in the frames before this one", "Alt+Shift+Left"),
@@ -50,6 +58,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "accept_next": ("Accept this frame and go to the next to review", "Alt+Shift+Q"),
     "gold": ("Mark this frame as gold, or take that back", "Alt+Shift+G"),
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
+    "keep_inside": ("Brush and eraser keep inside the box", "Alt+I"),
+    "tidy_masks": ("Fill holes, drop specks", "Alt+U"),
     "export": ("Export", "Alt+Shift+E"),
     "show_keys": ("Show all keys", "?"),
 }

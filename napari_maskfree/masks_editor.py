@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from maskfree.corrections import apply_corrections
 from maskfree.tracks import next_track_id
 from napari_maskfree import correct
+from napari_maskfree.inside_box import keep_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from napari.layers import Labels
 
     from maskfree.mask_store import MaskStore
@@ -64,6 +66,8 @@ class MasksEditor:
     ) -> None:
         self.state, self.layer = state, layer
         self._defer, self._notify = defer, notify
+        self._said: tuple[int, set[int]] | None = None
+        layer.mouse_drag_callbacks.append(self._begin)
         layer.events.paint.connect(self._on_paint)
         layer.events.selected_label.connect(self._on_label)
         layer.events.n_edit_dimensions.connect(self._on_dimensions)
@@ -84,11 +88,17 @@ class MasksEditor:
         for key in ("Control-Z", "Control-Shift-Z", _NEW_LABEL):
             self.layer.bind_key(key, None, overwrite=True)
         self.layer.editable = False
+        if self._begin in self.layer.mouse_drag_callbacks:
+            self.layer.mouse_drag_callbacks.remove(self._begin)
         self.layer.events.n_edit_dimensions.disconnect(self._on_dimensions)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.selected_label.disconnect(self._on_label)
         self.state.corrections.changed.disconnect(self._on_corrections, missing_ok=True)
         self.state.selection_changed.disconnect(self._on_track, missing_ok=True)
+
+    def _begin(self, _layer: Labels, _event: Any) -> None:
+        """Begin a stroke: what was said of the last one may be said again."""
+        self._said = None
 
     def _on_paint(self, _event: Any = None) -> None:
         """Take over soon: napari says so before it writes where it fills or paints one dab."""
@@ -96,9 +106,27 @@ class MasksEditor:
 
     def commit(self) -> None:
         """Take over what was painted since the last time."""
-        for frame, (before, after) in self.layer.data.edits().items():
+        for frame, (before, drawn) in self.layer.data.edits().items():
+            after = self._inside(frame, before, drawn) if self.state.keep_inside_box else drawn
             for track_id in correct.paint(self.state, frame, before, after):
                 self._notify(f"What was painted is the new track {track_id}.")
+            if after is not drawn:
+                self._on_corrections((frame,))
+
+    def _inside(self, frame: int, before: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Return what was painted in the boxes; say once a stroke of which tracks there is none."""
+        tracks = self.state.tracks.tracks if self.state.tracks is not None else ()
+        states = {t.id: self.state.box_state(t.id, frame) for t in tracks}
+        boxes = {i: s.xyxy if s is not None else None for i, s in states.items()}
+        after, boxless = keep_inside(before, drawn, boxes)
+        if boxless and (frame, boxless) != self._said:
+            ids = ", ".join(map(str, sorted(boxless)))
+            self._notify(
+                f"Track {ids} has no box in frame {frame}, so nothing of it was changed there. "
+                "Draw one, or untick Keep inside the box."
+            )
+        self._said = (frame, boxless)
+        return after
 
     def _on_corrections(self, frames: tuple[int, ...]) -> None:
         self.layer.data.forget(frames)

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskfree.colours import track_colour
 from napari_maskfree import constants as c
 from napari_maskfree.video_layer import layer_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from napari.layers import Image, Labels
 
-    from maskfree.types import BoxTracks, InstanceMasks
+    from maskfree.types import InstanceMasks
     from napari_maskfree.video_info import VideoInfo
 
 __all__ = ["MASKS_NAME", "MaskStack", "fits", "flatten", "make_layer", "track_colormap"]
@@ -170,14 +169,13 @@ def _is_points(key: tuple[Any, ...]) -> bool:
     return any(isinstance(k, (np.ndarray, list)) for k in key)
 
 
-def track_colormap(tracks: BoxTracks | None) -> Any:
-    """Return the label colormap in which each id has the colour of its boxes."""
+def track_colormap(colours: Mapping[int, tuple[int, int, int]]) -> Any:
+    """Return the label colormap of these RGB colours (0 to 255) by track id."""
     from napari.utils.colormaps import DirectLabelColormap
 
-    ids = [t.id for t in tracks.tracks] if tracks is not None else []
-    colours = {i: np.array([*(v / 255 for v in track_colour(i)), 1.0]) for i in ids}
+    own = {i: np.array([*(v / 255 for v in rgb), 1.0]) for i, rgb in colours.items()}
     return DirectLabelColormap(
-        color_dict={**colours, 0: "transparent", None: np.array([1.0, 1.0, 1.0, 1.0])}
+        color_dict={**own, 0: "transparent", None: np.array([1.0, 1.0, 1.0, 1.0])}
     )
 
 
@@ -188,7 +186,9 @@ def fits(layer: Labels, image: Image, info: VideoInfo) -> bool:
     return bool(stack.shape == shape and stack.time_axis == info.time_axis)
 
 
-def make_layer(store: Any, image: Image, info: VideoInfo, tracks: BoxTracks | None) -> Labels:
+def make_layer(
+    store: Any, image: Image, info: VideoInfo, colours: Mapping[int, tuple[int, int, int]]
+) -> Labels:
     """Return a Labels layer over the image, on its axes (scaled and moved alike, not turned)."""
     from napari.layers import Labels
 
@@ -200,7 +200,7 @@ def make_layer(store: Any, image: Image, info: VideoInfo, tracks: BoxTracks | No
         scale=image.scale,
         translate=image.translate,
         opacity=c.MASK_OPACITY,
-        colormap=track_colormap(tracks),
+        colormap=track_colormap(colours),
         metadata={"maskfree": {"masks": True}},
     )
     return layer

@@ -20,6 +20,7 @@ from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.masks_editor import MasksEditor, ShownMasks
+from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
 
 if TYPE_CHECKING:
@@ -55,13 +56,18 @@ class Project:
         self.boxes: BoxesLayer | None = None
         self.masks: Labels | None = None
         self.editor: MasksEditor | None = None
+        self._coloured: dict[int, tuple[int, int, int]] = {}
         self._kept: tuple[str, str | None, int] | None = None
         self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
         self.residual = ResidualLayer(viewer)
+        self.onion = OnionSkin(
+            viewer, state, image=lambda: self.image, add=self._add_under_boxes, defer=defer
+        )
         viewer.dims.events.point.connect(self._on_dims)
         viewer.layers.events.removed.connect(self._on_removed)
         state.tracks_changed.connect(self._on_tracks)
+        state.classes.colouring_changed.connect(self._on_tracks)
         state.corrections.changed.connect(self._save_corrections)
 
     def close(self) -> None:
@@ -69,6 +75,7 @@ class Project:
         self.viewer.dims.events.point.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
+        self.state.classes.colouring_changed.disconnect(self._on_tracks, missing_ok=True)
         self.state.corrections.changed.disconnect(self._save_corrections, missing_ok=True)
         if self.boxes is not None:
             self.boxes.close()
@@ -76,6 +83,7 @@ class Project:
         self._let_go_of_masks()
         self.evidence.layer = None
         self.residual.layer = None
+        self.onion.close()
 
     # ---- video
 
@@ -250,7 +258,7 @@ class Project:
             self._remove_masks()
         if self.masks is None:
             if frames:
-                self.masks = masks_layer.make_layer(shown, self.image, info, self.state.tracks)
+                self.masks = masks_layer.make_layer(shown, self.image, info, self._colours())
                 self._add_under_boxes(self.masks)
                 self.editor = MasksEditor(
                     self.state,
@@ -261,7 +269,7 @@ class Project:
             return frames
         self.masks.data.store = shown
         self.masks.data.forget()
-        self.masks.colormap = masks_layer.track_colormap(self.state.tracks)
+        self.masks.colormap = masks_layer.track_colormap(self._colours())
         self.masks.refresh()
         return frames
 
@@ -368,9 +376,13 @@ class Project:
 
     def _on_tracks(self) -> None:
         if self.masks is not None and self.masks in self.viewer.layers:
-            ids = {t.id for t in self.state.tracks.tracks} if self.state.tracks else set()
-            if not ids <= set(self.masks.colormap.color_dict):
-                self.masks.colormap = masks_layer.track_colormap(self.state.tracks)
+            if not self.state.classes.colours().items() <= self._coloured.items():
+                self.masks.colormap = masks_layer.track_colormap(self._colours())
+
+    def _colours(self) -> dict[int, tuple[int, int, int]]:
+        """Return the colours of the tracks, which the masks layer has from now on."""
+        self._coloured = dict(self.state.classes.colours())
+        return self._coloured
 
     def save_session_boxes(self) -> None:
         """Write the boxes into the session, where there is one."""

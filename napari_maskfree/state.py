@@ -15,7 +15,9 @@ from maskfree import track_edits as te
 from maskfree import tracks as bt
 from maskfree.corrections import rename_tracks
 from maskfree.errors import InputError
+from maskfree.track_classes import relabel_track, steady_classes
 from maskfree.types import BoxTracks, Keyframe, Track
+from napari_maskfree.classes import Classes
 from napari_maskfree.clip_box import clip_box
 from napari_maskfree.content import Content, size_of
 from napari_maskfree.correction_book import CorrectionBook
@@ -46,6 +48,8 @@ class State(Place):
         self.tracks: BoxTracks | None = None
         self.selected: int | None = None
         self.dirty = False
+        self.keep_inside_box = False
+        self.classes = Classes(self)
         self.corrections = CorrectionBook()
         self.proposal = Proposal()
         self._history: History[Content] = History()
@@ -94,10 +98,9 @@ class State(Place):
         return found[0] if found else None
 
     def new_track(self, label: str | None = None) -> int:
-        """Add a track, select it and return its id; the label is by default the last one's."""
+        """Add a track, select it and return its id; the label is by default the active class."""
         tracks = self._require_tracks()
-        label = label or (tracks.tracks[-1].label if tracks.tracks else "object")
-        changed, track_id = bt.add_track(tracks, label)
+        changed, track_id = bt.add_track(tracks, label or self.classes.active)
         self.apply(f"new track {track_id}", changed)
         self.select(track_id)
         return track_id
@@ -117,7 +120,7 @@ class State(Place):
         """Give a track another label; blank text changes nothing."""
         track = self.track(track_id)
         if track is not None and label.strip() and label.strip() != track.label:
-            changed = bt.rename_track(self._require_tracks(), track_id, label.strip())
+            changed = relabel_track(self._require_tracks(), track_id, label)
             self.apply(f"rename track {track_id} to {label.strip()}", changed)
 
     def split_track(self, track_id: int, frame: int | None = None) -> int:
@@ -296,6 +299,7 @@ class State(Place):
     def apply(self, name: str, tracks: BoxTracks, corrections: Corrections | None = None) -> None:
         """Change the tracks, and the corrections of some frames, as one step of undo."""
         now = self._require_tracks()
+        tracks = steady_classes(now, tracks)
         changes = {f: c for f, c in (corrections or {}).items() if c != self.corrections[f]}
         if tracks == now and not changes:
             return

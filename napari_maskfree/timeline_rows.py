@@ -20,7 +20,7 @@ from napari_maskfree.constants import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from maskfree.types import Track
 
@@ -114,6 +114,7 @@ def paint_lanes(
     scores: Mapping[int, np.ndarray],
     hand: Mapping[int, tuple[np.ndarray, np.ndarray]],
     *,
+    colour: Callable[[int], RGB] = track_colour,
     selected: int | None,
     ground: RGB,
     raised: RGB,
@@ -133,6 +134,8 @@ def paint_lanes(
     hand
         By track id: the frames that a person corrected, int64 (K,), and whether the whole mask was
         accepted, bool (K,).
+    colour
+        RGB of a track by its id.
     selected
         Id of the track whose lane is ``raised``.
     ground, raised, mark
@@ -147,7 +150,7 @@ def paint_lanes(
         track_id = lane.track.id
         back = np.array(raised if track_id == selected else ground)
         rows[:] = back
-        own = np.array(track_colour(track_id))
+        own = np.array(colour(track_id))
         _paint_box(rows[:, : len(frames)], lane, frames, back, own, hatch[:, : len(frames)])
         _paint_marks(rows, lane, columns, back, own)
         if len(frames) and len(scores.get(track_id, ())) == columns.num_frames:

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem
 from superqt import QCollapsible
 
 from maskfree.box_audit import audit_boxes
-from maskfree.colours import track_colour
 from maskfree.errors import InputError
 from maskfree.kept_masks import shown_run
 from maskfree.kept_tubes import KeptTubes
@@ -64,6 +63,7 @@ class AuditList(Panel):
         for signal in self._signals:
             signal.connect(self.soon)
         main.jobs.finished.connect(self.soon)
+        self.state.classes.colouring_changed.connect(self._recolour)
         self.soon()
 
     def soon(self) -> None:
@@ -85,6 +85,7 @@ class AuditList(Panel):
         self._stopped = True
         for signal in self._signals:
             signal.disconnect(self.soon, missing_ok=True)
+        self.state.classes.colouring_changed.disconnect(self._recolour, missing_ok=True)
         self._background.close()
 
     def _look(self) -> None:
@@ -111,7 +112,8 @@ class AuditList(Panel):
         self._found = found
         self.rows.clear()
         for finding in found[:AUDIT_ROWS]:
-            item = QListWidgetItem(swatch(track_colour(finding.track_id), _SWATCH), finding.message)
+            colour = self.state.classes.colour(finding.track_id)
+            item = QListWidgetItem(swatch(colour, _SWATCH), finding.message)
             item.setSizeHint(QSize(0, _ROW))
             item.setToolTip(f"{finding.message}. {finding.advice} Click to go there.")
             self.rows.addItem(item)
@@ -122,6 +124,9 @@ class AuditList(Panel):
         self.rows.setFixedHeight(shown * _ROW + 2 * self.rows.frameWidth() + 2)
         if self.fold.isExpanded():
             self.fold.expand(animate=False)  # it measures its content when it unfolds
+
+    def _recolour(self) -> None:
+        self._show(self._found)
 
     def _go(self, number: int) -> None:
         finding = self._found[number]

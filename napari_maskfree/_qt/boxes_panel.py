@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePol
 
 from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.class_list import ClassList
 from napari_maskfree._qt.propose import ProposalBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree._qt.track_list import TrackList
@@ -30,6 +31,8 @@ _HOW = (
     "Drag a rectangle around the object (R draws, S selects). Go to another frame and draw again: "
     "the frames between are filled in, thin and pale. Move one of those and it becomes a keyframe."
 )
+_BACK = "Where the object comes back, draw its box with track {0} selected: it stays track {0}."
+_ONION = "Corners of the selected track's boxes in the keyframes before and after this frame"
 _ARROW_WIDTH = 34
 _LEARNT = 3
 """Keyframes after which the explanation of drawing goes."""
@@ -69,6 +72,11 @@ class BoxesPanel(Panel):
         self.occluded = QCheckBox("Occluded")
         self.occluded.setProperty("tip", "From this frame on something hides the object")
         self.occluded.clicked.connect(self._set_occluded)
+        self.onion = QCheckBox("Onion skin")
+        self.onion.setProperty("tip", _ONION)
+        self.onion.setToolTip(_ONION)
+        self.onion.toggled.connect(self.project.onion.set_on)
+        self.project.onion.changed.connect(self._show_onion)
         self.keep = button("Keep box", self._keep, "Make the interpolated box a keyframe")
         self.delete = button("Delete keyframe", self._delete, "The box becomes interpolated again")
         self.body = QWidget()
@@ -79,12 +87,16 @@ class BoxesPanel(Panel):
             "Timeline", main.timeline.toggle, "Show or hide all tracks over the whole video"
         )
         place = row(self.previous, self.here, self.next, grows=self.here)
-        inner.add(self.tracks, tracks_row, place)
+        self.classes = ClassList(self.state)
+        self.back = hint()
+        inner.add(self.tracks, tracks_row, place, self.back)
         marks = row(self.outside, self.occluded, self.undo, self.redo, grows=self.occluded)
         self.audit = AuditList(main)
         self.proposal = ProposalBar(main)
         self.more.setMenu(TrackMenu(self.state, self.proposal, self.more))
-        inner.add(marks, row(self.keep, self.delete), self.proposal, self.audit, self.how)
+        inner.add(marks, row(self.keep, self.delete), self.proposal, self.how)
+        looks = row(self.classes.by_class, self.onion, grows=self.onion)
+        inner.add(self.classes, looks, self.audit)
         self.inner = inner
         self.add(inner)
         for signal in (
@@ -92,6 +104,7 @@ class BoxesPanel(Panel):
             self.state.tracks_changed,
             self.state.selection_changed,
             self.state.frame_changed,
+            self.state.classes.colouring_changed,
         ):
             signal.connect(self.refresh)
         self.state.corrections.changed.connect(self._refresh_undo)
@@ -130,6 +143,9 @@ class BoxesPanel(Panel):
         chosen = state.selected or 0
         keyframe, now = state.keyframe(chosen), state.box_state(chosen)
         nothing = "Select a track first." if track is None else ""
+        gone = track is not None and now is None and _was_before(track, state.frame)
+        self.back.setVisible(gone)
+        self.back.setText(_BACK.format(chosen))
         explain(self.remove_track, nothing)
         explain(self.more, nothing)
         explain(self.previous, _unless(state.next_keyframe(chosen, -1), "No keyframe before."))
@@ -149,6 +165,9 @@ class BoxesPanel(Panel):
         for made, name in names:
             made.setProperty("tip", f"{made.text()}: {name}")
             explain(made, "" if name else f"Nothing to {made.text().lower()}.")
+
+    def _show_onion(self) -> None:
+        self.onion.setChecked(self.project.onion.on)
 
     def _summarise(self) -> None:
         boxed = self.state.boxed()
@@ -203,6 +222,10 @@ class BoxesPanel(Panel):
         else:
             reported(change, self.state.selected)
 
+    def press_class(self, digit: int) -> None:
+        """Choose a class by its digit, for the selected track too."""
+        reported(self.state.classes.press, digit)
+
     def with_range(self, change: Callable[[int, int, int], object]) -> None:
         """Change the selected track in the selected frames; say so where there are none."""
         if self.state.range is None or self.state.selected is None:
@@ -233,6 +256,10 @@ class BoxesPanel(Panel):
 
 def _tracks(state: State) -> tuple[Track, ...]:
     return state.tracks.tracks if state.tracks is not None else ()
+
+
+def _was_before(track: Track, frame: int) -> bool:
+    return any(k.frame <= frame and k.xyxy is not None for k in track.keyframes)
 
 
 def _unless(value: object, why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
@@ -26,6 +27,7 @@ from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
+from napari_maskfree.classes import DIGITS
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
 from napari_maskfree.state import State
@@ -161,6 +163,9 @@ class MaskFreeWidget(QWidget):
             "occluded": boxes.occluded,
             "not_in_frame": lambda: boxes.with_track(state.clear_here),
             "split_track": lambda: boxes.with_track(state.split_track),
+            **{f"class_{n}": partial(boxes.press_class, n) for n in range(1, DIGITS + 1)},
+            "colour_by_class": boxes.classes.by_class,
+            "onion_skin": boxes.onion,
             "delete_track": boxes.remove_track,
             "propose_forward": boxes.proposal.forward,
             "propose_backward": boxes.proposal.backward,
@@ -190,6 +195,8 @@ class MaskFreeWidget(QWidget):
             "accept_next": self.masks.review.accept,
             "gold": self.masks.gold.mark,
             "take_back": self.masks.take_back,
+            "keep_inside": self.masks.tools.inside,
+            "tidy_masks": self.masks.tools.tidy,
             "export": self.export.export,
             "show_keys": self.keys,
         }.items():

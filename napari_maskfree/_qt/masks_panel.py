@@ -12,6 +12,7 @@ from superqt import QLabeledSlider
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.carry_on import CarryOn
 from napari_maskfree._qt.confidence import ConfidencePanel
+from napari_maskfree._qt.correct_tools import CorrectTools
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
 from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.residual_toggle import ResidualToggle
@@ -62,6 +63,7 @@ class MasksPanel(Panel):
         )
         self.carry = CarryOn(main)
         self.by_hand = hint()
+        self.tools = CorrectTools(main)
         self.evidence = EvidenceToggle(main)
         self.residual = ResidualToggle(main)
         self.controls = QWidget()
@@ -71,6 +73,7 @@ class MasksPanel(Panel):
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
         form.addRow(row(self.correct, self.accept, self.take_back, self.carry.button))
+        form.addRow(self.tools)
         form.addRow(self.by_hand)
         self.review = ReviewBar(main)
         form.addRow(self.review)

@@ -89,9 +89,9 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QPushButton:checked {{ background: transparent;
         color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
-    QTreeWidget#mfTracks, QListWidget#mfFindings {{ background: {css(p.field)};
-        border: 1px solid {css(p.border)}; border-radius: 4px; }}
-    QTreeWidget#mfTracks::item {{ padding: 3px 2px; }}
+    QTreeWidget#mfTracks, QTreeWidget#mfClasses, QListWidget#mfFindings {{
+        background: {css(p.field)}; border: 1px solid {css(p.border)}; border-radius: 4px; }}
+    QTreeWidget#mfTracks::item, QTreeWidget#mfClasses::item {{ padding: 3px 2px; }}
     QToolButton#mfTerm {{ background: transparent; border: none; padding: 1px 3px;
         color: {css(p.text)}; }}
     QToolButton#mfTerm:hover {{ background: {css(p.border)}; border-radius: 3px; }}

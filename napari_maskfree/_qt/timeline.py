@@ -9,7 +9,6 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
-from maskfree.colours import track_colour
 from maskfree.corrections import is_gold
 from napari_maskfree.constants import GOLD_COLOUR, GOLD_SIZE
 from napari_maskfree.status import status_of
@@ -294,6 +293,7 @@ class Timeline(QAbstractScrollArea):
             columns,
             self.scores,
             self.hand,
+            colour=self.state.classes.colour,
             selected=self.state.selected,
             ground=self.colours.field,
             raised=self.colours.card,
@@ -312,7 +312,8 @@ class Timeline(QAbstractScrollArea):
     def _paint_name(self, painter: QPainter, track: Track, place: QRectF) -> None:
         selected = track.id == self.state.selected
         painter.fillRect(place, QColor(*(self.colours.card if selected else self.colours.field)))
-        painter.fillRect(QRectF(4, place.y() + 4, 4, LANE - 8), QColor(*track_colour(track.id)))
+        own = QColor(*self.state.classes.colour(track.id))
+        painter.fillRect(QRectF(4, place.y() + 4, 4, LANE - 8), own)
         painter.setPen(QColor(*(self.colours.text if selected else self.colours.muted)))
         room = place.adjusted(14, 0, -4, 0)
         text = painter.fontMetrics().elidedText(

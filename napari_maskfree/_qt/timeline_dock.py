@@ -72,6 +72,7 @@ class TimelineDock(QWidget):
         state = self.state
         for signal, slot in (
             (state.tracks_changed, self.refresh),
+            (state.classes.colouring_changed, self.line.refresh),
             (state.video_changed, self._new_video),
             (state.selection_changed, self._selected),
             (state.range_changed, self._ranged),

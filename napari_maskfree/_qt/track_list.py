@@ -8,7 +8,6 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
-from maskfree.colours import track_colour
 from napari_maskfree.status import status_of
 
 if TYPE_CHECKING:
@@ -18,20 +17,24 @@ if TYPE_CHECKING:
 
 __all__ = ["TrackList", "swatch"]
 
+_LOOKS = Qt.ItemDataRole.UserRole + 1
+_CORNER = 3.0
 _ROW, _SWATCH, _MOST_ROWS, _ID_WIDTH = 26, 14, 6, 48
 
 
-def swatch(rgb: tuple[int, int, int], size: int = _SWATCH) -> QIcon:
-    """Return a rounded square of a colour."""
+def swatch(rgb: tuple[int, int, int], size: int = _SWATCH, corner: float = _CORNER) -> QIcon:
+    """Return a rounded square of a colour, the same in a selected row."""
     pixmap = QPixmap(size, size)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(*rgb))
-    painter.drawRoundedRect(0, 0, size, size, 3, 3)
+    painter.drawRoundedRect(0, 0, size, size, corner, corner)
     painter.end()
-    return QIcon(pixmap)
+    made = QIcon(pixmap)
+    made.addPixmap(pixmap, QIcon.Mode.Selected)
+    return made
 
 
 class TrackList(QTreeWidget):
@@ -75,9 +78,12 @@ class TrackList(QTreeWidget):
         for index, track in enumerate(tracks):
             item = self.topLevelItem(index)
             assert item is not None
-            if item.data(0, Qt.ItemDataRole.UserRole) != track.id:
+            colour = self.boxes_state.classes.colour(track.id)
+            looks = f"{track.id} {colour}"
+            if item.data(0, _LOOKS) != looks:
                 item.setData(0, Qt.ItemDataRole.UserRole, track.id)
-                item.setIcon(0, swatch(track_colour(track.id)))
+                item.setData(0, _LOOKS, looks)
+                item.setIcon(0, swatch(colour))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
             item.setText(2, status_of(track, self.boxes_state.frame))

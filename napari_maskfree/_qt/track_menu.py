@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QMenu
 
-from maskfree.colours import track_colour
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.track_list import swatch
 
@@ -83,7 +82,8 @@ class TrackMenu(QMenu):
         others = [t for t in self._tracks() if t.id != self.state.selected]
         menu.setEnabled(bool(others))
         for other in others:
-            action = menu.addAction(swatch(track_colour(other.id)), f"{other.id} {other.label}")
+            colour = self.state.classes.colour(other.id)
+            action = menu.addAction(swatch(colour), f"{other.id} {other.label}")
             assert action is not None
             action.triggered.connect(lambda _=False, i=other.id: reported(change, i))
 

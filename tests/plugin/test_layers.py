@@ -197,7 +197,7 @@ def test_the_masks_layer_is_over_the_video_in_the_viewer(shape, choice, at):
         translate=np.full(len(shape), 7.0),
     )
     info = video_info(video, choice)
-    layer = make_layer(Store(), video, info, None)
+    layer = make_layer(Store(), video, info, {})
     viewer.add_layer(layer)
     assert viewer.dims.ndim == len(shape)
     viewer.dims.point = video.data_to_world(at)
