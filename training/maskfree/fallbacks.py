@@ -8,13 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from maskfree.config import PreflightConfig
 from maskfree.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from maskfree.config import Config
+    from maskfree.config import Config, PreflightConfig
 
 __all__ = ["FALLBACKS", "Fallback", "Plan", "check_order"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from maskfree.boxes_file import read_boxes
 from maskfree.errors import InputError
 from maskfree.fallbacks import FALLBACKS
 from maskfree.finetune_command import DEFAULT_PRESET, check_input
@@ -118,9 +117,7 @@ def as_text(found: Preflight) -> str:
         rows.append([name or "as it is", attempt.device, *times, needed, attempt.verdict])
     header = ["settings", "device", "look", "train", "masks", "total", "memory", "result"]
     lines = [table(header, rows), ""]
-    lines += [
-        f"{row[0]}: {attempt.why}" for row, attempt in zip(rows, found.attempts, strict=True)
-    ]
+    lines += [f"{row[0]}: {attempt.why}" for row, attempt in zip(rows, found.attempts, strict=True)]
     return "\n".join([*lines, "", _next(found)])
 
 

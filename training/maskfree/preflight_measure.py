@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from maskfree.memory_use import memory_of
 from maskfree.network_pass import network_pass, windows
 from maskfree.out_of_memory import is_out_of_memory
-from maskfree.memory_use import memory_of
 from maskfree.part import fullest_span, part_of_tracks, part_of_video
 from maskfree.predict import predict_video
 from maskfree.preflight_figures import Counts, Exhausted, Measured, Rates, estimate

@@ -123,7 +123,9 @@ def _answer(asked: dict[str, Any], began: float) -> tuple[dict[str, Any], int]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}, line {where.lineno}"
         return {"fault": f"{type(error).__name__}: {error} ({place})"}, 1
-    return {"measured" if isinstance(found, Measured) else "exhausted": dataclasses.asdict(found)}, 0
+    return {
+        "measured" if isinstance(found, Measured) else "exhausted": dataclasses.asdict(found)
+    }, 0
 
 
 def _measure(asked: dict[str, Any], began: float) -> Measured | Exhausted:
