@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, QSize, Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
-from superqt import QCollapsible
 
 from maskfree.fallbacks import FALLBACKS
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
@@ -35,18 +34,20 @@ class FallbackList(Panel):
         self.rows.setToolTip("Space ticks a row; drag it, or use the buttons below")
         self.up = button("Earlier", lambda: self._move(-1), "Try this one before the one above it")
         self.down = button("Later", lambda: self._move(1), "Try this one after the one below it")
-        self.fold = QCollapsible("If it does not fit", expandedIcon="▾", collapsedIcon="▸")
-        self.fold.layout().setContentsMargins(0, 0, 0, 0)
-        inner = Panel()
-        inner.setObjectName("mfBody")
+        self.fold = button(
+            "", self._toggle, "What to try in turn where a run needs too much memory"
+        )
+        self.fold.setObjectName("mfFold")
+        self.inner = Panel()
+        self.inner.setObjectName("mfBody")
         words = "Tried from the top, each with those above it, until the run fits. Untick any."
-        inner.add(hint(words), self.rows, row(self.up, self.down))
-        self.fold.content().layout().setContentsMargins(0, 0, 0, 0)
-        self.fold.addWidget(inner)
-        self.add(self.fold)
+        self.inner.add(hint(words), self.rows, row(self.up, self.down))
+        self.add(self.fold, self.inner)
+        self.set_open(False)
         for name, wanted in plan.fallbacks:
             item = QListWidgetItem(FALLBACKS[name].title)
             item.setData(_NAME, name)
+            item.setSizeHint(QSize(0, _ROW))
             item.setCheckState(Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
             flags = item.flags() & ~Qt.ItemFlag.ItemIsDropEnabled
             item.setFlags(flags | Qt.ItemFlag.ItemIsUserCheckable)
@@ -73,12 +74,18 @@ class FallbackList(Panel):
                 item.setToolTip(fallback.price + why)
         self._explain()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the list is shown."""
+        return not self.inner.isHidden()
+
     def set_open(self, is_open: bool) -> None:
         """Show or fold away the list."""
-        if is_open:
-            self.fold.expand(animate=False)
-        else:
-            self.fold.collapse(animate=False)
+        self.inner.setVisible(is_open)
+        self.fold.setText(f"{'▾' if is_open else '▸'} If it does not fit")
+
+    def _toggle(self) -> None:
+        self.set_open(not self.is_open)
 
     def _items(self) -> list[QListWidgetItem]:
         found = [self.rows.item(n) for n in range(self.rows.count())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,13 +79,13 @@ def test_random_numbers_go_on_as_if_nothing_had_happened(
     small_session: Session, small_config: Config
 ) -> None:
     torch.manual_seed(3)
-    np.random.seed(3)  # noqa: NPY002
-    expected = torch.rand(4), np.random.rand(4)  # noqa: NPY002
+    np.random.seed(3)
+    expected = torch.rand(4), np.random.rand(4)
     torch.manual_seed(3)
-    np.random.seed(3)  # noqa: NPY002
+    np.random.seed(3)
     measured(small_session, small_config)
     assert torch.equal(torch.rand(4), expected[0])
-    assert np.array_equal(np.random.rand(4), expected[1])  # noqa: NPY002
+    assert np.array_equal(np.random.rand(4), expected[1])
 
 
 @pytest.mark.parametrize(
@@ -212,5 +213,6 @@ def test_this_process_and_its_machine() -> None:
     held = np.ones(50 * 2**20, np.uint8)
     assert probe.peak() >= before
     assert held.sum() == 50 * 2**20
-    if __import__("sys").platform == "linux":
-        assert largest_resident_size(lambda: "Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t1 kB\n") == 2**21
+    if sys.platform == "linux":
+        status = "Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t1 kB\n"
+        assert largest_resident_size(lambda: status) == 2**21
