@@ -16,7 +16,7 @@ from maskfree.preflight import NOT_HERE, Preflight
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.fallback_list import FallbackList
 from napari_maskfree._qt.job_follower import JobFollower
-from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
+from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.durations import duration
 from napari_maskfree.run_plan import MadeFor
 from napari_maskfree.worker import Job, preflight_stage
@@ -49,9 +49,7 @@ class EstimatePanel(Panel):
         self.stop = button("Stop", self._stop, "Stop the measurement; nothing of it is kept")
         self.line = hint()
         self.fallbacks = FallbackList(self.plan)
-        self.use = button(
-            "Use these settings", self._use, "Fine-tune with the settings that fit", primary=True
-        )
+        self.use = button("Use these settings", self._use, "Fine-tune with the settings that fit")
         self.changed = hint()
         self.back = button("Undo", self._undo, "Fine-tune with the preset's own settings again")
         self.used = row(self.changed, self.back, grows=self.changed)
@@ -115,11 +113,12 @@ class EstimatePanel(Panel):
                 text = f"For other settings: {text} Press Estimate again."
         self.line.setText(text)
         self.line.setVisible(bool(text))
+        view = self.jobs.view
+        self.line.setToolTip("\n".join(view.warnings) if view is not None else "")
         fits = current and found is not None and found.fits
         to_use = fits and found is not None and not found.as_given and not self._in_use()
         self.use.setVisible(to_use and not self.jobs.active)
         explain(self.use, "A run is at work." if busy else "")
-        set_primary(self.use, not busy)
         self.changed.setText(f"Changed for this run: {', '.join(self.plan.settings)}")
         self.used.setVisible(bool(self.plan.settings))
         explain(self.back, "A run is at work." if busy else "")

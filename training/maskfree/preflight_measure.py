@@ -4,7 +4,8 @@ The part is a few neighbouring frames with as many boxes as possible, at the siz
 them, so pixels, boxes and tracks are real and the long look at the whole video is left out. What
 that would take is scaled up from the part, job by job: by frames, or by how often a box, a frame
 beyond a last keyframe or a frame for the colours is looked at. So is the memory of the machine for
-the frames that a run keeps. What one frame costs may differ from another, so an estimate is one.
+the frames that a run keeps. What one frame costs may differ from another, corrections are left out,
+and so are objects that are followed beyond their last keyframe where the part has none.
 """
 
 from __future__ import annotations
