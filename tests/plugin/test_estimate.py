@@ -71,7 +71,7 @@ while not os.path.exists({str(self.go)!r}): time.sleep(0.02)
             code += f"say(json.loads({json.dumps(end)!r}))\n"
             code += f"sys.exit({0 if self.found.fits else 3})\n"
         else:
-            code += f"sys.exit({self.last_words!r})\n"
+            code = f"import sys; sys.exit({self.last_words!r})"  # before it writes anything
         return Stage("preflight", (sys.executable, "-c", code), lambda: log)
 
 
