@@ -24,6 +24,7 @@ from napari_maskfree.correction_book import CorrectionBook
 from napari_maskfree.history import History
 from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
+from napari_maskfree.run_plan import RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,6 +53,7 @@ class State(Place):
         self.classes = Classes(self)
         self.corrections = CorrectionBook()
         self.proposal = Proposal()
+        self.plan = RunPlan()
         self._history: History[Content] = History()
 
     # ---- tracks

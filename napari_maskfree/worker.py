@@ -34,6 +34,7 @@ __all__ = [
     "Tail",
     "finetune_stage",
     "predict_stage",
+    "preflight_stage",
     "running_stages",
 ]
 
@@ -372,3 +373,20 @@ def predict_stage(folder: Path, *, device: str) -> Stage:
     """Return the process that predicts the masks of every frame into the session."""
     command = (*_engine(), "predict", str(folder), "--device", device)
     return Stage("predict", command, lambda: folder / "predict.jsonl")
+
+
+def preflight_stage(
+    folder: Path,
+    log: Path,
+    *,
+    preset: str,
+    steps: int,
+    device: str,
+    order: Sequence[str],
+    settings: Sequence[str] = (),
+) -> Stage:
+    """Return the process that measures a step of the session at ``folder`` and writes ``log``."""
+    command = [*_engine(), "preflight", str(folder), "--preset", preset, "--steps", str(steps)]
+    command += ["--device", device, "--fallbacks", ",".join(order) or "none", "--log", str(log)]
+    changed = ("--set", *settings) if settings else ()
+    return Stage("preflight", (*command, *changed), lambda: log)

@@ -10,10 +10,12 @@ from superqt import QCollapsible
 
 from maskfree.presets import PRESETS, preset
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.estimate_panel import EstimatePanel
 from napari_maskfree._qt.loss_curve import LossCurve
 from napari_maskfree._qt.loss_legend import LossLegend
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
+from napari_maskfree.durations import duration
 from napari_maskfree.worker import Job, finetune_stage, predict_stage
 
 if TYPE_CHECKING:
@@ -34,16 +36,6 @@ _MAX_SEED = 2**31 - 1
 _NOTHING_LEARNT = "Nothing was learnt yet. Fine-tune first."
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes_left = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes_left:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
 class FinetunePanel(Panel):
     """Preset, steps, device; start, progress, cancel."""
 
@@ -61,13 +53,14 @@ class FinetunePanel(Panel):
             "Predict again", self._predict, "Masks of every frame from the last run's weights"
         )
         self.why = hint()
+        self.estimate = EstimatePanel(main, self)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.status = hint()
         self.warned = hint()
         self.curve = LossCurve(main.palette_)
         self.legend = LossLegend(self.curve)
-        self.add(row(self.start, self.predict, self.cancel), self.why)
+        self.add(row(self.start, self.predict, self.cancel), self.why, self.estimate)
         self.add(self.progress, self.status, self.warned, self.curve, self.legend)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
@@ -152,6 +145,7 @@ class FinetunePanel(Panel):
         learnt = self._has_weights()
         self.predict.setVisible(learnt and not busy)
         explain(self.predict, "A run is at work." if busy else "" if learnt else _NOTHING_LEARNT)
+        self.estimate.refresh()
 
     def _has_weights(self) -> bool:
         session = self.state.session
@@ -209,9 +203,10 @@ class FinetunePanel(Panel):
     def _start(self) -> None:
         ok, prepare = reported(self.project.session_job)
         if ok:
-            self._prepare(prepare, self._run)
+            self.with_session(prepare, self._run)
 
-    def _prepare(self, prepare: Any, then: Any) -> None:
+    def with_session(self, prepare: Any, then: Any) -> None:
+        """Save the session beside the window, then call ``then`` with it."""
         self.preparing = True
         self.main.refresh_all()
         self._show_job()
@@ -230,7 +225,7 @@ class FinetunePanel(Panel):
         self.main.refresh_all()
 
     def _run(self, session: Session) -> None:
-        device = self.device.currentData()
+        device, changed = self.device.currentData(), self.state.plan.settings
         self._launch(
             session,
             finetune_stage(
@@ -239,6 +234,7 @@ class FinetunePanel(Panel):
                 steps=self.steps.value(),
                 device=device,
                 seed=self.seed.value(),
+                extra=("--set", *changed) if changed else (),
             ),
             predict_stage(session.path, device=device),
         )
@@ -247,10 +243,13 @@ class FinetunePanel(Panel):
         ok, prepare = reported(self.project.session_job)
         if ok:
             device = self.device.currentData()
-            self._prepare(prepare, lambda s: self._launch(s, predict_stage(s.path, device=device)))
+            self.with_session(
+                prepare, lambda s: self._launch(s, predict_stage(s.path, device=device))
+            )
 
     def _launch(self, session: Session, *stages: Any) -> None:
         self._scrolled.clear()
+        self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.refresh_all()
 

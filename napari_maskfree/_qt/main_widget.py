@@ -329,6 +329,7 @@ class MaskFreeWidget(QWidget):
         self.masks.runs.stop()
         self.shortcuts.close()
         self.jobs.kill()
+        self.finetune.estimate.close_panel()
         self.correspondence.close_panel()
         self.background.close()
         self.video.close_panel()

@@ -89,6 +89,8 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QPushButton:checked {{ background: transparent;
         color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
+    QFrame#mfSection QPushButton#mfFold {{ background: transparent; padding: 3px 0px;
+        color: {css(p.muted)}; text-align: left; }}
     QTreeWidget#mfTracks, QTreeWidget#mfClasses, QListWidget#mfFindings {{
         background: {css(p.field)}; border: 1px solid {css(p.border)}; border-radius: 4px; }}
     QTreeWidget#mfTracks::item, QTreeWidget#mfClasses::item {{ padding: 3px 2px; }}

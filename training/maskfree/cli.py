@@ -16,6 +16,7 @@ from maskfree import __version__
 from maskfree.cli_parser import parse
 from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupted
+from maskfree.out_of_memory import is_out_of_memory
 from maskfree.terminal import one_line, say, use_utf8
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ DONE, OUR_FAULT, INPUT_AT_FAULT, STOPPED = 0, 1, 2, 130
 _LOG = "maskfree-error.log"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _TORCH_DISK = "PytorchStreamWriter failed"
-_TORCH_MEMORY = ("out of memory", "not enough memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``maskfree`` with ``arguments`` (by default the process's own); return the exit code.
 
-    0 done; 2 the input is at fault; 130 (or 128 + the signal) stopped on request; 1 a fault of
-    ours. Never raises.
+    0 done; 2 the input is at fault; 3 a preflight found nothing that fits; 130 (or 128 + the
+    signal) stopped on request; 1 a fault of ours. Never raises.
     """
     use_utf8()
     # Threads that wait for each other by spinning make a step five times slower as soon as another
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = getattr(args, "session", "")
             from maskfree.commands import run
 
-            run(args)
+            code = run(args)
         sys.stdout.flush()
-        return DONE
+        return code
     except SystemExit as done:  # --help and --version
         return int(done.code or DONE)
     except InputError as error:
@@ -122,10 +122,11 @@ def _full_disk(error: Exception) -> str:
 
 
 def _out_of_memory(error: Exception) -> str:
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_MEMORY):
+    if is_out_of_memory(error):
         return (
             "There is not enough memory for this. Take smaller frames with --set "
-            "sampling.frame_area=60000 (fine-tuning) or another --device."
+            "sampling.frame_area=60000 (fine-tuning) or another --device; maskfree preflight "
+            "tries what fits."
         )
     return ""
 

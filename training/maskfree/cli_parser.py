@@ -16,6 +16,8 @@ __all__ = ["build_parser", "parse"]
 
 _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
+_PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
+_STEPS = "optimiser steps; default: the preset's"
 _FORMATS = "davis, ytvis or boxes"
 _JSON = "print the result as JSON, for scripts"
 
@@ -26,7 +28,8 @@ a first run, from boxes to exported masks:
   maskfree export work --format davis --out masks
 
 Exit code: 0 done; 2 something about the input is wrong, one line on stderr says what and what
-to do; 130 stopped with Ctrl-C (what was learnt is kept); 1 a fault of ours.
+to do; 3 a preflight found nothing that fits; 130 stopped with Ctrl-C (what was learnt is kept);
+1 a fault of ours.
 `maskfree COMMAND --help` says more about each command.
 """
 
@@ -45,6 +48,23 @@ settings that are often changed, with --set key=value:
   temporal.search_radius=7       how far objects move between two frames, in cells of 4 pixels
   evidence.weight=0              without "background seen elsewhere"
 `maskfree settings` lists every setting with its default, unit and range.
+"""
+
+_PREFLIGHT_EPILOG = """\
+A step is measured on a few frames of the video, nothing is written. Where the run does not fit into
+the memory that is free, the fallbacks are tried in turn, each on top of those before it:
+  amp     mixed precision, on an NVIDIA GPU
+  clip    shorter clips
+  frame   smaller frames
+  freeze  the backbone learns nothing, where it has pretrained weights
+  cpu     without the GPU
+Exit code: 0 it fits, as it is or with what is printed; 3 nothing fits.
+
+examples:
+  maskfree preflight video.mp4 --boxes boxes.json
+  maskfree preflight work --preset resnet50 --device cuda
+  maskfree preflight work --fallbacks frame,clip     (these two, in this order)
+  maskfree preflight work --fallbacks none           (the estimate alone)
 """
 
 _PREDICT_EPILOG = """\
@@ -169,6 +189,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
         return made
 
     _add_finetune(command("finetune", "learn from a video and its boxes", _FINETUNE_EPILOG))
+    _add_preflight(
+        command("preflight", "time and memory of a run before it is begun", _PREFLIGHT_EPILOG)
+    )
     _add_predict(command("predict", "masks for every frame, with what was learnt", _PREDICT_EPILOG))
     _add_export(command("export", "write the masks in another tool's format", _EXPORT_EPILOG))
     _add_evaluate(command("evaluate", "score the masks against true ones", _EVALUATE_EPILOG))
@@ -207,10 +230,8 @@ def _add_finetune(parser: _Parser) -> None:
     parser.add_argument(
         "--session", required=True, metavar="DIR", help="the project folder; made where absent"
     )
-    parser.add_argument(
-        "--preset", help="tiny, paper, released, resnet18 or resnet50; default: tiny"
-    )
-    parser.add_argument("--steps", metavar="N", help="optimiser steps; default: the preset's")
+    parser.add_argument("--preset", help=_PRESET)
+    parser.add_argument("--steps", metavar="N", help=_STEPS)
     parser.add_argument("--device", default="auto", help=_DEVICE)
     parser.add_argument(
         "--seed", type=int, help="the same seed gives the same result on one machine; default: 0"
@@ -218,6 +239,24 @@ def _add_finetune(parser: _Parser) -> None:
     _add_set(parser, "change a setting; see below")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the newest run where it was stopped"
+    )
+    parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _add_preflight(parser: _Parser) -> None:
+    parser.add_argument("source", metavar="VIDEO|DIR", help=f"{_VIDEO}; or a session's folder")
+    parser.add_argument(
+        "--boxes", metavar="FILE", help="the boxes file; left out where the session has it"
+    )
+    parser.add_argument("--preset", help=_PRESET)
+    parser.add_argument("--steps", metavar="N", help=_STEPS)
+    parser.add_argument("--device", default="auto", help=_DEVICE)
+    _add_set(parser, "change a setting, as for finetune")
+    parser.add_argument(
+        "--fallbacks", metavar="A,B", help="what to try in turn, or none; default: all of them"
+    )
+    parser.add_argument(
+        "--log", metavar="FILE", help="write there how far it is, and the result, as JSON lines"
     )
     parser.add_argument("--json", action="store_true", help=_JSON)
 

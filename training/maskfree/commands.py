@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.settings import as_text
 from maskfree.terminal import clock, table
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import torch
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["annotations_of", "parse_settings", "run"]
 
 
-def run(args: argparse.Namespace) -> None:
-    """Run the command that was parsed and print its result.
+NOTHING_FITS = 3
+"""Exit code of a preflight after which nothing fits."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command that was parsed, print its result and return the exit code.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     Interrupted
         When it was stopped on request.
     """
-    _COMMANDS[args.command](args)
+    return _COMMANDS[args.command](args) or 0
 
 
 def _show(args: argparse.Namespace, result: dict[str, Any] | list[Any], text: str) -> None:
@@ -83,6 +88,24 @@ def _finetune(args: argparse.Namespace) -> None:
         f"next: maskfree predict {args.session}"
     )
     _show(args, result, text)
+
+
+def _preflight(args: argparse.Namespace) -> int:
+    from maskfree.preflight_command import as_json, as_text, preflight_source
+
+    names = None if args.fallbacks is None else args.fallbacks.split(",")
+    found = preflight_source(
+        args.source,
+        boxes=args.boxes,
+        preset_name=args.preset,
+        settings=parse_settings(args.set),
+        steps=args.steps,
+        device=args.device,
+        order=[] if names == ["none"] else names,
+        log=args.log,
+    )
+    _show(args, as_json(found), as_text(found))
+    return 0 if found.fits else NOTHING_FITS
 
 
 def _predict(args: argparse.Namespace) -> None:
@@ -322,21 +345,13 @@ def _settings(args: argparse.Namespace) -> None:
 
 def _describe(setting: Setting) -> str:
     limits = _range(setting)
-    line = f"{setting.key}={_text(setting.value)}" + (f"  ({limits})" if limits else "")
+    line = f"{setting.key}={as_text(setting.value)}" + (f"  ({limits})" if limits else "")
     return f"{line}\n    {setting.help}" + (f"  [{setting.source}]" if setting.source else "")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(str(each) for each in value)
-    return str(value)
 
 
 def _range(setting: Setting) -> str:
     if setting.choices:
-        return " | ".join(_text(choice) for choice in setting.choices)
+        return " | ".join(as_text(choice) for choice in setting.choices)
     bounds = ""
     if setting.low is not None and setting.high is not None:
         bounds = f"{setting.low} to {setting.high}"
@@ -347,8 +362,9 @@ def _range(setting: Setting) -> str:
     return ", ".join(part for part in (bounds, setting.unit) if part)
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "finetune": _finetune,
+    "preflight": _preflight,
     "predict": _predict,
     "export": _export,
     "evaluate": _evaluate,

@@ -31,6 +31,7 @@ __all__ = [
     "OptimiserConfig",
     "PairwiseConfig",
     "PredictConfig",
+    "PreflightConfig",
     "PriorConfig",
     "ResidualConfig",
     "SamplingConfig",
@@ -696,7 +697,11 @@ class OptimiserConfig(Section):
     )
     weight_decay: float = setting(0.05, "AdamW weight decay", low=0.0, source="Mask2Former")
     backbone_multiplier: float = setting(
-        1.0, "learning rate of the backbone, times this", low=0.0, high=1.0, source="paper: 0.1"
+        1.0,
+        "learning rate of the backbone, times this; 0: frozen",
+        low=0.0,
+        high=1.0,
+        source="paper: 0.1",
     )
     schedule: str = setting(
         "one-cycle", "learning rate over the run", choices=("one-cycle", "constant")
@@ -891,6 +896,32 @@ class AuditConfig(Section):
     )
     least_room: float = setting(3.0, "less room than this is never loose", unit="pixels", low=0.0)
     most_frames: int = setting(200, "masks are read of no more than these", unit="frames", low=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreflightConfig(Section):
+    """How time and memory are estimated before a run; not part of a run's config."""
+
+    frames: int = setting(
+        10, "frames of the video that are looked at; more where a clip is longer", low=1
+    )
+    warm_up: int = setting(1, "steps taken before those that are measured", unit="steps", low=0)
+    steps: int = setting(2, "steps that are measured", unit="steps", low=1)
+    memory_share: float = setting(
+        0.9, "a run may need this part of the memory that is free", low=0.05, high=1.0
+    )
+    least_clip: int = setting(
+        2, "a shorter training clip has this many", unit="frames", low=1, high=16
+    )
+    least_predict_clip: int = setting(
+        3, "and a shorter prediction clip this many", unit="frames", low=1, high=64
+    )
+    frame_share: float = setting(0.5, "a smaller frame has this part of the area", low=0.05)
+    least_frame_area: int = setting(
+        128 * 128, "frames do not become smaller than this", unit="pixels", low=64 * 64
+    )
+    order: tuple[str, ...] = ("amp", "clip", "frame", "freeze", "cpu")
+    """What is tried in turn where a run does not fit, see :mod:`maskfree.fallbacks`."""
 
 
 @dataclasses.dataclass(frozen=True)

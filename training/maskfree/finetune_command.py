@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maskfree.train import Progress
     from maskfree.types import BoxTracks
 
-__all__ = ["finetune_session"]
+__all__ = ["DEFAULT_PRESET", "check_input", "finetune_session"]
 
 DEFAULT_PRESET = "tiny"
 
@@ -61,7 +61,7 @@ def finetune_session(
     if steps is not None:
         config = override(config, {"optimiser.steps": steps})
     existing = Session.open(folder) if is_session(folder) else None
-    tracks = _check_input(existing, folder, video, boxes, config)
+    tracks = check_input(existing, folder, video, boxes, config)
     _check_device(device)
     if resume and existing is not None:
         _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
@@ -80,10 +80,16 @@ def finetune_session(
         raise
 
 
-def _check_input(
+def check_input(
     existing: Session | None, folder: str, video: str | None, boxes: str | None, config: Config
 ) -> BoxTracks:
-    """Check boxes and video, and that they fit each other; return the boxes."""
+    """Check boxes and video, and that they fit each other; return the boxes.
+
+    Raises
+    ------
+    InputError
+        Where they do not, or are missing.
+    """
     if existing is None:
         missing = [name for name, path in (("VIDEO", video), ("--boxes", boxes)) if path is None]
         if missing:

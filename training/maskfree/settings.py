@@ -16,7 +16,17 @@ from typing import Any, TypeVar
 
 from maskfree.errors import InputError, nearest
 
-__all__ = ["Section", "Setting", "from_dict", "iter_settings", "override", "setting", "to_dict"]
+__all__ = [
+    "Section",
+    "Setting",
+    "as_text",
+    "changes",
+    "from_dict",
+    "iter_settings",
+    "override",
+    "setting",
+    "to_dict",
+]
 
 S = TypeVar("S", bound="Section")
 _TRUE = {"true", "yes", "on", "1"}
@@ -108,6 +118,25 @@ def iter_settings(config: Section, prefix: str = "") -> Iterator[Setting]:
         elif field.metadata:
             kinds = [k for k in _kinds(field, type(config)) if k is not type(None)]
             yield Setting(key, value, kinds[0], **field.metadata)
+
+
+def as_text(value: Any) -> str:
+    """Return a value as ``--set key=value`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(str(each) for each in value)
+    return str(value)
+
+
+def changes(before: Section, after: Section) -> tuple[str, ...]:
+    """Return what makes ``after`` of ``before``, as ``key=value`` words for ``--set``."""
+    old = {each.key: each.value for each in iter_settings(before)}
+    return tuple(
+        f"{each.key}={as_text(each.value)}"
+        for each in iter_settings(after)
+        if each.value != old.get(each.key)
+    )
 
 
 def to_dict(config: Section) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
+from maskfree.optimiser import make_optimiser
 from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.config import Config, OptimiserConfig
+    from maskfree.consensus_memory import ConsensusMemory
     from maskfree.corrections import Correction
     from maskfree.session import Run, Session
     from maskfree.types import BoxTracks
@@ -121,7 +123,7 @@ class Trainer:
         self.classes = sorted({t.label for t in tracks.tracks})
         self._rng = np.random.default_rng(seed)
         self._video, self._tracks = video, tracks
-        self._boxes, self._slack = prepared.boxes, prepared.slack
+        self.tube = self._boxes, self._slack = prepared.boxes, prepared.slack
         self._consensus = prepared.consensus
         self._teacher: KeptLogits | None = None
         learns = config.consensus.train and bool(config.evidence.weight)
@@ -150,23 +152,12 @@ class Trainer:
         self._objective = Objective(config, labels, seed=seed)
         fresh = config.model.backbone_weights and not pretrained and not resumed
         multiplier = 1.0 if fresh else config.optimiser.backbone_multiplier
-        self._optimiser = self._make_optimiser(backbone_multiplier=multiplier)
+        self._optimiser = make_optimiser(
+            self.model, config.optimiser, backbone_multiplier=multiplier
+        )
         half = torch.float16 if not _has_bfloat16(device) else torch.bfloat16
         self._half = half if config.optimiser.amp and device.type == "cuda" else None
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._half == torch.float16)
-
-    def _make_optimiser(self, *, backbone_multiplier: float) -> torch.optim.Optimizer:
-        config = self.config.optimiser
-        backbone = list(self.model.model.pixel_level_module.encoder.parameters())
-        known = {id(p) for p in backbone}
-        rest = [p for p in self.model.parameters() if id(p) not in known]
-        groups = [
-            {"params": rest, "multiplier": 1.0},
-            {"params": backbone, "multiplier": backbone_multiplier},
-        ]
-        return torch.optim.AdamW(
-            groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
 
     def step(self, index: int) -> dict[str, float]:
         """Take optimiser step ``index`` (from 0); return the losses by name.
@@ -210,7 +201,7 @@ class Trainer:
         """Let the network's own masks, corrected by the picture, into the labels."""
         if not self._settles:
             return
-        self._measure_norms()
+        self.measure_norms()
         self._teacher = KeptLogits(self._video.shape[1:3])
         bound = self.track_ids if self.config.matching.mode == "bound" else []
         for grid in network_pass(
@@ -227,20 +218,28 @@ class Trainer:
             self._teacher.add(grid, self._boxes[:, grid.frame], self._slack[:, grid.frame])
         self._consensus.fit(self._teacher)
 
-    def _measure_norms(self) -> None:
+    def measure_norms(self) -> None:
         """Let the batch norms see clips as the weights are now: the same ones for a seed."""
         if count := self.config.optimiser.norm_clips:
             self.model.measure_norms(self._sampler.pictures(count, self._seed))
 
+    @property
+    def tubes(self) -> KeptTubes:
+        """The boxes that it trains with."""
+        return KeptTubes.of(self._tracks, self._boxes, self._slack)
+
+    @property
+    def memory(self) -> ConsensusMemory:
+        """What it learnt about the video beside the network's weights."""
+        return self._consensus.memory(self.track_ids)
+
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
-        self._measure_norms()
+        self.measure_norms()
         bound = self.track_ids if self.config.matching.mode == "bound" else []
-        tubes = KeptTubes.of(self._tracks, self._boxes, self._slack)
-        atomic_write(run.tube_path, tubes.to_bytes())
+        atomic_write(run.tube_path, self.tubes.to_bytes())
         if self.config.consensus.refine:
-            memory = self._consensus.memory(self.track_ids)
-            atomic_write(run.memory_path, memory.to_bytes())
+            atomic_write(run.memory_path, self.memory.to_bytes())
         save_model(run.weights_path, self.model, self.config, classes=self.classes, track_ids=bound)
         state = {
             "step": step,
@@ -271,6 +270,11 @@ class Trainer:
             if (state["track_ids"], state["classes"]) != (self.track_ids, self.classes):
                 raise ValueError("other tracks or labels")
             self.model.load_state_dict(state["model"])
+            groups = len(state["optimiser"]["param_groups"])
+            if groups != len(self._optimiser.param_groups):  # it began with fresh weights, or older
+                self._optimiser = make_optimiser(
+                    self.model, self.config.optimiser, backbone_multiplier=float(groups > 1)
+                )
             self._optimiser.load_state_dict(state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
             torch.set_rng_state(state["torch_rng"].cpu())

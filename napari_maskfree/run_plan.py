@@ -1,0 +1,91 @@
+"""What the next run is made with beside the form: an estimate, fallbacks, changed settings. No Qt.
+
+The estimate knows what it was made for, so that whoever shows it can say when that has changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from maskfree.config import PreflightConfig
+
+if TYPE_CHECKING:
+    from maskfree.preflight import Preflight
+    from maskfree.types import BoxTracks
+    from napari_maskfree.video_info import VideoInfo
+
+__all__ = ["MadeFor", "RunPlan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeFor:
+    """Everything that an estimate depends on."""
+
+    video: VideoInfo | None
+    boxes: BoxTracks | None
+    preset: str
+    steps: int
+    device: str
+    settings: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+class RunPlan:
+    """Estimate, fallbacks and settings; ``changed`` fires after each change.
+
+    ``fallbacks``: their names in the order in which they are tried, each with whether it is;
+    ``settings``: ``key=value`` words that the next run gets; ``found``: the last estimate.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        self.fallbacks = [(name, True) for name in PreflightConfig().order]
+        self.settings: tuple[str, ...] = ()
+        self.found: Preflight | None = None
+        self.made_for: MadeFor | None = None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the fallbacks that are tried, in turn."""
+        return tuple(name for name, wanted in self.fallbacks if wanted)
+
+    def set_fallbacks(self, fallbacks: list[tuple[str, bool]]) -> None:
+        """Take another order of the same fallbacks, and other ones of them."""
+        if fallbacks != self.fallbacks:
+            assert sorted(n for n, _ in fallbacks) == sorted(n for n, _ in self.fallbacks)
+            self.fallbacks = list(fallbacks)
+            self.changed.emit()
+
+    def put(self, found: Preflight, made_for: MadeFor) -> None:
+        """Keep an estimate."""
+        self.found, self.made_for = found, made_for
+        self.changed.emit()
+
+    def is_for(self, now: MadeFor) -> bool:
+        """Whether the estimate is about the run that would start now."""
+        return self.made_for == now
+
+    def use(self, now: MadeFor) -> None:
+        """Give the next run the settings that fit; ``now``: what the estimate then is for."""
+        taken = self.found.taken if self.found is not None else None
+        if taken is not None:
+            kept = {word.partition("=")[0]: word for word in (*self.settings, *taken.settings)}
+            self.settings = tuple(kept.values())
+            self.made_for = dataclasses.replace(now, settings=self.settings)
+            self.changed.emit()
+
+    def drop_settings(self) -> None:
+        """Let the next run have the preset's own settings."""
+        if self.settings:
+            self.settings = ()
+            self.changed.emit()
+
+    def forget(self) -> None:
+        """Forget estimate and settings: they are about another video."""
+        if self.settings or self.found is not None:
+            self.settings, self.found, self.made_for = (), None, None
+            self.changed.emit()

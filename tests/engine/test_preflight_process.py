@@ -1,0 +1,101 @@
+"""A measurement in a process of its own: what it answers, and what its end means."""
+
+from __future__ import annotations
+
+import json
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from maskfree import preflight_process
+from maskfree.config import Config, PreflightConfig
+from maskfree.errors import InputError, InputWarning
+from maskfree.preflight_figures import Estimate, Exhausted, Measured
+from maskfree.preflight_process import Child
+from maskfree.settings import from_dict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from maskfree.session import Session
+
+FOUND = {
+    "device": "cuda",
+    "seconds": {"prepare": 1.0, "train": 2.0, "predict": 3.0},
+    "needed": 4,
+    "there": 5,
+}
+
+
+def child(code: str, **options: Any) -> Child:
+    return Child({"session": "s"}, command=(sys.executable, "-c", dedent(code)), **options)
+
+
+def says(answer: dict[str, Any]) -> Child:
+    return child(f"print('a library talks')\nprint({json.dumps(answer)!r})")
+
+
+def test_what_it_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "asked"
+    code = f"import sys; open({str(path)!r}, 'w').write(sys.stdin.read()); print('{{}}')"
+    with pytest.raises(RuntimeError, match="exit code 0"):
+        child(code, settings=PreflightConfig(frames=3))(Config(preset="paper"), "auto")
+    asked = json.loads(path.read_text(encoding="utf-8"))
+    assert from_dict(Config, asked["config"]) == Config(preset="paper")
+    assert (asked["session"], asked["device"], asked["settings"]["frames"]) == ("s", "auto", 3)
+
+
+def test_what_it_answers() -> None:
+    measured = Measured("cuda", Estimate(1.0, 2.0, 3.0), 4, 5)
+    assert says({"measured": FOUND, "warnings": []})(Config(), "auto") == measured
+    exhausted = {"exhausted": {"device": "cuda", "there": 9}, "warnings": []}
+    assert says(exhausted)(Config(), "cuda") == Exhausted("cuda", 9)
+    with pytest.raises(InputError, match=r"^Draw a box\.$"):
+        says({"input": "Draw a box.", "warnings": []})(Config(), "cpu")
+    with pytest.raises(RuntimeError, match=r"^KeyError: 3$"):
+        says({"fault": "KeyError: 3", "warnings": []})(Config(), "cpu")
+    with pytest.warns(InputWarning, match="Fresh weights"):
+        says({"measured": FOUND, "warnings": ["Fresh weights."]})(Config(), "auto")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_process_that_the_system_ends_ran_out_of_memory() -> None:
+    killed = child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert killed(Config(), "auto") == Exhausted("cpu", 0)
+    assert killed(Config(), "cuda") == Exhausted("cuda", 0)
+    with pytest.raises(RuntimeError, match="exit code 7"):
+        child("raise SystemExit(7)")(Config(), "cpu")
+
+
+def test_a_stopped_measurement_leaves_no_process(tmp_path: Path) -> None:
+    import psutil
+
+    made = []
+
+    class Stopped(preflight_process.subprocess.Popen):  # type: ignore[type-arg]
+        def communicate(self, *_: Any, **__: Any) -> Any:
+            made.append(self.pid)
+            raise KeyboardInterrupt
+
+    slow = child("import time; time.sleep(600)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preflight_process.subprocess, "Popen", Stopped)
+        with pytest.raises(KeyboardInterrupt):
+            slow(Config(), "cpu")
+    assert len(made) == 1
+    assert not psutil.pid_exists(made[0])
+
+
+def test_a_real_one(small_session: Session, small_config: Config) -> None:
+    source = {"session": str(small_session.path)}
+    before = sorted(p.name for p in small_session.path.rglob("*"))
+    found = Child(source, PreflightConfig(frames=4, steps=1))(small_config, "cpu")
+    assert isinstance(found, Measured)
+    assert found.device == "cpu"
+    assert 50 * 2**20 < found.needed < found.there
+    assert 0 < found.seconds.train < found.seconds.total
+    assert sorted(p.name for p in small_session.path.rglob("*")) == before
+    with pytest.raises(InputError, match="no session folder"):
+        Child({"session": str(small_session.path / "no")})(small_config, "cpu")
