@@ -45,6 +45,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "next_review": ("To the least sure mask that nobody looked at", "Alt+Q"),
     "accept_next": ("Accept this frame and go to the next to review", "Alt+Shift+Q"),
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
+    "pick_pixel": ("Pick a pixel to see its look-alikes", "Alt+P"),
+    "follow_cursor": ("Look-alikes of the pixel under the cursor", "Alt+Shift+P"),
     "export": ("Export", "Alt+Shift+E"),
     "show_keys": ("Show all keys", "?"),
 }

@@ -181,6 +181,8 @@ class MaskFreeWidget(QWidget):
             "next_review": self.masks.review.next,
             "accept_next": self.masks.review.accept,
             "take_back": self.masks.take_back,
+            "pick_pixel": self.correspondence.pick,
+            "follow_cursor": self.correspondence.live,
             "export": self.export.export,
             "show_keys": self.keys,
         }.items():
