@@ -53,7 +53,7 @@ REVIEW_APART = 5
 ACCEPTED_COLOUR = (60, 190, 130)
 """RGB of the notch where a person accepted a mask."""
 
-PICKED_CELLS, MATCH_CELLS, REJECTED_CELLS = 1.25, 1.0, 0.45
+PICKED_CELLS, MATCH_CELLS, REJECTED_CELLS = 1.25, 1.0, 0.35
 """Diameters of the picked pixel's cross, of a match and of a rejected candidate, in cells."""
 VECTOR_CELLS, TUBE_CELLS = 0.2, 0.3
 """Widths of the vectors to the matches, and of the tube, in cells."""

@@ -140,15 +140,20 @@ class MatchLayers:
         )
 
     def _made(self, name: str, make: Any, image: Image) -> Any:
-        """Return our layer, made on top where it is not there; the active layer stays active."""
+        """Return our layer, made if it is not there; the active layer stays active.
+
+        The tube lies under the vectors, and the points on top of both.
+        """
         layer = self.layer(name)
         if layer is not None:
             return layer
         layer = make()
         layer.scale, layer.translate = image.scale, image.translate
-        self._layers[name] = layer
         active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
+        below = self.layer(VECTORS_NAME) if name == TUBE_NAME else self.layer(POINTS_NAME)
+        place = len(self.viewer.layers) if below is None else self.viewer.layers.index(below)
+        self.viewer.layers.insert(place, layer)
+        self._layers[name] = layer
         if active is not None and active in self.viewer.layers:
             self.viewer.layers.selection.active = active
         return layer

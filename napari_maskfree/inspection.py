@@ -205,8 +205,10 @@ def sentence(found: Inspection) -> str:
         text = f"{place} has {_look_alikes(kept)} in frame {answer.frame}"
         beyond = count(Fate.BEYOND_K)
         if beyond:
-            return f"{text}; {beyond} more were alike, but only the best {best} count."
-        return f"{text}; {far} more were too far in colour (over {limit:g})." if far else f"{text}."
+            were = "was" if beyond == 1 else "were"
+            return f"{text}; {beyond} more {were} alike, but only the best {best} count."
+        were = "was" if far == 1 else "were"
+        return f"{text}; {far} more {were} too far in colour (over {limit:g})."
     text = f"{place} has no look-alike in frame {answer.frame}"
     if count(Fate.RADIUS):
         return (

@@ -87,7 +87,7 @@ class CorrespondencePanel(Panel):
         self.each_side.setRange(1, MOST_EACH_SIDE)
         self.each_side.setPrefix("± ")
         self.each_side.setProperty("tip", "Frames before and after that are compared with")
-        self.each_side.valueChanged.connect(self._update)
+        self.each_side.valueChanged.connect(self._options_changed)
         self.rejected = QCheckBox("Rejected")
         self.rejected.setProperty(
             "tip", "Also the candidates that were no match, and by which rule"
@@ -99,7 +99,7 @@ class CorrespondencePanel(Panel):
             f"The best match followed over {TUBE_FRAMES} frames, and from the last back to the "
             "first, as the paper pairs them",
         )
-        self.tube.toggled.connect(self._update)
+        self.tube.toggled.connect(self._options_changed)
         self.result = QLabel()
         self.result.setWordWrap(True)
         self.strip = PatchStrip(lambda: self.main.palette_)
@@ -152,7 +152,8 @@ class CorrespondencePanel(Panel):
                 self._say("Click on a pixel of the picture.")
         elif not on:
             before, self._before = self._before, None
-            if before in self.main.viewer.layers and selection.active is image:
+            # equal, not the same: a plugin's viewer hands out proxies
+            if before in self.main.viewer.layers and selection.active == image:
                 selection.active = before
 
     def _set_live(self, on: bool) -> None:
@@ -220,6 +221,11 @@ class CorrespondencePanel(Panel):
         total = self.state.video.num_frames if self.state.video is not None else 0
         tube = tube_frames(frame, TUBE_FRAMES, total) if self.tube.isChecked() else []
         return frames_around(frame, self.each_side.value(), total), tube
+
+    def _options_changed(self) -> None:
+        if self.pick.isChecked() or self.live.isChecked():
+            self._read_ahead()
+        self._update()
 
     def _read_ahead(self) -> None:
         """Have the frames around the shown one read before somebody clicks."""

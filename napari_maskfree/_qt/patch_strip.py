@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PatchStrip"]
 
-_TILE, _GAP, _EDGE = 38, 6, 3
-_LINE = 16
+_TILE, _GAP, _EDGE, _LINE = 36, 7, 2, 16
 """Pixels: side of a patch, space between two, width of a frame, height of a line of text."""
+_SMALLEST = 20
+"""Pixels: patches shrink to this where the widget is narrow."""
+_COLUMNS = 7
+"""The picked patch, K = 5 and one that another rule rejected."""
+_SHORT_FROM = 10
+"""A distance from here on has one digit after the point."""
 _DIMMED = 0.35
-_SHORT = {
-    Fate.KEPT: "",
-    Fate.TOO_FAR: "✕",
-    Fate.BEYOND_K: "■",
-    Fate.RADIUS: "▲",
-    Fate.OUTSIDE: "",
-}
-"""Before the distance of a rejected patch: the symbol of its rule, as in the picture."""
+_SYMBOLS = {Fate.TOO_FAR: "✕", Fate.BEYOND_K: "■", Fate.RADIUS: "▲"}
+"""Before the distance of a rejected patch: its rule, as in the picture."""
 
 
 class PatchStrip(QWidget):
@@ -64,12 +63,12 @@ class PatchStrip(QWidget):
         return len(self.found.answers) if self.found is not None else 0
 
     def sizeHint(self) -> QSize:
-        """Wide enough for the picked patch, K = 5 and one that another rule rejected."""
-        return QSize(7 * _TILE + 6 * _GAP, self._rows * self._row_height())
+        """Wide enough for all columns."""
+        return QSize(_COLUMNS * (_TILE + _GAP) + _GAP, self._rows * self._row_height())
 
     def minimumSizeHint(self) -> QSize:
-        """As high as its rows; patches that find no room are left out."""
-        return QSize(3 * _TILE, self._rows * self._row_height())
+        """As high as its rows; its patches may be smaller."""
+        return QSize(_COLUMNS * (_SMALLEST + _GAP) + _GAP, self._rows * self._row_height())
 
     @staticmethod
     def _row_height() -> int:
@@ -123,8 +122,13 @@ class PatchStrip(QWidget):
         painter.end()
 
     def _place(self, column: int, row: int) -> QRect:
-        x = _EDGE + column * (_TILE + _GAP) + (_GAP if column else 0)
-        return QRect(x, row * self._row_height() + _LINE + _EDGE, _TILE, _TILE)
+        columns = (
+            max(_COLUMNS, *(1 + len(a.tiles) for a in self.found.answers)) if self.found else 1
+        )
+        room = (self.width() - _GAP) // columns - _GAP
+        side = min(_TILE, max(_SMALLEST, room))
+        x = _EDGE + column * (side + _GAP) + (_GAP if column else 0)
+        return QRect(x, row * self._row_height() + _LINE + _EDGE, side, side)
 
     def _draw_query(self, painter: QPainter, place: QRect) -> None:
         assert self.found is not None
@@ -142,14 +146,14 @@ class PatchStrip(QWidget):
             limit = self.found.grid.config.max_distance
             colour = QColor.fromRgbF(*distance_colours(np.array([tile.distance]), limit)[0])
             _frame(painter, place, colour)
-        far = f"{tile.distance:.1f}" if np.isfinite(tile.distance) else ""
-        text = f"{_SHORT[tile.fate]} {far}".strip()
+        digits = 1 if tile.distance >= _SHORT_FROM else 2
+        text = f"{_SYMBOLS.get(tile.fate, '')}{tile.distance:.{digits}f}"
         rgb = self._palette().text if kept else self._palette().muted
         self._write(painter, place, text, QColor(*rgb))
 
     @staticmethod
     def _write(painter: QPainter, place: QRect, text: str, colour: QColor) -> None:
-        below = place.adjusted(-_GAP, _TILE + _EDGE, _GAP, _EDGE + _LINE)
+        below = place.adjusted(-_GAP, place.height() + _EDGE, _GAP, _EDGE + _LINE)
         painter.setPen(colour)
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, text)
 
