@@ -145,6 +145,9 @@ class MatchLayers:
         The tube lies under the vectors, and the points on top of both.
         """
         layer = self.layer(name)
+        if layer is not None and layer.ndim != image.ndim:  # of the video before
+            self._remove(name)
+            layer = None
         if layer is not None:
             return layer
         layer = make()
@@ -187,8 +190,10 @@ class _Marks:
             layer.data = np.vstack(self.data)
             layer.face_color = np.vstack(self.faces)
             layer.border_color = np.vstack(self.borders)
-            layer.symbol = self.symbols
-            layer.size = np.array(self.sizes)
+            if [str(symbol) for symbol in layer.symbol] != self.symbols:
+                layer.symbol = self.symbols
+            if layer.size.tolist() != self.sizes:
+                layer.size = np.array(self.sizes)
         layer.refresh()
 
 

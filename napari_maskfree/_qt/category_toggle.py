@@ -62,7 +62,6 @@ class CategoryToggle(Panel):
     def forget(self) -> None:
         """Drop what was found or is sought: it is about another video."""
         self.found, self._sought = None, None
-        self.project.matches.categories.clear()
         self.legend.setVisible(False)
 
     def follow(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.compat import isalive
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSpinBox
 
 from maskfree.errors import InputError
@@ -153,7 +155,8 @@ class CorrespondencePanel(Panel):
         elif not on:
             before, self._before = self._before, None
             # equal, not the same: a plugin's viewer hands out proxies
-            if before in self.main.viewer.layers and selection.active == image:
+            there = image is not None and before in self.main.viewer.layers
+            if there and selection.active == image:
                 selection.active = before
 
     def _set_live(self, on: bool) -> None:
@@ -162,8 +165,12 @@ class CorrespondencePanel(Panel):
         if on and self._spot is None:
             self._say("Move the cursor over the picture.")
 
+    @property
+    def _listening(self) -> bool:
+        return self.pick.isChecked() or self.live.isChecked()
+
     def _listen(self) -> None:
-        on = self.pick.isChecked() or self.live.isChecked()
+        on = self._listening
         self.picker.set_clicks(on)
         image = self.project.image
         if on and image is not None:
@@ -171,8 +178,8 @@ class CorrespondencePanel(Panel):
             self.project.matches.prepare(image)
             self._read_ahead()
         elif self.found is None:
-            self.project.matches.clear_pick()
             self._say("")
+            QTimer.singleShot(0, self._drop)
 
     def pick_at(self, position: tuple[float, ...]) -> None:
         """Pin the pixel at a position of the viewer (world coordinates)."""
@@ -201,7 +208,7 @@ class CorrespondencePanel(Panel):
         return self.state.frame, (float(yx[0]), float(yx[1]))
 
     def _on_frame(self) -> None:
-        if self.pick.isChecked() or self.live.isChecked():
+        if self._listening:
             self._read_ahead()
         if self.live.isChecked():
             self.picker.tell_again()
@@ -213,6 +220,8 @@ class CorrespondencePanel(Panel):
         self.categories.forget()
         self.refresh()
         self.categories.follow()
+        # we may be called while napari removes several layers, and it has counted them
+        QTimer.singleShot(0, self._drop)
 
     # ---- its answer
 
@@ -223,7 +232,7 @@ class CorrespondencePanel(Panel):
         return frames_around(frame, self.each_side.value(), total), tube
 
     def _options_changed(self) -> None:
-        if self.pick.isChecked() or self.live.isChecked():
+        if self._listening:
             self._read_ahead()
         self._update()
 
@@ -300,10 +309,22 @@ class CorrespondencePanel(Panel):
         self.categories.box.setChecked(False)
         self.categories.forget()
         self._forget()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Remove the layers that show nothing any more."""
+        if not isalive(self):
+            return
+        image, matches = self.project.image, self.project.matches
+        if self.found is None:
+            matches.clear_pick()
+            if self._listening and image is not None:
+                matches.prepare(image)
+        if self.categories.found is None:
+            matches.categories.clear()
 
     def _forget(self) -> None:
         self._spot = self.found = None
-        self.project.matches.clear_pick()
         self.strip.show_found(None)
         self.refresh()
         self._say("")
