@@ -36,9 +36,10 @@ class MatchedVideo:
 class NearFrames:
     """Keeps the frames that were asked for last, and the grid that they are compared on.
 
-    ``run(work, done, failed)`` calls ``work`` beside the window; ``source`` says what is to be
-    read, ``ready`` is called when what was wanted is there, ``failed`` with what went wrong. Only
-    the main thread may call; one reading is under way at a time, and the latest wish counts.
+    ``run(work, done, failed)`` calls ``work`` beside the window; ``source`` says what is to be read
+    (None: it cannot be, and the person knows), ``ready`` is called when what was wanted is there,
+    ``failed`` with what went wrong. Only the main thread may call; one reading is under way at a
+    time, and the latest wish counts.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class NearFrames:
     def frames(self) -> Mapping[int, np.ndarray]:
         """The frames at hand, by number: uint8 RGB at the working size."""
         return self._frames
+
+    @property
+    def reading(self) -> bool:
+        """Whether frames are being read."""
+        return self._reading
 
     def forget(self) -> None:
         """Drop everything: it is about another video."""
@@ -99,6 +105,7 @@ class NearFrames:
         if self.matched is None or self._outdated:
             found = self._source()
             if found is None:
+                self._wishes.clear()
                 return
             if self.matched is not None:  # the same video, with its cache
                 found = dataclasses.replace(found, video=self.matched.video)

@@ -76,8 +76,9 @@ class CategoryToggle(Panel):
         self.project.matches.categories.hide()
         if self._sought == wanted:
             return
-        self._say("Matching…")
-        if not self.near.want("categories", wanted):
+        there = self.near.want("categories", wanted)
+        self._say("Matching…" if there or self.near.reading else "The video cannot be read.")
+        if not there:
             return
         grid, matched = self.near.grid, self.near.matched
         assert grid is not None

@@ -108,6 +108,9 @@ class CorrespondencePanel(Panel):
         self.strip.frame_clicked.connect(self.project.go_to)
         self.legend = hint()
         self.method = hint()
+        self.method.setToolTip(
+            "Training also zooms each clip a little, at random: this is the frame before that"
+        )
         self.categories = CategoryToggle(self.main, self.near)
         self.add(
             self.how,
@@ -250,7 +253,7 @@ class CorrespondencePanel(Panel):
         frame, yx = self._spot
         targets, tube = self._frames(frame)
         if not self.near.want("pick", [frame, *targets, *tube]):
-            self._say("Reading frames…")
+            self._say("Reading frames…" if self.near.reading else "The video cannot be read.")
             return
         grid = self.near.grid
         assert grid is not None

@@ -133,7 +133,7 @@ def test_while_boxes_are_drawn_the_cursor_is_followed_and_clicks_draw(
     assert viewer.layers.selection.active is drawn
     assert drawn.mode == "add_rectangle"
     hands.drag((10, 20), (40, 60))
-    assert widget.state.keyframe(1, 2) is not None
+    qtbot.waitUntil(lambda: widget.state.keyframe(1, 2) is not None)
     assert panel.live.isChecked()
 
 

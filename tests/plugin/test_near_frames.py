@@ -161,3 +161,10 @@ def test_a_frame_that_cannot_be_read(hand):
     assert not hand.near.want("pick", [12])
     hand.work()
     assert hand.near.want("pick", [12])
+
+
+def test_a_video_that_cannot_be_opened_leaves_nothing_under_way(hand):
+    hand.near._source = lambda: None
+    assert not hand.near.want("pick", [4])
+    assert not hand.near.reading
+    assert not hand.waiting
