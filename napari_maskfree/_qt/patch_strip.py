@@ -125,9 +125,9 @@ class PatchStrip(QWidget):
         columns = (
             max(_COLUMNS, *(1 + len(a.tiles) for a in self.found.answers)) if self.found else 1
         )
-        room = (self.width() - _GAP) // columns - _GAP
+        room = (self.width() - 2 * _GAP) // columns - _GAP
         side = min(_TILE, max(_SMALLEST, room))
-        x = _EDGE + column * (side + _GAP) + (_GAP if column else 0)
+        x = _GAP + column * (side + _GAP) + (_GAP if column else 0)
         return QRect(x, row * self._row_height() + _LINE + _EDGE, side, side)
 
     def _draw_query(self, painter: QPainter, place: QRect) -> None:

@@ -31,6 +31,7 @@ def panel(widget, viewer, monkeypatch):
     changed[names.index("max_enlarge")] = 1.0
     monkeypatch.setattr(SamplingConfig.__init__, "__defaults__", tuple(changed))
     viewer.add_image(moving(0, 1, 2, 3, 4, 5), rgb=True, name="clip")
+    widget.project.go_to(0)
     widget.sections["correspondence"].set_open(True)
     return widget.correspondence
 
@@ -207,6 +208,7 @@ def test_a_removed_or_other_video_takes_its_answers_along(panel, widget, viewer,
     other = viewer.add_image(moving(0, 2, 4)[:, :, ::-1].copy(), rgb=True, name="other")
     widget.project.bind(other, widget.project.choice or _choice(other))
     assert panel.pick.isEnabled()
+    widget.project.go_to(0)
     panel.pick_at((0, 30, 40))
     answered(0, (7, 10))
     assert len(panel.near.frames) == 2
@@ -223,6 +225,7 @@ def test_a_video_that_is_replaced_while_it_is_read(panel, widget, viewer, answer
     other = viewer.add_image(moving(0, 2, 4), rgb=True, name="other")
     widget.project.bind(other, _choice(other))
     assert panel.found is None
+    widget.project.go_to(0)
     panel.pick_at((0, 30, 40))
     found = answered(0, (7, 10))
     assert found.answers[0].tiles[0].shift == (0, 8), "of the other video"
