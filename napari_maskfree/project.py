@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
 
-    from maskfree.formats import ExportReport
-    from maskfree.types import InstanceMasks
     from maskfree.video import Video
     from napari_maskfree.state import State
     from napari_maskfree.video_layer import AxisChoice
@@ -233,7 +231,7 @@ class Project:
 
         return prepare
 
-    # ---- masks and export
+    # ---- masks
 
     def _remove_masks(self) -> None:
         """Take the masks layer away: it is about another video, or lies on other axes."""
@@ -331,24 +329,6 @@ class Project:
         if active is not None:
             self.viewer.layers.selection.active = active
 
-    def export_job(self, path: Path, format_name: str) -> Callable[[], ExportReport]:
-        """Return a function that exports boxes and masks; call it in any thread."""
-        tracks = self.state.boxed()
-        if tracks is None:
-            raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
-        shown = self.shown_masks(frozen=True)
-        if format_name != "boxes" and (shown is None or not shown.frames()):
-            raise InputError("There are no masks yet. Fine-tune first (section 3).")
-        names = self.video().names
-        read: Callable[[int], InstanceMasks | None] = _no_masks if shown is None else shown.read
-
-        def write() -> ExportReport:
-            from maskfree.formats import Annotations, export
-
-            return export(Annotations(tracks, names, read), path, format_name)
-
-        return write
-
     # ---- what happens in the viewer
 
     def _on_dims(self, _event: Any = None) -> None:
@@ -400,10 +380,6 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.save_boxes(path)
         return path
-
-
-def _no_masks(_frame: int) -> None:
-    return None
 
 
 def _source_of(layer: Layer) -> str | None:

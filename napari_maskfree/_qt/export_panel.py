@@ -13,6 +13,7 @@ from maskfree.formats import FORMATS
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import SPACING
+from napari_maskfree.exporting import export_job
 
 if TYPE_CHECKING:
     from maskfree.formats import ExportReport
@@ -135,7 +136,7 @@ class ExportPanel(Panel):
 
     def _export(self) -> None:
         target = Path(self.path.text().strip()).expanduser()
-        ok, write = reported(self.project.export_job, target, self.format.currentData())
+        ok, write = reported(export_job, self.project, target, self.format.currentData())
         if not ok:
             return
         self._working = True

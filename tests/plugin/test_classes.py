@@ -9,6 +9,7 @@ from maskfree.colours import track_colour
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
+from napari_maskfree.exporting import export_job
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
@@ -219,10 +220,10 @@ def test_colour_by_class_is_seen_everywhere(drawn):
 
 def test_classes_are_in_the_session_and_change_no_export(drawn, tmp_path):
     state = drawn.state
-    drawn.project.export_job(tmp_path / "one", "ytvis")()
+    export_job(drawn.project, tmp_path / "one", "ytvis")()
     state.classes.add("cat")
     state.classes.set_by_class(True)
-    drawn.project.export_job(tmp_path / "two", "ytvis")()
+    export_job(drawn.project, tmp_path / "two", "ytvis")()
     one, two = ([p.read_bytes() for p in _files(tmp_path / n)] for n in ("one", "two"))
     assert one == two
     drawn.project.save_session_boxes()

@@ -9,6 +9,7 @@ from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
+from napari_maskfree.exporting import export_job
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_export_holds_what_is_shown(masked, tmp_path):
     layer = masked.project.masks
     layer.brush_size = 11
     dab(masked, 4)
-    masked.project.export_job(tmp_path / "out", "davis")()
+    export_job(masked.project, tmp_path / "out", "davis")()
     found = sorted((tmp_path / "out").rglob("*.png"))
     assert len(found) == 8
     np.testing.assert_array_equal(np.asarray(Image.open(found[4])), layer.data[4])
@@ -205,7 +206,7 @@ def test_the_export_is_of_the_moment_in_which_it_was_asked_for(masked, tmp_path)
 
     masked.project.masks.brush_size = 11
     dab(masked, 4)
-    write = masked.project.export_job(tmp_path / "out", "davis")
+    write = export_job(masked.project, tmp_path / "out", "davis")
     masked.state.undo()
     write()
     found = sorted((tmp_path / "out").rglob("*.png"))

@@ -6,7 +6,7 @@ import torch
 
 from maskfree.errors import InputError, nearest
 
-__all__ = ["DEVICES", "resolve_device"]
+__all__ = ["DEVICES", "has_bfloat16", "resolve_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -32,3 +32,8 @@ def resolve_device(name: str) -> torch.device:
             "here. Use --device auto or --device cpu."
         )
     return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether mixed precision takes bfloat16 there, which needs no loss scaling."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()

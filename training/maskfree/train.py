@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from maskfree.device import resolve_device
+from maskfree.device import has_bfloat16, resolve_device
 from maskfree.errors import InputError
 from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
@@ -155,7 +155,7 @@ class Trainer:
         self._optimiser = make_optimiser(
             self.model, config.optimiser, backbone_multiplier=multiplier
         )
-        half = torch.float16 if not _has_bfloat16(device) else torch.bfloat16
+        half = torch.float16 if not has_bfloat16(device) else torch.bfloat16
         self._half = half if config.optimiser.amp and device.type == "cuda" else None
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._half == torch.float16)
 
@@ -397,7 +397,3 @@ def _kept_tubes(run: Run) -> KeptTubes | None:
         return KeptTubes.from_file(run.tube_path)
     except (InputError, FileNotFoundError):
         return None
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
