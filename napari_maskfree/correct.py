@@ -85,7 +85,7 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
 def belongs(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
     """Whether a mask lies where its track's box is, where that is followed, or was painted."""
     own = state.corrections[frame].get(track_id)
-    if own is not None and own.has_object:
+    if own is not None and own.has_object and own.carried is None:
         return True
     track = state.track(track_id)
     return track is not None and is_where_boxed(track, frame, mask)

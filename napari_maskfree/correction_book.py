@@ -82,16 +82,6 @@ class CorrectionBook:
         """Return all corrections by frame."""
         return dict(self._frames)
 
-    def without(
-        self, track_id: int, first: int = 0, last: int | None = None
-    ) -> dict[int, dict[int, Correction]]:
-        """Return the corrections of those frames of a range that lose a track's."""
-        return {
-            frame: {i: c for i, c in known.items() if i != track_id}
-            for frame, known in self._frames.items()
-            if frame >= first and (last is None or frame <= last) and track_id in known
-        }
-
     def put(self, changes: Mapping[int, Frame]) -> None:
         """Replace the corrections of these frames; save them with :meth:`save`."""
         for frame, corrections in changes.items():

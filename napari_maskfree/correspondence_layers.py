@@ -16,6 +16,8 @@ from napari_maskfree.category_layer import CategoryLayer
 from napari_maskfree.inspection import main_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Points, Vectors
 
@@ -52,11 +54,21 @@ def _colours(name: str, values: np.ndarray) -> np.ndarray:
     return np.asarray(ensure_colormap(name).map(np.asarray(values, float).reshape(-1)))
 
 
-class MatchLayers:
-    """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame."""
+def _now(call: Callable[[], None]) -> None:
+    call()
 
-    def __init__(self, viewer: ViewerModel) -> None:
+
+class MatchLayers:
+    """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame.
+
+    ``defer`` calls a function in another turn of the event loop.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, defer: Callable[[Callable[[], None]], None] = _now
+    ) -> None:
         self.viewer = viewer
+        self._defer = defer
         self.categories = CategoryLayer(viewer)
         self._layers: dict[str, Any] = {}
 
@@ -103,13 +115,31 @@ class MatchLayers:
 
     def clear_pick(self) -> None:
         """Remove the layers of the picked pixel."""
-        for name in (POINTS_NAME, VECTORS_NAME, TUBE_NAME):
-            self._remove(name)
+        self._let_go(self._taken())
 
     def clear(self) -> None:
         """Remove all layers."""
-        self.clear_pick()
+        gone = self._taken()
         self.categories.clear()
+        self._defer(lambda: self._let_go(gone))
+
+    def _taken(self) -> list[Any]:
+        """Forget the layers of the picked pixel and return those that are in the viewer."""
+        gone = [self.layer(name) for name in (POINTS_NAME, VECTORS_NAME, TUBE_NAME)]
+        self._layers.clear()
+        return [layer for layer in gone if layer is not None]
+
+    def _let_go(self, layers: list[Any]) -> None:
+        """Remove layers, one in each turn of the event loop: napari draws between two of them.
+
+        Without that its canvas was seen to crash when it was drawn next (0.9.2, software GL).
+        """
+        if layers:
+            first, *rest = layers
+            if first in self.viewer.layers:
+                self.viewer.layers.remove(first)
+            if rest:
+                self._defer(lambda: self._let_go(rest))
 
     def _remove(self, name: str) -> None:
         layer = self.layer(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.corrections import ACCEPTED_SCORE
+from maskfree.corrections import ACCEPTED_SCORE, CARRIED_SCORE
 from napari_maskfree.review import reviewed_tracks
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from maskfree.corrections import Correction
     from napari_maskfree.correction_book import CorrectionBook
 
-__all__ = ["FrameScore", "frame_scores", "less_sure", "score_words"]
+__all__ = ["FrameScore", "frame_scores", "open_scores", "score_words"]
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameScore:
-    """One track's mask in a frame: its score, and ``accepted``, ``corrected`` or empty."""
+    """One track's mask in a frame: score, and ``accepted``, ``corrected``, ``carried`` or empty."""
 
     track_id: int
     score: float
@@ -38,7 +38,7 @@ def frame_scores(
     """Return the masks of a frame, the least sure first.
 
     The scores are those that the masks are exported with: 1 for what a person accepted, or painted
-    where nothing was predicted, else the prediction's.
+    where nothing was predicted (0: carried there), else the prediction's.
 
     Parameters
     ----------
@@ -56,24 +56,26 @@ def frame_scores(
     }
     for track_id, own in corrections.items():
         if own.accepted or (track_id not in found and own.has_object):
-            found[track_id] = FrameScore(track_id, ACCEPTED_SCORE)
+            score = ACCEPTED_SCORE if own.carried is None else CARRIED_SCORE
+            found[track_id] = FrameScore(track_id, score)
         if track_id not in found:
             continue
-        word = "accepted" if own.accepted else "corrected"
+        word = "accepted" if own.accepted else "corrected" if own.carried is None else "carried"
         found[track_id] = dataclasses.replace(found[track_id], by_hand=word)
         if not own.has_object and (own.accepted or (left is not None and track_id not in left)):
             del found[track_id]
     return sorted(found.values(), key=lambda f: (f.score, f.track_id))
 
 
-def less_sure(scores: Mapping[int, np.ndarray], corrections: CorrectionBook, score: float) -> int:
-    """Return how many masks of the video have a lower score and were not reviewed yet."""
-    count = sum(int((row < np.float32(score)).sum()) for row in scores.values())
+def open_scores(scores: Mapping[int, np.ndarray], corrections: CorrectionBook) -> np.ndarray:
+    """Return the scores of all masks that were not reviewed yet: float (K,), sorted."""
+    left = {i: row.copy() for i, row in scores.items()}
     for frame in corrections:
         for track_id in reviewed_tracks(corrections, frame):
-            row = scores.get(track_id)
-            count -= row is not None and frame < len(row) and bool(row[frame] < np.float32(score))
-    return count
+            if track_id in left and frame < len(left[track_id]):
+                left[track_id][frame] = np.nan
+    every = np.concatenate([*left.values(), np.zeros(0, np.float32)])
+    return np.sort(every[np.isfinite(every)])
 
 
 def score_words(
@@ -89,11 +91,11 @@ def score_words(
     name
         What a track is called.
     before
-        How many masks that are to be reviewed have a lower score, see :func:`less_sure`.
+        How many masks that are to be reviewed have a lower score, see :func:`open_scores`.
     """
     if not found:
         return f"Frame {frame} has no masks."
-    open_ = [f for f in found if not f.by_hand]
+    open_ = [f for f in found if f.by_hand in ("", "carried")]
     if not open_:
         return f"Frame {frame}: every mask was corrected or accepted by hand."
     worst = open_[0]

@@ -16,7 +16,7 @@ from napari_maskfree.masks_layer import MaskStack, track_colormap
 from napari_maskfree.video_layer import layer_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
@@ -65,8 +65,11 @@ class RunCompare:
     changed = Signal()
     moved = Signal(int)
 
-    def __init__(self, viewer: ViewerModel, state: State) -> None:
-        self.viewer, self.state = viewer, state
+    def __init__(
+        self, viewer: ViewerModel, state: State, defer: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self.viewer, self.state, self._defer = viewer, state, defer
+        self._removing = self._was_visible = False
         self.layer: Labels | None = None
         self._line: Layer | None = None
         self._masks: Labels | None = None
@@ -100,7 +103,7 @@ class RunCompare:
             scale=image.scale,
             translate=image.translate,
             opacity=masks.opacity,
-            colormap=track_colormap(self.state.tracks),
+            colormap=track_colormap(self.state.classes.colours()),
         )
         layer.contour = masks.contour
         layer.editable = False
@@ -111,11 +114,13 @@ class RunCompare:
         self.viewer.layers.insert(place, layer)
         self.viewer.layers.append(line)
         self.viewer.layers.link_layers([masks, layer], _LINKED)
-        masks.visible = False
+        self._was_visible, masks.visible = masks.visible, False
         self.layer, self._line, self._masks = layer, line, masks
         self.viewer.layers.selection.active = layer  # so that it is the one that hears the mouse
         masks.events.visible.connect(self._on_visible)
+        self.viewer.layers.events.removing.connect(self._on_removing)
         self.viewer.layers.events.removed.connect(self._on_removed)
+        self.state.classes.colouring_changed.connect(self._on_colours)
         self.state.corrections.changed.connect(self._on_corrections)
         self._place_line()
         self.changed.emit()
@@ -127,14 +132,17 @@ class RunCompare:
             return
         self.layer = self._line = self._masks = self._active = None
         masks.events.visible.disconnect(self._on_visible)
+        self.viewer.layers.events.removing.disconnect(self._on_removing)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.state.classes.colouring_changed.disconnect(self._on_colours, missing_ok=True)
         self.state.corrections.changed.disconnect(self._on_corrections, missing_ok=True)
         self.viewer.layers.unlink_layers([masks, layer], _LINKED)
         ours = self.viewer.layers.selection.active in (layer, line, None)
-        for gone in (layer, line):
-            if gone is not None and gone in self.viewer.layers:
-                self.viewer.layers.remove(gone)
-        masks.visible = True
+        if self._removing:  # napari has counted the layers that it removes
+            self._defer(lambda: self._remove(layer, line))
+        else:
+            self._remove(layer, line)
+        masks.visible = masks.visible or self._was_visible
         if ours and active is not None and active in self.viewer.layers:
             self.viewer.layers.selection.active = active
         self.changed.emit()
@@ -156,6 +164,22 @@ class RunCompare:
             self.moved.emit(column)
 
     # ---- inside
+
+    def _remove(self, *layers: Layer | None) -> None:
+        for gone in layers:
+            if gone is not None and gone in self.viewer.layers:
+                self.viewer.layers.remove(gone)
+
+    def _on_removing(self, _event: Any = None) -> None:
+        self._removing = True
+        self._defer(self._removed)
+
+    def _removed(self) -> None:
+        self._removing = False
+
+    def _on_colours(self) -> None:
+        if self.layer is not None:
+            self.layer.colormap = track_colormap(self.state.classes.colours())
 
     def _place_line(self) -> None:
         if self.layer is not None and self._line is not None:

@@ -11,7 +11,7 @@ from napari_maskfree.masks_layer import track_colormap
 from napari_maskfree.timeline_rows import score_colours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.layers import Labels
 
@@ -48,8 +48,8 @@ class ScoreColours:
         layer.colormap = score_colormap(found, tracks)
         self._layer, self._made, self._of = layer, layer.colormap, of
 
-    def end(self, tracks: BoxTracks | None) -> None:
-        """Give the layer the tracks' colours again."""
+    def end(self, colours: Mapping[int, tuple[int, int, int]]) -> None:
+        """Give the layer these colours of the tracks again, RGB (0 to 255) by id."""
         if self._layer is not None and self._layer.colormap is self._made:
-            self._layer.colormap = track_colormap(tracks)
+            self._layer.colormap = track_colormap(colours)
         self._layer = self._made = self._of = None

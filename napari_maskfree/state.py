@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from maskfree import track_edits as te
 from maskfree import tracks as bt
-from maskfree.corrections import rename_tracks
+from maskfree.corrections import rename_tracks, without_track
 from maskfree.errors import InputError
 from maskfree.track_classes import relabel_track, steady_classes
 from maskfree.types import BoxTracks, Keyframe, Track
@@ -111,7 +111,7 @@ class State(Place):
         """Remove a track with all its boxes; the nearest other one becomes the selected."""
         tracks = self._require_tracks()
         ids = [t.id for t in tracks.tracks]
-        gone = self.corrections.without(track_id)
+        gone = without_track(self.corrections.items(), track_id)
         self.apply(f"delete track {track_id}", bt.remove_track(tracks, track_id), gone)
         if self.selected == track_id:
             place = ids.index(track_id)
@@ -167,7 +167,7 @@ class State(Place):
         """Say that a track is in none of the frames ``first`` to ``last``, both included."""
         changed = te.clear_range(self._require_tracks(), track_id, first, last)
         where = f"frame {first}" if first == last else f"frames {first} to {last}"
-        gone = self.corrections.without(track_id, first, last)
+        gone = without_track(self.corrections.items(), track_id, first, last)
         self.apply(f"clear track {track_id} in {where}", changed, gone)
 
     def remove_keyframes(self, track_id: int, first: int, last: int) -> None:
@@ -258,7 +258,7 @@ class State(Place):
             changed = bt.set_keyframe(self._require_tracks(), track_id, keyframe)
             back = self.next_keyframe(track_id, 1)
             last = changed.num_frames - 1 if back is None else back - 1
-            gone = self.corrections.without(track_id, self.frame, last)
+            gone = without_track(self.corrections.items(), track_id, self.frame, last)
             self.apply(f"track {track_id} outside from frame {self.frame}", changed, gone)
         else:
             now = self.keyframe(track_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.corrections import Correction
+from maskfree.corrections import Correction, is_gold
 from maskfree.errors import InputError
 from maskfree.tidy_mask import tidy_mask
 from napari_maskfree.constants import TIDY_SHARE
@@ -80,7 +80,8 @@ def tidied(
         if own is not None:
             on, off = on & ~own.is_other, off & ~own.is_object
         if on.any() or off.any():
-            changed[own_id] = Correction.make(on, off) if own is None else own.painted(on, off)
+            made = Correction.make(on, off) if own is None else own.painted(on, off)
+            changed[own_id] = Correction.whole(tidy, gold=True) if is_gold(known) else made
             filled, dropped = filled + int(on.sum()), dropped + int(off.sum())
     return Tidied(frame, known, changed, filled, dropped)
 

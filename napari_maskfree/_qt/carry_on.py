@@ -35,6 +35,8 @@ class CarryOn:
     def refresh(self) -> None:
         """Show whether there is something to carry."""
         why = "" if self.state.corrections[self.state.frame] else _NOTHING
+        if not why and self.state.session is None:
+            why = "There is no session yet. Fine-tune first (section 3)."
         explain(self.button, "At work …" if self._at_work else why)
 
     def start(self) -> None:
@@ -55,7 +57,11 @@ class CarryOn:
         self._end()
         if self.state.session is not session:
             return
-        frames, pixels = take_carried(self.state, session.mask_store(), frame, found)
+        store = session.mask_store()
+        ok, taken = reported(take_carried, self.state, store, frame, found)
+        if not ok:
+            return
+        frames, pixels = taken
         if not frames:
             show_info(
                 f"Nothing of frame {frame} could be carried on: it is not found again in the "

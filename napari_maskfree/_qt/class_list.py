@@ -91,7 +91,7 @@ class ClassList(Panel):
         item.setText(0, str(index + 1) if index < DIGITS else "")
         item.setText(1, name)
         item.setText(2, f"{count} track{'s' * (count != 1)}")
-        key = f" (Alt+{index + 1} gives it to the selected track)" if index < DIGITS else ""
+        key = " (its key gives it to the selected track)" if index < DIGITS else ""
         for column in range(3):
             item.setToolTip(column, f"{_TIP}{key}")
 

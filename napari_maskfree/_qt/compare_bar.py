@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QLabel, QSlider
 
 from maskfree.kept_masks import run_masks
@@ -62,7 +62,7 @@ class CompareBar(Panel):
         self._picked: str | None = None
         self._differ: RunDifference | None = None
         self._version, self._stopped = 0, False
-        self.compare = RunCompare(main.viewer, main.state)
+        self.compare = RunCompare(main.viewer, main.state, lambda call: QTimer.singleShot(0, call))
         self.toggle = button("Compare with", self._toggled, _TIP)
         self.toggle.setCheckable(True)
         self.other = QComboBox()
@@ -85,11 +85,11 @@ class CompareBar(Panel):
     def stop(self) -> None:
         """End it and look no more."""
         self._stopped = True
-        self.end()
         self.compare.changed.disconnect(self._show, missing_ok=True)
         self.compare.moved.disconnect(self._follow, missing_ok=True)
         self.state.session_changed.disconnect(self.end, missing_ok=True)
         self.state.video_changed.disconnect(self.end, missing_ok=True)
+        self.end()
         self._background.close()
 
     def end(self) -> None:

@@ -12,7 +12,7 @@ from napari_maskfree._qt.score_list import ScoreList, score_scale
 from napari_maskfree._qt.section import Panel, explain, hint
 from napari_maskfree._qt.wrapped import Wrapped
 from napari_maskfree.constants import SCORE_ROWS
-from napari_maskfree.frame_scores import frame_scores, less_sure, score_words
+from napari_maskfree.frame_scores import frame_scores, open_scores, score_words
 from napari_maskfree.score_colours import ScoreColours
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ class ConfidencePanel(Panel):
         self.box.toggled.connect(self.refresh)
         self.scale = score_scale()
         self.add(self.says, self.rows, self.more, self.box, self.scale)
+        self._open: np.ndarray | None = None
         for signal in (
             self.state.frame_changed,
             self.state.tracks_changed,
-            self.state.corrections.changed,
+            self.state.classes.colouring_changed,
         ):
             signal.connect(self.refresh)
+        self.state.corrections.changed.connect(self._forget)
         self.state.selection_changed.connect(self.rows.show_selection)
-        main.scores.changed.connect(self.refresh)
+        main.scores.changed.connect(self._forget)
         self.refresh()
 
     def refresh(self, *_: object) -> None:
@@ -66,9 +68,23 @@ class ConfidencePanel(Panel):
         hidden = len(found) - SCORE_ROWS
         self.more.setVisible(hidden > 0)
         self.more.setText(f"and {hidden} more, all as sure or surer")
-        words = score_words(found, frame, self._name, lambda s: less_sure(scores, book, s))
+        words = score_words(found, frame, self._name, self._less_sure)
         self.says.setText(words)
         self._colour(found)
+
+    def stop(self) -> None:
+        """Give the masks layer its own colours back."""
+        self._colours.end(self.state.classes.colours())
+
+    def _forget(self, *_: object) -> None:
+        self._open = None
+        self.refresh()
+
+    def _less_sure(self, score: float) -> int:
+        """Return how many masks that are to be reviewed have a lower score."""
+        if self._open is None:
+            self._open = open_scores(self.main.scores.scores, self.state.corrections)
+        return int(np.searchsorted(self._open, np.float32(score)))
 
     def _found(self) -> list[FrameScore]:
         frame = self.state.frame
@@ -91,7 +107,7 @@ class ConfidencePanel(Panel):
         if layer is not None and self.box.isChecked():
             self._colours.show(layer, found, self.state.tracks)
         else:
-            self._colours.end(self.state.tracks)
+            self._colours.end(self.state.classes.colours())
 
     def _name(self, track_id: int) -> str:
         track = self.state.track(track_id)

@@ -329,6 +329,7 @@ class MaskFreeWidget(QWidget):
         self.scores.stop()
         self.gold.stop()
         self.masks.runs.stop()
+        self.masks.confidence.stop()
         self.shortcuts.close()
         self.jobs.kill()
         self.finetune.estimate.close_panel()

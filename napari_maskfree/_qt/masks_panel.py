@@ -159,8 +159,8 @@ class MasksPanel(Panel):
 
 
 def _word(correction: Correction) -> str:
-    if correction.carried:
-        return "carried here, not looked at"
+    if correction.carried is not None:
+        return f"carried here from frame {correction.carried}, not looked at"
     if correction.gold:
         return "gold" if correction.has_object else "gold: not there"
     return "accepted" if correction.accepted else "corrected"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_maskfree.constants import FOLLOW_INTERVAL
@@ -48,7 +49,8 @@ class PixelPicker(QObject):
         """Follow the cursor, or no longer."""
         _switch(self.viewer.mouse_move_callbacks, self._on_move, on)
         self.position = None
-        self._timer.stop()
+        if isalive(self._timer):
+            self._timer.stop()
 
     def tell_again(self) -> None:
         """Tell the cursor's position once more: the frame under it is another one."""

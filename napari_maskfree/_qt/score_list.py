@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from maskfree.colours import track_colour
 from napari_maskfree._qt.section import row
 from napari_maskfree._qt.track_list import swatch
 from napari_maskfree.constants import SCORE_COLOURS, SCORE_RANGE, SCORE_ROWS
@@ -37,6 +36,7 @@ __all__ = ["ScoreList", "score_scale"]
 
 _ROW, _SWATCH, _BAR, _NUMBER, _SCALE = 22, 12, 7, 34, (60, 8)
 _ID, _SCORE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole
+_LOOKS = Qt.ItemDataRole.UserRole + 1
 _NAME_SHARE = 0.42
 
 
@@ -85,9 +85,11 @@ class ScoreList(QTreeWidget):
             item = self.topLevelItem(index)
             assert item is not None
             track = self._state.track(own.track_id)
-            if item.data(0, _ID) != own.track_id:
+            colour = self._state.classes.colour(own.track_id)
+            if item.data(0, _LOOKS) != (own.track_id, colour):
+                item.setData(0, _LOOKS, (own.track_id, colour))
                 item.setData(0, _ID, own.track_id)
-                item.setIcon(0, swatch(track_colour(own.track_id), _SWATCH))
+                item.setIcon(0, swatch(colour, _SWATCH))
             item.setText(0, str(own.track_id) + (f" {track.label}" if track else ""))
             item.setData(1, _SCORE, own.score)
             item.setText(2, own.by_hand)

@@ -250,6 +250,8 @@ class Timeline(QAbstractScrollArea):
         own = self.state.corrections[frame].get(track.id)
         words = ("corrected", "accepted", "gold")
         hand = "" if own is None else f" · {words[own.accepted + own.gold]}"
+        if own is not None and own.carried is not None:
+            hand = f" · carried here from frame {own.carried}"
         word = status_of(track, frame)
         return f"Frame {frame} · {track.id} {track.label}: {word}{score}{hand}"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from maskfree.carry import Carried, carry, changes_of, with_carried
-from maskfree.config import CorrectionsConfig
+from maskfree.carry import Carried, carry, changes_of, with_carried, without_carried
+from maskfree.config import CarryConfig
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.types import InstanceMasks
@@ -15,7 +17,7 @@ from maskfree.video import open_video
 
 FRAMES, HEIGHT, WIDTH, SIDE = 9, 96, 160, 32
 STEP = 3
-CONFIG = CorrectionsConfig()
+CONFIG = CarryConfig()
 
 
 def nowhere(_track_id: int, _frame: int) -> bool:
@@ -99,14 +101,14 @@ def test_tracks_go_each_their_own_way(frames: np.ndarray) -> None:
 
 
 def test_it_ends_after_the_most_frames(frames: np.ndarray) -> None:
-    near = CorrectionsConfig(carry_frames=2)
+    near = CarryConfig(frames=2)
     change = {1: square(4).astype(np.float32)}
     way = carry(open_video(frames), change, 4, forward=False, barred=nowhere, config=near)
     assert [t for t, _ in way] == [3, 2]
 
 
 def test_large_frames_are_gone_through_smaller(frames: np.ndarray) -> None:
-    small = CorrectionsConfig(carry_area=HEIGHT * WIDTH // 2)
+    small = CarryConfig(area=HEIGHT * WIDTH // 2)
     change = {1: square(4).astype(np.float32)}
     way = dict(carry(open_video(frames), change, 4, forward=True, barred=nowhere, config=small))
     assert way[5][1].becomes_object.shape == (HEIGHT, WIDTH)
@@ -163,13 +165,38 @@ def test_only_what_differs_from_the_prediction_is_a_change() -> None:
 def test_it_changes_the_prediction_and_no_person_s_word() -> None:
     predicted = InstanceMasks((1,), corner((0, 0), (0, 1))[None], (0.5,))
     carried = Carried(corner((0, 0), (2, 2)), corner((0, 1), (1, 1)))
-    made = with_carried(predicted, {}, {1: carried})
-    assert made == {1: Correction.make(corner((2, 2)), corner((0, 1)), carried=True)}
+    made = with_carried(predicted, {}, {1: carried}, 7)
+    assert made == {1: Correction.make(corner((2, 2)), corner((0, 1)), carried=7)}
     known = {1: Correction.make(corner((1, 0)), corner())}
-    assert with_carried(predicted, known, {1: carried}) == known
-    before = {1: Correction.make(corner((1, 0)), corner(), carried=True)}
-    assert with_carried(predicted, before, {1: carried}) == made
+    assert with_carried(predicted, known, {1: carried}, 7) == known
+    before = {1: Correction.make(corner((1, 0)), corner(), carried=0)}
+    assert with_carried(predicted, before, {1: carried}, 7) == made
     nothing = Carried(corner((0, 0)), corner((1, 1)))
-    assert with_carried(predicted, {}, {1: nothing}) == {}
-    drawn = Correction.make(carried.becomes_object, corner(), carried=True)
-    assert with_carried(None, {}, {4: carried}) == {4: drawn}
+    assert with_carried(predicted, {}, {1: nothing}, 7) == {}
+    drawn = Correction.make(carried.becomes_object, corner(), carried=7)
+    assert with_carried(None, {}, {4: carried}, 7) == {4: drawn}
+
+
+def test_it_takes_no_pixel_that_a_person_gave_away_and_leaves_gold_frames_alone() -> None:
+    carried = Carried(corner((0, 0), (2, 2)), corner())
+    given = {2: Correction.make(corner((2, 2)), corner())}
+    made = with_carried(None, given, {1: carried}, 7)
+    assert made == {**given, 1: Correction.make(corner((0, 0)), corner(), carried=7)}
+    gold = {2: Correction.whole(corner((2, 2)), gold=True)}
+    assert with_carried(None, gold, {1: carried}, 7) == gold
+
+
+def test_neither_gold_nor_what_was_carried_goes_on() -> None:
+    corrections = {
+        1: Correction.whole(corner((0, 0)), gold=True),
+        2: Correction.make(corner((1, 1)), corner(), carried=0),
+        3: Correction.make(corner((2, 2)), corner()),
+    }
+    assert changes_of(None, corrections).keys() == {3}
+
+
+def test_what_came_from_a_frame_goes_with_it() -> None:
+    own = Correction.make(corner((1, 1)), corner())
+    zero, five = (dataclasses.replace(own, carried=source) for source in (0, 5))
+    frames = {1: {1: zero, 2: own}, 2: {1: five}, 3: {1: own}, 4: {2: zero}}
+    assert without_carried(frames, 0) == {1: {2: own}, 4: {}}

@@ -95,10 +95,38 @@ def test_strokes_one_after_the_other_end_where_the_last_one_does(
 
 def test_what_was_carried_is_no_person_s_word_until_somebody_paints_there() -> None:
     everything = np.ones(SHAPE, bool)
-    carried = Correction.make(everything, ~everything, carried=True)
+    carried = Correction.make(everything, ~everything, carried=0)
     assert not carried.accepted
     assert carried != Correction.whole(everything)
-    assert not carried.painted(area(0), area(1)).carried
+    assert carried.painted(area(0), area(1)).carried is None
+
+
+def test_losing_a_pixel_to_another_track_is_no_look_at_the_rest() -> None:
+    before, after = np.full(SHAPE, 2), np.full(SHAPE, 2)
+    after[0] = 1
+    carried = Correction.make(before == 2, before != 2, carried=5)
+    made = from_labels(before, after, {2: carried})
+    assert (made[1].carried, made[2].carried) == (None, 5)
+    after[0] = 0
+    assert from_labels(before, after, {2: carried})[2].carried is None
+
+
+def test_joined_tracks_keep_a_persons_word_over_what_was_carried() -> None:
+    said, carried = Correction.make(area(0), area(1)), Correction.make(area(1), area(2), carried=5)
+    for one, other, kept in (
+        (said, carried, said),
+        (carried, said, said),
+        (Correction.whole(area(0), gold=True), carried, Correction.whole(area(0), gold=True)),
+    ):
+        assert rename_tracks({3: {1: one, 2: other}}, {2: 1}, 0) == {3: {1: kept}}
+    both = rename_tracks({3: {1: carried, 2: carried}}, {2: 1}, 0)[3][1]
+    assert both.carried == 5
+
+
+def test_a_mask_that_was_only_carried_here_is_the_least_sure() -> None:
+    found = apply_corrections(None, {1: Correction.make(area(0), area(1), carried=5)})
+    assert found is not None
+    assert found.scores == (0.0,)
 
 
 def test_a_surer_neighbour_does_not_cover_what_was_painted() -> None:
@@ -164,7 +192,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
     store = CorrectionStore(tmp_path / "corrections")
     assert store.frames() == []
-    made = {2: Correction.whole(area(1)), 1: Correction.make(area(0), area(3), carried=True)}
+    made = {2: Correction.whole(area(1)), 1: Correction.make(area(0), area(3), carried=0)}
     store.write(7, made)
     store.write(12, {1: made[1]})
     assert (store.read(7), store.read(8), store.frames()) == (made, {}, [7, 12])
@@ -181,8 +209,8 @@ def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
         ('{"tracks": [{"id": 0}], "size": [4, 6]}', "id"),
         ('{"tracks": [{"id": 1, "object": 3}], "size": [4, 6]}', "must be COCO run-length"),
         (
-            '{"tracks": [{"id": 1, "object": "0", "other": "0", "carried": 1}], "size": [4, 6]}',
-            "track 1: carried must be true or false, got 1",
+            '{"tracks": [{"id": 1, "object": "0", "other": "0", "carried": true}], "size": [4, 6]}',
+            "track 1: carried",
         ),
         ('{"tracks": [{"id": 1, "object": "0", "other": "0"}], "size": [4, 6]}', "run lengths"),
         ("{", "json"),

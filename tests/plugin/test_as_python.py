@@ -134,7 +134,7 @@ def test_it_carries_on(state):
     store.write(5, {1: Correction.whole(left())})
     run("carry_on", situation(state))
     assert {2, 4} <= set(store.frames())
-    assert store.read(4)[1].carried
+    assert store.read(4)[1].carried == 3
     assert store.read(5) == {1: Correction.whole(left())}
     assert 6 not in store.frames()
 

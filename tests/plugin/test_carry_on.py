@@ -49,7 +49,11 @@ def paint(widget, frame, label, rows, columns):
 
 
 def carried_frames(state):
-    return [f for f in state.corrections if any(c.carried for c in state.corrections[f].values())]
+    return [
+        f
+        for f in state.corrections
+        if any(c.carried is not None for c in state.corrections[f].values())
+    ]
 
 
 def test_a_person_carries_a_correction_on(masked, hands, qtbot, notices):
@@ -68,8 +72,8 @@ def test_a_person_carries_a_correction_on(masked, hands, qtbot, notices):
     assert state.undo_name == f"carry frame 4 to frames {frames[0]} to {frames[-1]}"
     assert any("Frame 4 was carried to frames" in n for n in notices)
     masked.project.go_to(5)
-    assert "carried here, not looked at" in masked.masks.by_hand.text()
-    assert state.session.corrections.read(5)[1].carried
+    assert "carried here from frame 4, not looked at" in masked.masks.by_hand.text()
+    assert state.session.corrections.read(5)[1].carried == 4
     hands.press(masked.boxes.undo)
     assert carried_frames(state) == []
     assert layer.data[5, 8, 8] == 1
@@ -112,7 +116,7 @@ def test_what_was_carried_is_still_to_be_reviewed_and_accepting_does(masked, han
     masked.project.go_to(5)
     hands.press(masked.masks.accept)
     assert Review.progress(scores, state.corrections) == (1, FRAMES)
-    assert not state.corrections[5][1].carried
+    assert state.corrections[5][1].carried is None
     assert not masked.project.masks.data[5, 4, 4]
 
 

@@ -112,6 +112,9 @@ def test_colours_by_confidence_and_back(masked, viewer):
     assert colour(masked, 1) == pytest.approx(c.SCORE_COLOURS[-1])
     masked.state.new_track("bird")  # the layer learns of it and stays coloured
     assert colour(masked, 3) == pytest.approx(c.NO_SCORE_COLOUR)
+    for by_class in (True, False):
+        masked.boxes.classes.by_class.setChecked(by_class)
+        assert colour(masked, 1) == pytest.approx(c.SCORE_COLOURS[-1])
     masked.project.show_masks()
     masked.masks.refresh()
     assert colour(masked, 1) == pytest.approx(c.SCORE_COLOURS[-1])

@@ -9,7 +9,7 @@ from maskfree.corrections import Correction
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree import constants as c
 from napari_maskfree.correction_book import CorrectionBook
-from napari_maskfree.frame_scores import FrameScore, frame_scores, less_sure, score_words
+from napari_maskfree.frame_scores import FrameScore, frame_scores, open_scores, score_words
 from napari_maskfree.score_colours import ScoreColours, score_colormap
 
 NONE, SOME = np.zeros((4, 4), bool), np.eye(4, dtype=bool)
@@ -66,10 +66,10 @@ def test_these_are_the_scores_that_masks_are_exported_with():
 def test_how_many_to_review_are_less_sure():
     book = CorrectionBook()
     scores = rows(t1=[0.25, 0.5, np.nan], t2=[0.5, 0.125, 0.75])
-    assert less_sure(scores, book, 0.5) == 2
+    assert int((open_scores(scores, book) < 0.5).sum()) == 2
     book.put({0: {1: ACCEPTED}, 1: {2: ERASED}, 9: {1: ACCEPTED}, 2: {7: ACCEPTED}})
-    assert less_sure(scores, book, 0.5) == 1  # erasing alone is no review
-    assert less_sure({}, book, 0.5) == 0
+    assert int((open_scores(scores, book) < 0.5).sum()) == 1  # erasing alone is no review
+    assert not len(open_scores({}, book))
 
 
 def test_one_or_two_sentences():
@@ -111,16 +111,17 @@ def test_a_layer_gets_its_own_colours_back():
     from napari_maskfree.masks_layer import track_colormap
 
     layer, shown, two = Labels(np.zeros((4, 4), np.uint16)), ScoreColours(), tracks(1, 2)
-    layer.colormap = track_colormap(two)
-    shown.end(two)
+    colours = {i: track_colour(i) for i in (1, 2)}
+    layer.colormap = track_colormap(colours)
+    shown.end(colours)
     changed = []
     layer.events.colormap.connect(changed.append)
     found = [FrameScore(1, 0.5), FrameScore(2, 0.95)]
     shown.show(layer, found, two)
     shown.show(layer, found, two)
     assert len(changed) == 1  # nothing is drawn anew where nothing changed
-    layer.colormap = track_colormap(two)  # as when masks are shown anew
+    layer.colormap = track_colormap(colours)  # as when masks are shown anew
     shown.show(layer, found, two)
     assert layer.colormap.color_dict[1][:3] == pytest.approx(np.array(c.SCORE_COLOURS[0]) / 255)
-    shown.end(two)
+    shown.end(colours)
     assert layer.colormap.color_dict[1][:3] == pytest.approx(np.array(track_colour(1)) / 255)

@@ -324,7 +324,7 @@ def test_other_axes_and_scales(widget, viewer, shape, scale, there):
     frame = there[-1] if there else 0
     compare = RunCompare(viewer, widget.state)
     widget.project.go_to(frame)
-    masks = make_layer(Columns(NEW), image, widget.state.video, None)
+    masks = make_layer(Columns(NEW), image, widget.state.video, {})
     viewer.add_layer(masks)
     compare.start(masks, image, Columns(NEW), Columns(OLD), ("2", "1"))
     assert compare.layer.data.shape == shape

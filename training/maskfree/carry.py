@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from maskfree.corrections import Correction
+from maskfree.corrections import Correction, is_gold
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from maskfree.config import CorrectionsConfig
+    from maskfree.config import CarryConfig
     from maskfree.types import InstanceMasks
     from maskfree.video import Video
 
-__all__ = ["Carried", "carry", "changes_of", "with_carried"]
+__all__ = ["Carried", "carry", "changes_of", "with_carried", "without_carried"]
 
 _HALF = 0.5
 """A pixel is changed of which more than this part is."""
@@ -51,6 +51,9 @@ def changes_of(
 ) -> dict[int, np.ndarray]:
     """Return what corrections changed in a frame's prediction.
 
+    Those that are gold teach nothing, so they are left out, and so are those that were carried
+    there themselves.
+
     Returns
     -------
     dict
@@ -62,6 +65,13 @@ def changes_of(
     )
     found = {}
     for track_id, own in corrections.items():
+        if own.gold or own.carried is not None:
+            continue
+        if masks and next(iter(masks.values())).shape != own.size:
+            raise InputError(
+                f"The correction is for frames of {own.size[1]} x {own.size[0]} pixels, the masks "
+                "are of another size. Open the session with the video that they were made on."
+            )
         mask = masks.get(track_id, np.zeros(own.size, bool))
         change = (own.is_object & ~mask).astype(np.float32) - (own.is_other & mask)
         if change.any():
@@ -76,11 +86,11 @@ def carry(
     *,
     forward: bool,
     barred: Callable[[int, int], bool],
-    config: CorrectionsConfig,
+    config: CarryConfig,
 ) -> Iterator[tuple[int, dict[int, Carried]]]:
     """Yield frame and what is carried into it by track id, frame by frame away from ``frame``.
 
-    Ends after ``carry_frames`` frames, at the end of the video, and where nothing is left.
+    Ends after ``config.frames`` frames, at the end of the video, and where nothing is left.
 
     Parameters
     ----------
@@ -103,13 +113,13 @@ def carry(
                 f"(width x height), the video has {width} x {height}. Open the video that it was "
                 "made on."
             )
-    scale = min(1.0, math.sqrt(config.carry_area / (height * width)))
+    scale = min(1.0, math.sqrt(config.area / (height * width)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     moving = {i: _resized(change, size) for i, change in changes.items()}
     least = {i: _FADED * float(np.abs(change).sum()) for i, change in moving.items()}
     picture = _resized(np.ascontiguousarray(video[frame]), size)
-    for _, there in itertools.pairwise(_span(frame, len(video), config.carry_frames, forward)):
+    for _, there in itertools.pairwise(_span(frame, len(video), config.frames, forward)):
         moving = {i: change for i, change in moving.items() if not barred(i, there)}
         if not moving:
             return
@@ -126,23 +136,43 @@ def with_carried(
     predicted: InstanceMasks | None,
     known: Mapping[int, Correction],
     carried: Mapping[int, Carried],
+    source: int,
 ) -> dict[int, Correction]:
-    """Return a frame's corrections by track id, together with what was carried into it.
+    """Return a frame's corrections by track id, with what was carried into it from ``source``.
 
-    Only pixels that change the prediction are added, and none of a track that a person corrected
-    there; what was carried into it before is replaced.
+    Only pixels that change the prediction are added, none that a person gave to another track, none
+    of a track that a person corrected there, and nothing in a gold frame; what was carried into it
+    before is replaced.
     """
+    if is_gold(known):
+        return dict(known)
+    shape = next((one.becomes_object.shape for one in carried.values()), (0, 0))
+    taken = np.zeros(shape, bool)
+    for own in known.values():
+        if own.carried is None:
+            taken |= own.is_object
     masks = (
         {} if predicted is None else dict(zip(predicted.track_ids, predicted.masks, strict=True))
     )
     made = dict(known)
     for track_id, one in carried.items():
         mask = masks.get(track_id, np.zeros(one.becomes_object.shape, bool))
-        on, off = one.becomes_object & ~mask, one.becomes_other & mask
-        own = known.get(track_id)
-        if (own is None or own.carried) and (on.any() or off.any()):
-            made[track_id] = Correction.make(on, off, carried=True)
+        on, off = one.becomes_object & ~mask & ~taken, one.becomes_other & mask
+        before = known.get(track_id)
+        if (before is None or before.carried is not None) and (on.any() or off.any()):
+            made[track_id] = Correction.make(on, off, carried=source)
     return made
+
+
+def without_carried(
+    frames: Mapping[int, Mapping[int, Correction]], source: int
+) -> dict[int, dict[int, Correction]]:
+    """Return the frames that lose what was carried into them from ``source``."""
+    return {
+        frame: {i: c for i, c in known.items() if c.carried != source}
+        for frame, known in frames.items()
+        if any(c.carried == source for c in known.values())
+    }
 
 
 def _span(frame: int, count: int, most: int, forward: bool) -> range:
@@ -175,7 +205,7 @@ class _Way:
         flow: cv2.DISOpticalFlow,
         before: np.ndarray,
         after: np.ndarray,
-        config: CorrectionsConfig,
+        config: CarryConfig,
     ) -> _Way:
         height, width = after.shape[:2]
         here, there = _grey(after), _grey(before)
@@ -186,8 +216,8 @@ class _Way:
         again = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         missed = np.hypot(*np.moveaxis(again + back, -1, 0))
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        alike = _distance(cv2.remap(before, x, y, cv2.INTER_LINEAR), after) <= config.carry_distance
-        return cls(x, y, inside & alike & (missed <= config.carry_error))
+        alike = _distance(cv2.remap(before, x, y, cv2.INTER_LINEAR), after) <= config.distance
+        return cls(x, y, inside & alike & (missed <= config.error))
 
     def bring(self, image: np.ndarray) -> np.ndarray:
         """Return an image of the frame before as it lies in the one after; 0 where not known."""

@@ -472,27 +472,33 @@ class CorrectionsConfig(Section):
     share: float = setting(
         0.25, "part of the clips that hold a corrected frame for sure", low=0.0, high=1.0
     )
-    carry_frames: int = setting(
+
+
+@dataclasses.dataclass(frozen=True)
+class CarryConfig(Section):
+    """How a correction goes to the frames around it; no part of a run's settings."""
+
+    frames: int = setting(
         10,
         "a correction is carried this far, forward and backward",
         unit="frames",
         low=1,
         source="measured",
     )
-    carry_area: int = setting(
+    area: int = setting(
         854 * 480,
         "it is carried through frames of at most this size",
         unit="pixels",
         low=64 * 64,
     )
-    carry_error: float = setting(
+    error: float = setting(
         2.0,
         "a pixel is carried whose way there and back ends this near to where it began",
         unit="pixels of the frames that it is carried through",
         low=0.0,
         source="measured",
     )
-    carry_distance: float = setting(
+    distance: float = setting(
         15.0,
         "and that looks no less like it than this",
         unit="Lab, root mean square over 3 x 3 pixels",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["CorrectionStore"]
 
 _PIXELS = ("object", "other")
-_WORDS = ("gold", "carried")
 _REMEDY = "Correct the file, or remove it and correct the mask again."
 
 
@@ -26,7 +25,7 @@ class CorrectionStore(FrameFiles):
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
     "other": "…"}]}``, both as COCO run lengths; a track that is gold has ``"gold": true`` as well,
-    and one whose pixels came from another frame, at which nobody looked yet, ``"carried": true``.
+    and one whose pixels came from frame 5, at which nobody looked yet, ``"carried": 5``.
     """
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
@@ -44,7 +43,8 @@ class CorrectionStore(FrameFiles):
         height, width = next(iter(corrections.values())).size
         tracks = [
             {"id": i, "object": c.object_counts, "other": c.other_counts}
-            | {word: True for word in _WORDS if getattr(c, word)}
+            | ({"gold": True} if c.gold else {})
+            | ({} if c.carried is None else {"carried": c.carried})
             for i, c in sorted(corrections.items())
         ]
         make_folder(self.path)
@@ -90,7 +90,8 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
                 f"{show(counts)}. {_REMEDY}"
             )
         place = f"{where}: track {track_id}"
-        gold, carried = (as_flag(one.get(word, False), place, word) for word in _WORDS)
+        gold, source = as_flag(one.get("gold", False), place, "gold"), one.get("carried")
+        carried = None if source is None else as_whole(source, place, "carried", low=0)
         known, other = map(str, counts)
         try:
             found[track_id] = Correction.from_counts(

@@ -8,6 +8,7 @@ truth that runs are scored against.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +20,17 @@ from maskfree.types import InstanceMasks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Correction", "apply_corrections", "from_labels", "is_gold", "rename_tracks"]
+__all__ = [
+    "Correction",
+    "apply_corrections",
+    "from_labels",
+    "is_gold",
+    "rename_tracks",
+    "without_track",
+]
 
-ACCEPTED_SCORE = 1.0
-"""Score of a mask that a person vouches for."""
+ACCEPTED_SCORE, CARRIED_SCORE = 1.0, 0.0
+"""Score of a mask that a person vouches for, and of one that was carried here and not predicted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +40,8 @@ class Correction:
     ``size``: (height, width) of the frame; ``object_counts``, ``other_counts``: the pixels that a
     person said are the object, and those that are not, as COCO run lengths; no pixel is in both.
     ``accepted``: the person vouches for the whole mask, so every pixel is in one of the two.
-    ``carried``: the pixels came from another frame's correction, and nobody looked at them yet.
+    ``carried``: the frame from which the pixels were carried here, while nobody has looked at them
+    yet (see :mod:`maskfree.carry`); None: a person's own word.
     ``gold``: it is kept out of training, and runs are scored against it; only what was accepted is.
     """
 
@@ -41,11 +50,11 @@ class Correction:
     other_counts: str
     accepted: bool = False
     gold: bool = False
-    carried: bool = False
+    carried: int | None = None
 
     @classmethod
     def make(
-        cls, is_object: np.ndarray, is_other: np.ndarray, *, carried: bool = False
+        cls, is_object: np.ndarray, is_other: np.ndarray, *, carried: int | None = None
     ) -> Correction:
         """Make one of two bool ``(H, W)``; it is accepted where they leave no pixel open.
 
@@ -64,7 +73,7 @@ class Correction:
         one, other = rle.encode(np.stack([is_object, is_other]))
         whole = bool((is_object | is_other).all())
         height, width = is_object.shape
-        return cls((height, width), one, other, accepted=whole and not carried, carried=carried)
+        return cls((height, width), one, other, accepted=whole and carried is None, carried=carried)
 
     @classmethod
     def from_counts(
@@ -74,7 +83,7 @@ class Correction:
         other_counts: str,
         *,
         gold: bool = False,
-        carried: bool = False,
+        carried: int | None = None,
     ) -> Correction:
         """Make one of run lengths as they are on disk, without decoding a mask.
 
@@ -99,11 +108,11 @@ class Correction:
         both = both[np.argsort(both[:, 0])]
         if (both[1:, 0] < both[:-1, 1]).any():
             raise ValueError("a pixel is the object or it is not, got some that are both. Choose.")
-        if gold and carried:
+        if gold and carried is not None:
             raise ValueError("a gold mask was looked at, got a carried one.")
         if gold and taken != area:
             raise ValueError(f"a gold mask leaves no pixel open, got {area - taken} open ones.")
-        whole = taken == area and not carried
+        whole = taken == area and carried is None
         return cls(size, object_counts, other_counts, accepted=whole, gold=gold, carried=carried)
 
     @classmethod
@@ -121,7 +130,7 @@ class Correction:
         """The pixels that a person said are not the object: bool ``(H, W)``."""
         return rle.decode(self.other_counts, *self.size)
 
-    @property
+    @functools.cached_property
     def has_object(self) -> bool:
         """Whether a person said of any pixel that it is the object."""
         return len(rle.run_lengths(self.object_counts)) > 1
@@ -172,10 +181,27 @@ def from_labels(
             on, off = changed & (after == track_id), changed & (before == track_id)
             own = result.get(int(track_id))
             made = own.painted(on, off) if own is not None else Correction.make(on, off)
+            if own is not None and not on.any() and not (off & (after == 0)).any():
+                made = dataclasses.replace(made, carried=own.carried)  # only lost to another track
+                made = dataclasses.replace(made, accepted=made.accepted and made.carried is None)
             if is_gold(known) and not made.gold:
                 made = Correction.whole(after == track_id, gold=True)
             result[int(track_id)] = made
     return result
+
+
+def without_track(
+    frames: Mapping[int, Mapping[int, Correction]],
+    track_id: int,
+    first: int = 0,
+    last: int | None = None,
+) -> dict[int, dict[int, Correction]]:
+    """Return those of the frames ``first`` to ``last``, both included, that lose a track's word."""
+    return {
+        frame: {i: c for i, c in known.items() if i != track_id}
+        for frame, known in frames.items()
+        if frame >= first and (last is None or frame <= last) and track_id in known
+    }
 
 
 def rename_tracks(
@@ -207,7 +233,16 @@ def rename_tracks(
 
 
 def _joined(there: Correction, newcomer: Correction) -> Correction:
-    if newcomer.accepted and not newcomer.has_object:
+    """Return both in one; what nobody looked at gives way to a person's word."""
+    if (there.carried is None) != (newcomer.carried is None):
+        return there if there.carried is None else newcomer
+    if there.carried is not None:
+        is_object = there.is_object | newcomer.is_object
+        is_other = (there.is_other | newcomer.is_other) & ~is_object
+        return Correction.make(is_object, is_other, carried=there.carried)
+    if there.accepted and not there.has_object:
+        made = newcomer
+    elif newcomer.accepted and not newcomer.has_object:
         made = there
     else:
         made = there.painted(newcomer.is_object, newcomer.is_other)
@@ -221,8 +256,8 @@ def apply_corrections(
 
     What a person said is one track's pixel is no other's, unless a person said that too. A track
     that only the person drew comes last. What was accepted has the score 1; what was corrected
-    keeps the prediction's, and 1 where there is none. A track of which no pixel is left has no
-    mask.
+    keeps the prediction's, and 1 where there is none (0 where it was carried here). A track of
+    which no pixel is left has no mask.
 
     Raises
     ------
@@ -250,7 +285,7 @@ def apply_corrections(
         if own is not None:
             mask = own.apply(mask)
             if own.accepted or track_id not in scores:
-                scores[track_id] = ACCEPTED_SCORE
+                scores[track_id] = ACCEPTED_SCORE if own.carried is None else CARRIED_SCORE
         if mask.any():
             found.append((track_id, mask, scores[track_id]))
     return InstanceMasks(

@@ -161,7 +161,10 @@ def _score_run(run: Run, store: MaskStore, truth: Truth, check: Callable[[], Non
         if pairs is None:
             try:
                 pairs = _score_frame(store, frame, own, boxes)
-            except InputError:  # a damaged file of masks
+            except InputError:  # a damaged file of masks, or one that went just now
+                missing.append(frame)
+                continue
+            if store.stamp(frame) != stamp:  # another run's took its place meanwhile
                 missing.append(frame)
                 continue
         now[frame] = {key: pairs}
@@ -177,7 +180,10 @@ def _score_frame(
 ) -> dict[int, tuple[float, float] | None]:
     """Return J and F by track; None where neither has a mask; tracks known elsewhere are absent."""
     masks = store.read(frame)
-    assert masks is not None
+    if masks is None:
+        raise InputError(
+            f"Frame {frame} has no masks any more. Predict again: maskfree predict DIR"
+        )
     predicted = dict(zip(masks.track_ids, masks.masks, strict=True))
     tracks: dict[int, Track] = {track.id: track for track in boxes.tracks}
     pairs: dict[int, tuple[float, float] | None] = {}
@@ -186,7 +192,7 @@ def _score_frame(
             continue
         true = own.is_object
         mask = predicted.get(track_id, np.zeros(own.size, bool))
-        if not is_where_boxed(tracks[track_id], frame, true):
+        if true.any() and not is_where_boxed(tracks[track_id], frame, true):
             continue
         some = true.any() or mask.any()
         pairs[track_id] = (region_similarity(mask, true), boundary_f(mask, true)) if some else None

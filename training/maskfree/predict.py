@@ -311,9 +311,9 @@ def predict(
             status, message = "failed", str(error)
             raise
         finally:
-            log.append({"status": status, "message": message})
             if note is not None:
                 note.close()
+            log.append({"status": status, "message": message})
 
 
 def _memory(run: Run, config: Config) -> ConsensusMemory | None:

@@ -65,11 +65,9 @@ def preflight_source(
             f"{source} --boxes boxes.json"
         )
     check_input(session, source, None if session else source, boxes, config)
-    if session is not None and boxes is None:
-        what = {"session": source}
-    else:
-        video = session.video_source if session is not None else source
-        what = {"video": str(video), "boxes": str(boxes)}
+    what = {"video": source} if session is None else {"session": source}
+    if boxes is not None:
+        what["boxes"] = str(boxes)
     written = None if log is None else JsonLog(log)
     if written is not None:
         written.clear()

@@ -110,8 +110,13 @@ class MasksNote:
 
 
 def _taught(corrections: Mapping[int, Mapping[int, Correction]]) -> set[int]:
-    """Return the frames with a correction that is learnt from: one that is not gold."""
-    return {f for f, own in corrections.items() if any(not c.gold for c in own.values())}
+    """Return the frames with a correction that is learnt from: one that is not gold.
+
+    What was carried to a frame came from another one, which is learnt from too.
+    """
+    taught = {f for f, own in corrections.items() if any(not c.gold for c in own.values())}
+    carried = {c.carried for own in corrections.values() for c in own.values()}
+    return taught | {f for f in carried if f is not None}
 
 
 def _path(run: Run) -> Path:

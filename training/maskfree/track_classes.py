@@ -66,6 +66,8 @@ def rename_class(tracks: BoxTracks, old: str, new: str) -> BoxTracks:
         dataclasses.replace(track, label=new) if track.label == old else track
         for track in tracks.tracks
     )
+    if not _is_ours(tracks.extra.get(FIELD, [])):
+        return dataclasses.replace(tracks, tracks=changed)
     place = [] if new in names else [new]
     left = [other for name in names for other in (place if name == old else [name])]
     return _with(dataclasses.replace(tracks, tracks=changed), left)
@@ -102,9 +104,10 @@ def reclass_track(tracks: BoxTracks, track_id: int, name: str) -> BoxTracks:
     changed = tuple(
         dataclasses.replace(each, label=name) if each is track else each for each in tracks.tracks
     )
-    return _with(
-        dataclasses.replace(tracks, tracks=changed), [*dict.fromkeys([*class_names(tracks), name])]
-    )
+    made = dataclasses.replace(tracks, tracks=changed)
+    if not _is_ours(tracks.extra.get(FIELD, [])):
+        return made
+    return _with(made, [*dict.fromkeys([*class_names(tracks), name])])
 
 
 def relabel_track(tracks: BoxTracks, track_id: int, label: str) -> BoxTracks:
@@ -131,6 +134,8 @@ def steady_classes(before: BoxTracks, after: BoxTracks) -> BoxTracks:
     """
     if before.extra is not after.extra:
         return after  # the classes themselves were changed
+    if not _is_ours(before.extra.get(FIELD, [])):
+        return after  # another tool's field: it stays as it is
     known, now = class_names(before), class_names(after)
     if now[: len(known)] == known[: len(now)]:
         return after
