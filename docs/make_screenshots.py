@@ -109,9 +109,7 @@ class Photographer:
         self.viewer.scene.camera.center = (0, *PIXEL)
         self.take("6-matches")
         self.viewer.reset_view()
-        categories = widget.correspondence.categories
-        categories.box.setChecked(True)
-        self.wait(60, lambda: categories.found is not None)
+        widget.correspondence.categories.setChecked(True)
         self.take("7-categories")
         widget.correspondence.clear.click()
         widget.project.masks.visible = True

@@ -203,3 +203,43 @@ def test_the_masks_layer_is_over_the_video_in_the_viewer(shape, choice, at):
     viewer.dims.point = video.data_to_world(at)
     frame = 0 if choice.time is None else at[choice.time]
     assert layer.get_value(video.data_to_world(at), world=True) == frame + 1
+
+
+def test_matches_of_a_shifted_picture_point_where_it_went():
+    from napari_maskfree.correspondence_layers import MatchLayers, cell_of, match_frames
+
+    rng = np.random.default_rng(0)
+    texture = rng.integers(0, 255, (16, 24, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    frames = np.stack([texture, np.roll(texture, 8, axis=1)])
+    viewer = ViewerModel()
+    layer = viewer.add_image(frames, rgb=True)
+    info = video_info(layer, guess_axes(layer))
+    found = match_frames(layer_video(layer, info), 0, 1)
+    assert found.categories.shape == (16, 24)
+    assert sum(found.counts.values()) == 16 * 24
+    cell = cell_of(np.array([30.0, 40.0]), (16, 24))
+    assert cell == (7, 10)
+    cells, distance = found.of_cell(cell)
+    assert cells.tolist() == [[7, 12]]
+    assert distance[0] == pytest.approx(0, abs=1e-3)
+
+    layers = MatchLayers(viewer)
+    assert layers.show_pick(layer, info, found, cell) == 1
+    points = layers.layer("Matches").data
+    assert points.tolist() == [[0, 29.5, 49.5], [1, 29.5, 49.5], [0, 29.5, 41.5]]
+    vectors = layers.layer("Match vectors").data
+    assert vectors.tolist() == [[[0, 29.5, 41.5], [0, 0, 8]]]
+    layers.show_categories(layer, found)
+    grid = layers.layer("Match categories")
+    corner = grid.data_to_world((7, 10))
+    assert tuple(corner) == (29.5, 41.5), "a cell lies over its sixteen pixels"
+    layers.clear()
+    assert len(viewer.layers) == 1
+
+
+def test_outside_the_grid_there_is_no_cell():
+    from napari_maskfree.correspondence_layers import cell_of
+
+    assert cell_of(np.array([-0.4, 0.0]), (4, 4)) == (0, 0)
+    assert cell_of(np.array([-0.6, 0.0]), (4, 4)) is None
+    assert cell_of(np.array([15.6, 0.0]), (4, 4)) is None
