@@ -21,9 +21,9 @@ class Situation:
     """What an action is about, as it stands in the window.
 
     ``session``, ``video``, ``target``: paths; ``video`` is None where there is no file of it, and
-    matters until the session is ``saved``.
-    ``range``: first and last frame of the selected ones, the shown one where none is. ``box``,
-    ``last_box``: where the track is in the shown frame and in the one before.
+    matters until the session is ``saved``. ``settings``: ``key=value`` of the next run beside the
+    form's. ``range``: first and last frame of the selected ones, the shown one where none is.
+    ``box``, ``last_box``: where the track is in the shown frame and in the one before.
     """
 
     session: str = _NOWHERE
@@ -33,9 +33,11 @@ class Situation:
     range: tuple[int, int] = (0, 0)
     track_id: int = 1
     label: str = "object"
+    settings: tuple[str, ...] = ()
     box: Box | None = None
     last_box: Box | None = None
     occluded: bool = False
+    last_occluded: bool = False
     preset: str = "tiny"
     steps: int = 1
     device: str = "auto"
@@ -90,6 +92,23 @@ def _keyframe(now: Situation, box: Box | None, **states: bool) -> Code:
     return _tracks(imports, f"{change}tracks = set_keyframe(tracks, {now.track_id}, keyframe)")
 
 
+def _gone(code: Code, arguments: str) -> Code:
+    """Return code that drops a track's corrections as well, where the track is no more."""
+    imports, body = code
+    return (
+        (*imports, "from maskfree.corrections import without_track"),
+        f"""{body}
+for frame, left in without_track(session.corrections.read_all(), {arguments}).items():
+    session.corrections.write(frame, left)
+""",
+    )
+
+
+def _cleared(now: Situation, frames: tuple[int, int]) -> Code:
+    where = f"{now.track_id}, {frames[0]}, {frames[1]}"
+    return _gone(_edit("clear_range", where), where)
+
+
 def _new_track(now: Situation) -> Code:
     return _tracks(
         ("from maskfree.tracks import add_track",),
@@ -99,8 +118,14 @@ def _new_track(now: Situation) -> Code:
 
 def _split(now: Situation) -> Code:
     return _tracks(
-        ("from maskfree.track_edits import split_track",),
-        f"tracks, new_id = split_track(tracks, {now.track_id}, {now.frame})",
+        (
+            "from maskfree.corrections import rename_tracks",
+            "from maskfree.track_edits import split_track",
+        ),
+        f"tracks, new_id = split_track(tracks, {now.track_id}, {now.frame})\n"
+        f"known, ids = session.corrections.read_all(), {{{now.track_id}: new_id}}\n"
+        f"for frame, own in rename_tracks(known, ids, {now.frame}).items():\n"
+        "    session.corrections.write(frame, own)",
     )
 
 
@@ -127,6 +152,11 @@ print(boxes)
 _PREDICT = "from maskfree.predict import predict"
 
 
+def _settings(now: Situation) -> dict[str, object]:
+    chosen = dict(word.split("=", 1) for word in now.settings)
+    return {**chosen, "optimiser.steps": now.steps}
+
+
 def _fine_tune(now: Situation) -> Code:
     imports = (
         "from maskfree.presets import preset",
@@ -137,7 +167,7 @@ def _fine_tune(now: Situation) -> Code:
     return (
         imports,
         f"""
-config = override(preset({now.preset!r}), {{"optimiser.steps": {now.steps}}})
+config = override(preset({now.preset!r}), {_settings(now)!r})
 for progress in finetune(session, config, device={now.device!r}, seed={now.seed}):
     print(progress.step, progress.total)  # break at any step: what was learnt is kept
 for done in predict(session, device={now.device!r}):
@@ -164,11 +194,26 @@ print(evidence.shape)
 
 def _accept(now: Situation) -> Code:
     return (
+        ("from maskfree.corrections import Correction, is_gold",),
+        f"""
+masks, known = session.masks.read({now.frame}), session.corrections.read({now.frame})
+accepted = {{
+    i: Correction.whole(mask, gold=is_gold(known))
+    for i, mask in zip(masks.track_ids, masks.masks, strict=True)
+}}
+session.corrections.write({now.frame}, {{**known, **accepted}})
+""",
+    )
+
+
+def _gold(now: Situation) -> Code:
+    return (
         ("from maskfree.corrections import Correction",),
         f"""
 masks = session.masks.read({now.frame})
-accepted = {{i: Correction.whole(m) for i, m in zip(masks.track_ids, masks.masks, strict=True)}}
-session.corrections.write({now.frame}, {{**session.corrections.read({now.frame}), **accepted}})
+truth = zip(masks.track_ids, masks.masks, strict=True)
+gold = {{i: Correction.whole(mask, gold=True) for i, mask in truth}}
+session.corrections.write({now.frame}, gold)
 """,
     )
 
@@ -180,7 +225,8 @@ def _take_back(now: Situation) -> Code:
 def _carry_on(now: Situation) -> Code:
     imports = (
         "from maskfree.carry import carry, changes_of, with_carried",
-        "from maskfree.config import CorrectionsConfig",
+        "from maskfree.config import CarryConfig",
+        "from maskfree.corrections import is_gold",
         "from maskfree.tracks import box_at, find_track",
     )
     return (
@@ -193,17 +239,20 @@ known = session.corrections.read_all()
 def barred(track_id, there):
     own = known.get(there, {{}}).get(track_id)
     absent = box_at(find_track(tracks, track_id), there) is None
-    return absent or (own is not None and not own.carried)
+    said = is_gold(known.get(there, {{}})) or (own is not None and own.carried is None)
+    return absent or said
 
 
+ids = [track.id for track in tracks.tracks]
 changes = changes_of(store.read(frame), known.get(frame, {{}}))
+changes = {{i: change for i, change in changes.items() if i in ids}}
 with session.open_video() as video:
     for forward in (False, True):
         way = carry(
-            video, changes, frame, forward=forward, barred=barred, config=CorrectionsConfig()
+            video, changes, frame, forward=forward, barred=barred, config=CarryConfig()
         )
         for there, carried in way:
-            made = with_carried(store.read(there), known.get(there, {{}}), carried)
+            made = with_carried(store.read(there), known.get(there, {{}}), carried, frame)
             session.corrections.write(there, made)
 """,
     )
@@ -249,22 +298,22 @@ print(report.frames, report.losses)
 _MADE: Mapping[str, Callable[[Situation], Code]] = {
     "draw_boxes": lambda now: _keyframe(now, now.box or (10, 10, 50, 50)),
     "new_track": _new_track,
-    "copy_last_box": lambda now: _keyframe(now, now.last_box, occluded=now.occluded),
+    "copy_last_box": lambda now: _keyframe(now, now.last_box, occluded=now.last_occluded),
     "keep_box": lambda now: _keyframe(now, now.box, occluded=now.occluded),
     "delete_keyframe": lambda now: _edit(
         "remove_keyframe", f"{now.track_id}, {now.frame}", module="tracks"
     ),
     "outside": lambda now: _keyframe(now, None, outside=True),
     "occluded": lambda now: _keyframe(now, now.box, occluded=True),
-    "not_in_frame": lambda now: _edit("clear_range", f"{now.track_id}, {now.frame}, {now.frame}"),
+    "not_in_frame": lambda now: _cleared(now, (now.frame, now.frame)),
     "split_track": _split,
-    "delete_track": lambda now: _edit("remove_track", str(now.track_id), module="tracks"),
+    "delete_track": lambda now: _gone(
+        _edit("remove_track", str(now.track_id), module="tracks"), str(now.track_id)
+    ),
     "propose_forward": lambda now: _propose(now, forward=True),
     "propose_backward": lambda now: _propose(now, forward=False),
     "next_finding": _findings,
-    "not_in_range": lambda now: _edit(
-        "clear_range", f"{now.track_id}, {now.range[0]}, {now.range[1]}"
-    ),
+    "not_in_range": lambda now: _cleared(now, now.range),
     "delete_range": lambda now: _edit(
         "remove_keyframes", f"{now.track_id}, {now.range[0]}, {now.range[1]}"
     ),
@@ -273,6 +322,7 @@ _MADE: Mapping[str, Callable[[Situation], Code]] = {
     "evidence": _evidence,
     "accept": _accept,
     "next_review": _least_sure,
+    "gold": _gold,
     "take_back": _take_back,
     "carry_on": _carry_on,
     "export": _export,

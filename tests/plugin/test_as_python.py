@@ -102,6 +102,18 @@ def test_it_does_to_boxes_what_the_action_does(state, name):
     assert listed(state.session.boxes) == listed(state.tracks)
 
 
+@pytest.mark.parametrize("name", ["split_track", "delete_track", "not_in_range"])
+def test_corrections_go_along(state, name):
+    said = Correction.make(left(), ~left())
+    state.corrections.put({f: {1: said} for f in (1, 2, 3, 4)})
+    state.corrections.save()
+    state.select_range(2, 4)
+    run(name, situation(state))
+    on_disk = state.session.corrections.read_all()
+    ACTIONS[name](state)
+    assert on_disk == state.corrections.items()
+
+
 def test_keyframes_go_as_they_do_in_the_window(state):
     state.set_frame(6)
     state.select_range(5, 7)

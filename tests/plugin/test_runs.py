@@ -224,6 +224,14 @@ def test_the_divider_is_dragged_on_the_picture(opened, viewer, hands, qtbot):
     assert tuple(viewer.scene.camera.center) != pytest.approx(middle)
 
 
+def test_all_layers_removed_at_once(opened, viewer, hands, qtbot):
+    hands.press(opened.masks.runs.compare.toggle)
+    viewer.layers.select_all()
+    viewer.layers.remove_selected()
+    qtbot.waitUntil(lambda: not viewer.layers, timeout=SOON)
+    assert opened.masks.runs.compare.compare.layer is None
+
+
 @pytest.mark.parametrize(
     "way", ["paint", "layer", "divider", "masks", "session", "video", "choose"]
 )
@@ -250,7 +258,9 @@ def test_what_ends_the_comparison(opened, viewer, hands, qtbot, way, clip):
         qtbot.waitUntil(lambda: texts(opened)[1][0] == "● 0001", timeout=SOON)
     assert bar.compare.layer is None
     assert not bar.toggle.isChecked()
-    assert not {"Compared masks", "Divider"} & {x.name for x in viewer.layers}
+    qtbot.waitUntil(
+        lambda: not {"Compared masks", "Divider"} & {x.name for x in viewer.layers}, timeout=SOON
+    )
     assert masks.visible
     if way == "masks":
         assert "Press Show masks first" in bar.toggle.toolTip()
@@ -322,7 +332,7 @@ def test_other_axes_and_scales(widget, viewer, shape, scale, there):
 
     image = viewer.add_image(np.zeros(shape, np.uint8), scale=scale, translate=[7] * len(shape))
     frame = there[-1] if there else 0
-    compare = RunCompare(viewer, widget.state)
+    compare = RunCompare(viewer, widget.state, lambda call: call())
     widget.project.go_to(frame)
     masks = make_layer(Columns(NEW), image, widget.state.video, {})
     viewer.add_layer(masks)
