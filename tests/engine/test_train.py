@@ -47,6 +47,7 @@ def test_a_run_leaves_a_checkpoint_and_a_log(small_session: Session, small_confi
         "config.json",
         "consensus.npz",
         "metrics.jsonl",
+        "told.json",
         "model.json",
         "model.safetensors",
         "state.pt",

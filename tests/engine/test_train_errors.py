@@ -55,7 +55,8 @@ def test_a_full_disk_ends_the_run_as_failed_and_leaves_no_half_file(
     end = run.records()[-1]
     assert (end["status"], end["step"]) == ("failed", after)
     assert end["message"].startswith("The disk is full")
-    assert {p.name for p in run.path.iterdir()} == {"config.json", "metrics.jsonl", "stop"}
+    left = {p.name for p in run.path.iterdir()}
+    assert left == {"config.json", "metrics.jsonl", "stop", "told.json"}
 
 
 def test_the_state_is_written_whole_or_not_at_all(
