@@ -28,7 +28,7 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
     Parameters
     ----------
     before, after
-        Track ids by pixel, uint16 (H, W).
+        Track ids by pixel, integers (H, W).
     """
     tracks = state.tracks
     assert tracks is not None

@@ -31,7 +31,7 @@ def keep_inside(
     Parameters
     ----------
     before, after
-        Track ids by pixel, uint16 (H, W), 0 for none.
+        Track ids by pixel, integers (H, W), 0 for none.
     boxes
         By track id, None where a track has no box in this frame: nothing is painted of it. A label
         that is not among them is no track yet and goes everywhere.

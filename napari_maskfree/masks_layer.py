@@ -27,8 +27,8 @@ MASKS_NAME = "Masks"
 
 
 def flatten(instances: InstanceMasks | None, height: int, width: int) -> np.ndarray:
-    """Return uint16 (H, W): each pixel's track id, 0 for none; where two overlap the surer one."""
-    labels = np.zeros((height, width), np.uint16)
+    """Return int32 (H, W): each pixel's track id, 0 for none; where two overlap the surer one."""
+    labels = np.zeros((height, width), np.int32)
     if instances is None:
         return labels
     for index in np.argsort(instances.scores, kind="stable"):
@@ -37,7 +37,7 @@ def flatten(instances: InstanceMasks | None, height: int, width: int) -> np.ndar
 
 
 class MaskStack:
-    """The masks of a session as an array of track ids, uint16, read when indexed.
+    """The masks of a session as an array of track ids, int32, read when indexed.
 
     Its shape is that of the video's layer, ``(*planes, H, W)``: all planes of an axis that is not
     time show the same masks. A few frames are kept; :meth:`forget` drops them when the masks on
@@ -55,7 +55,9 @@ class MaskStack:
         Of the frames, in pixels.
     """
 
-    dtype = np.dtype(np.uint16)
+    dtype = np.dtype(np.int32)
+    """Wider than ids need: for a 16-bit type napari computes 65,536 colours at each new colormap,
+    a tenth of a second; for this one those of the ids alone."""
 
     def __init__(
         self,

@@ -267,7 +267,7 @@ class Project:
             return frames
         self.masks.data.store = shown
         self.masks.data.forget()
-        self.masks.colormap = masks_layer.track_colormap(self._colours())
+        self._colour_masks()
         self.masks.refresh()
         return frames
 
@@ -356,8 +356,12 @@ class Project:
 
     def _on_tracks(self) -> None:
         if self.masks is not None and self.masks in self.viewer.layers:
-            if not self.state.classes.colours().items() <= self._coloured.items():
-                self.masks.colormap = masks_layer.track_colormap(self._colours())
+            self._colour_masks()
+
+    def _colour_masks(self) -> None:
+        """Give the masks layer a new colormap, which takes napari a while, where it needs one."""
+        if not self.state.classes.colours().items() <= self._coloured.items():
+            self.masks.colormap = masks_layer.track_colormap(self._colours())
 
     def _colours(self) -> dict[int, tuple[int, int, int]]:
         """Return the colours of the tracks, which the masks layer has from now on."""
