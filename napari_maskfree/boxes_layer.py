@@ -79,6 +79,7 @@ class BoxesLayer:
         self.state, self.layer = state, layer
         self._defer, self._notify = defer, notify
         self._updating = False
+        self._least_edge = 0.0
         self._shown: dict[int, Box] = {}
         self._proposed: Box | None = None
         self._pending: int | None = None
@@ -121,6 +122,17 @@ class BoxesLayer:
             self._draw(keep_selection)
         finally:
             self._updating = False
+
+    def fit_zoom(self, zoom: float) -> None:
+        """Keep outlines visible; ``zoom``: canvas pixels per pixel of the video.
+
+        Drawn anew only when the zoom has changed by a good part.
+        """
+        steps = np.floor(np.log2(max(zoom * float(self.layer.scale[-1]), c.LEAST_ZOOM)) * 2) / 2
+        before = self._edge_width
+        self._least_edge = c.LEAST_EDGE / 2.0 ** float(steps)
+        if self._edge_width != before:
+            self.refresh(keep_selection=True)
 
     def _draw(self, keep_selection: bool) -> None:
         layer, tracks = self.layer, self.state.tracks
@@ -186,7 +198,7 @@ class BoxesLayer:
     @property
     def _edge_width(self) -> float:
         height = self.state.video.height if self.state.video else 1 / c.EDGE_SHARE
-        return max(1.0, height * c.EDGE_SHARE)
+        return max(1.0, height * c.EDGE_SHARE, self._least_edge)
 
     def _prepare_next(self) -> None:
         """Give the next drawn box the selected track's id and colour."""

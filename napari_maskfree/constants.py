@@ -21,7 +21,11 @@ SAME_BOX = 1e-3
 
 EDGE_SHARE = 1 / 200
 """Width of a keyframe's outline, of the video's height."""
-INTERPOLATED_EDGE = 0.5
+LEAST_EDGE = 2.5
+"""Canvas pixels: a keyframe's outline is never thinner on the screen, however small the picture."""
+LEAST_ZOOM = 0.01
+"""Canvas pixels per pixel of the video: outlines of a smaller picture grow no further."""
+INTERPOLATED_EDGE = 0.6
 """Width of an interpolated outline, of a keyframe's."""
 INTERPOLATED_ALPHA = 0.65
 """Opacity of an interpolated outline."""

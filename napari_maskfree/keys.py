@@ -61,6 +61,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "keep_inside": ("Brush and eraser keep inside the box", "Alt+I"),
     "tidy_masks": ("Fill holes, drop specks", "Alt+U"),
     "export": ("Export", "Alt+Shift+E"),
+    "guide": ("Open or close the guide", "Alt+Shift+H"),
     "show_keys": ("Show all keys", "?"),
 }
 """By name: what it does, and its key as Qt writes it."""

@@ -63,6 +63,8 @@ class Project:
             viewer, state, image=lambda: self.image, add=self._add_under_boxes, defer=defer
         )
         viewer.dims.events.point.connect(self._on_dims)
+        self._camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9: the viewer's
+        self._camera.events.zoom.connect(self._on_zoom)
         viewer.layers.events.removed.connect(self._on_removed)
         state.tracks_changed.connect(self._on_tracks)
         state.classes.colouring_changed.connect(self._on_tracks)
@@ -71,6 +73,7 @@ class Project:
     def close(self) -> None:
         """Let go of the viewer; its layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_dims)
+        self._camera.events.zoom.disconnect(self._on_zoom)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
         self.state.classes.colouring_changed.disconnect(self._on_tracks, missing_ok=True)
@@ -152,6 +155,7 @@ class Project:
             layer = boxes_layer.make_layer(self.image)
             self.viewer.add_layer(layer)
             self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
+            self._on_zoom()
         self.viewer.layers.selection.active = self.boxes.layer
         self.boxes.layer.mode = "add_rectangle"
 
@@ -330,6 +334,10 @@ class Project:
             self.viewer.layers.selection.active = active
 
     # ---- what happens in the viewer
+
+    def _on_zoom(self, _event: Any = None) -> None:
+        if self.boxes is not None:
+            self.boxes.fit_zoom(float(self._camera.zoom))
 
     def _on_dims(self, _event: Any = None) -> None:
         if self.image is not None and self.state.video is not None:

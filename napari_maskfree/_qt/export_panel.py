@@ -147,6 +147,8 @@ class ExportPanel(Panel):
         self._working = False
         self._show_report(report)
         self.refresh()
+        if report is not None:
+            self.main.guide.note_export()
 
     def _open(self) -> None:
         if self._path is not None:

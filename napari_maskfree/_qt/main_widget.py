@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_maskfree._qt.background import Background, reported
@@ -19,6 +19,7 @@ from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
 from napari_maskfree._qt.gold_watch import GoldWatch
+from napari_maskfree._qt.guide_bar import GuideBar
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
@@ -117,7 +118,8 @@ class MaskFreeWidget(QWidget):
             layout.addWidget(section)
         self.keys = button("Keys", self.show_keys, "All keys on one page")
         self.keys.setMinimumWidth(_KEYS_WIDTH)
-        layout.addWidget(row(1, self.boxes.timeline, self.keys, grows=column))
+        self.guide = GuideBar(self)
+        layout.addWidget(row(1, self.boxes.timeline, self.guide.open, self.keys, grows=column))
         layout.addStretch(1)
         for key in ("correspondence", "export"):
             self.sections[key].set_open(False)
@@ -128,6 +130,7 @@ class MaskFreeWidget(QWidget):
         self.scroll_area.setWidget(column)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.guide)
         outer.addWidget(self.scroll_area)
         self._column = column
         column.installEventFilter(self)
@@ -138,6 +141,10 @@ class MaskFreeWidget(QWidget):
         if watched is self._column and event and event.type() == QEvent.Type.LayoutRequest:
             self._fit_width()
         return super().eventFilter(watched, event)
+
+    def sizeHint(self) -> QSize:
+        """Leave the canvas as much room as the rows allow."""
+        return QSize(self.minimumWidth(), super().sizeHint().height())
 
     def _fit_width(self) -> None:
         bar = self.scroll_area.verticalScrollBar()
@@ -198,6 +205,7 @@ class MaskFreeWidget(QWidget):
             "keep_inside": self.masks.tools.inside,
             "tidy_masks": self.masks.tools.tidy,
             "export": self.export.export,
+            "guide": self.guide.open,
             "show_keys": self.keys,
         }.items():
             self.shortcuts.add(name, target)

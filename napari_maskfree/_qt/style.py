@@ -66,7 +66,9 @@ def style_sheet(p: Palette) -> str:
     hover, pressed = _mix(p.accent, (255, 255, 255), 0.12), _mix(p.accent, (0, 0, 0), 0.15)
     return f"""
     QFrame#mfSection {{ background: {css(p.card)}; border-radius: 6px; }}
-    QFrame#mfSection QLabel {{ background: transparent; }}
+    QFrame#mfGuide {{ background: {css(p.card)}; border-left: 3px solid {css(p.accent)}; }}
+    QFrame#mfSection QLabel, QFrame#mfGuide QLabel, QFrame#mfGuide QWidget#mfBody {{
+        background: transparent; }}
     QFrame#mfSection QWidget#mfBody {{ background: transparent; }}
     QLabel#mfTitle {{ font-weight: 600; }}
     QLabel#mfHint, QLabel#mfSummary {{ color: {css(p.muted)}; }}
@@ -78,7 +80,7 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QWidget#mfBody {{ background: transparent; }}
     QFrame#mfSection QCollapsible QPushButton {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}
-    QFrame#mfSection QPushButton {{ padding: 5px 5px; }}
+    QFrame#mfSection QPushButton, QFrame#mfGuide QPushButton {{ padding: 5px 5px; }}
     QPushButton[primary="true"] {{ background: {css(p.accent)}; color: {on_accent};
         font-weight: 600; }}
     QPushButton[primary="true"]:hover {{ background: {css(hover)}; }}
@@ -100,5 +102,7 @@ def style_sheet(p: Palette) -> str:
     QToolButton#mfTerm:!checked {{ color: {css(p.muted)}; }}
     QLabel#mfGood {{ color: {css(p.good)}; }}
     QLabel#mfBad {{ color: {css(p.bad)}; }}
+    QPushButton[guided="true"] {{ border: 2px solid {css(p.text)}; padding: 3px 3px; }}
     QProgressBar {{ min-height: 18px; text-align: center; }}
+    QProgressBar#mfThin {{ min-height: 4px; max-height: 4px; }}
     """

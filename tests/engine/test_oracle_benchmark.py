@@ -127,7 +127,8 @@ def test_the_oracle_is_prompted_with_the_boxes_that_the_run_is_trained_on(
     mirrored = 0
     with open_video(small_clip.frames) as video:
         run = Trainer(video, tracks, small_config, **made)
-        config = override(small_config, OVERRIDES)
+        as_long = {"sampling.clip_length": small_config.sampling.clip_length}
+        config = override(small_config, OVERRIDES | as_long)
         oracle = OracleTrainer(video, tracks, config, truth=truth_of(small_clip), **made)
         for _ in range(8):
             one, other = run._sampler.draw(), oracle._sampler.draw()

@@ -209,3 +209,16 @@ def test_scaled_images_have_boxes_in_pixels():
     assert layer.scale.tolist() == [0.5, 0.25]
     assert layer.translate.tolist() == [7, 3]
     assert isinstance(BoxesLayer(state, layer, defer=print, notify=print), BoxesLayer)
+
+
+def test_outlines_stay_visible_when_zoomed_out(widget, viewer, clip_folder):
+    widget.video.open_path(str(clip_folder))
+    widget.project.show_boxes()
+    widget.project.go_to(0)
+    widget.state.set_box(widget.state.selected, (10, 10, 40, 40))
+    layer = widget.project.boxes.layer
+    for zoom in (0.2, 1.0, 8.0):
+        viewer.scene.camera.zoom = zoom
+        assert layer.edge_width[0] * zoom >= 2.5
+    assert layer.edge_width[0] == 1.0
+    assert widget.state.undo_name.startswith("draw")

@@ -1,0 +1,165 @@
+"""The guide above the sections: what to do now, and where."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QProgressBar, QSizePolicy, QVBoxLayout
+
+from napari_maskfree._commands import PLUGIN
+from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.section import button, restyle, row
+from napari_maskfree._qt.wrapped import Wrapped
+from napari_maskfree.constants import MARGIN, SPACING
+from napari_maskfree.guide import END, INVITATION, STEPS, Guide, facts_of
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
+
+__all__ = ["GuideBar"]
+
+_TITLE = "A guided first run"
+_SETTLE = 100
+"""Milliseconds until what a step changed in the column has found its place."""
+
+
+class GuideBar(QFrame):
+    """A card with the step to do now; its button in the sections is outlined.
+
+    Before there is a video it invites; it comes back with :attr:`open`.
+    """
+
+    def __init__(self, main: MaskFreeWidget) -> None:
+        super().__init__()
+        self.setObjectName("mfGuide")
+        self.main, self.state = main, main.state
+        self.guide = Guide()
+        self.exported = self._declined = False
+        self._pointed: QWidget | None = None
+        self.open = button("Guide", self.toggle, "Step by step through a first video")
+        self.open.setCheckable(True)
+        self.title = QLabel()
+        self.title.setObjectName("mfTitle")
+        self.place = QLabel()
+        self.place.setObjectName("mfSummary")
+        self.place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.bar = QProgressBar()
+        self.bar.setObjectName("mfThin")
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, len(STEPS))
+        self.words = Wrapped(muted=True)
+        self.sample = button(
+            "Sample clip", self._open_sample, "The rabbit of Big Buck Bunny, 60 frames"
+        )
+        self.start = button("My own video", self._start, "Start the guide with it")
+        self.show_me = button("Show me", self._show, "Scroll to what is outlined")
+        self.skip = button("Skip", self.guide.skip, "Go on to the next step without doing this")
+        self.close_ = button("Close", self._close, "The button Guide below brings it back")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN - 2, MARGIN, MARGIN - 2)
+        layout.setSpacing(SPACING)
+        layout.addWidget(row(self.title, self.place, grows=self.place))
+        for widget in (self.bar, self.words):
+            layout.addWidget(widget)
+        layout.addWidget(row(self.sample, self.start, self.show_me, self.skip, self.close_))
+        self.guide.changed.connect(self._to_step)
+        for signal in (
+            self.state.video_changed,
+            self.state.tracks_changed,
+            self.state.session_changed,
+            self.state.corrections.changed,
+        ):
+            signal.connect(self.look)
+        main.jobs.updated.connect(self.refresh)
+        main.jobs.finished.connect(self.look)
+        self.refresh()
+
+    # ---- what is shown
+
+    def look(self, *_: object) -> None:
+        """Tick what has been done since."""
+        if self.guide.active:
+            self.guide.look(facts_of(self.state, exported=self.exported))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the step, or the invitation, or nothing."""
+        guide, step = self.guide, self.guide.step
+        inviting = not guide.active and self.state.video is None and not self._declined
+        self.setVisible(guide.active or inviting)
+        self.open.setChecked(guide.active)
+        self.title.setText(_TITLE if inviting or step is None else step.title)
+        self.place.setText(f"{guide.number} of {len(STEPS)}" if guide.active and step else "")
+        self.bar.setVisible(guide.active)
+        self.bar.setValue(guide.number - 1)
+        busy = step.busy if step is not None and self.main.busy else ""
+        words = INVITATION if inviting else END if step is None else busy or step.words
+        if words != self.words.text():
+            self.words.setText(words)
+        first = inviting or (step is not None and step.key == "video")
+        self.sample.setVisible(first)
+        self.sample.setProperty("primary", inviting)
+        self.start.setVisible(inviting)
+        self.show_me.setVisible(guide.active and step is not None and not first)
+        self.skip.setVisible(guide.active and step is not None and not first)
+        self._point()
+
+    def _point(self) -> None:
+        """Outline the widget that the step is about, and no other."""
+        step = self.guide.step if self.guide.active else None
+        found = operator.attrgetter(step.target)(self.main) if step is not None else None
+        if found is self._pointed:
+            return
+        for widget, on in ((self._pointed, False), (found, True)):
+            if widget is not None:
+                widget.setProperty("guided", on)
+                restyle(widget)
+        self._pointed = found
+
+    # ---- what a person does
+
+    def toggle(self) -> None:
+        """Open the guide, or close it."""
+        self._close() if self.guide.active else self._start()
+
+    def note_export(self) -> None:
+        """Remember that this window has written an export."""
+        self.exported = True
+        self.look()
+
+    def _open_sample(self) -> None:
+        if not self.main.may_leave():
+            return
+        ok, _ = reported(functools.partial(self.main.viewer.open_sample, PLUGIN, "rabbit"))
+        if ok and not self.guide.active:
+            self._start()
+
+    def _start(self) -> None:
+        self.guide.start(facts_of(self.state, exported=self.exported))
+
+    def _close(self) -> None:
+        self._declined = True
+        self.guide.end()
+
+    def _to_step(self) -> None:
+        self.refresh()
+        step = self.guide.step
+        if self.guide.active and step is not None:
+            self.main.sections[step.section].set_open(True)
+            QTimer.singleShot(_SETTLE, self._show)
+
+    def _show(self) -> None:
+        """Bring what the step is about into view."""
+        step = self.guide.step
+        if not isalive(self) or not self.guide.active or step is None:
+            return
+        self.main.show_section(step.section)
+        if self._pointed is not None and self._pointed.isVisible():
+            self.main.scroll_area.ensureWidgetVisible(self._pointed)
