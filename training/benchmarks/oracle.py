@@ -92,7 +92,8 @@ class TruthSampler(ClipSampler):
     """Draws the clips of the boxes' run, each frame moved to the nearest annotated one.
 
     Of the same length, these are the same clips (without their mirror images) where every frame has
-    masks. Its clips' labels come from ``labels``, uint8 ``(T, H, W)`` of the whole video, see :func:`truth_labels`.
+    masks. Its clips' labels come from ``labels``, uint8 ``(T, H, W)`` of the whole video, see
+    :func:`truth_labels`.
     """
 
     labels: np.ndarray
