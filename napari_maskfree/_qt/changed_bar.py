@@ -9,6 +9,7 @@ from napari.utils.notifications import show_info
 
 from maskfree.changed_frames import carried_changes, run_changes
 from maskfree.kept_masks import run_masks, shown_run
+from maskfree.run_difference import evenly
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import CHANGED_LEAST, COMPARED_FRAMES
@@ -94,11 +95,13 @@ class ChangedBar(Panel):
         if not kept:
             return
         old, new = run_masks(session, kept[-1], shown), session.mask_store()
-        frames = sorted({*old.frames(), *new.frames()})[:COMPARED_FRAMES]
+        every = sorted({*old.frames(), *new.frames()})
+        frames = evenly(every, COMPARED_FRAMES)
+        part = f" ({len(frames)} of {len(every)} frames)" if len(frames) < len(every) else ""
         self._find(
             session,
             lambda watch: run_changes(old.read, new.read, frames, least=CHANGED_LEAST, watch=watch),
-            f"Run {shown} beside run {kept[-1].name}",
+            f"Run {shown} beside run {kept[-1].name}{part}",
         )
 
     def _find(

@@ -84,6 +84,8 @@ def test_beside_the_box_nothing_changes(frame):
     assert not after[15:, :20].any()
     with pytest.raises(InputError, match=r"x 5, y 30 is not in the box\. Click inside"):
         clicked(frame, mask, 30, 5, True)
+    with pytest.raises(InputError, match=r"x 30, y -20 is not in the box"):
+        clicked(frame, mask, -20, 30, True)
 
 
 def test_a_mask_from_box_and_click_alone(frame):

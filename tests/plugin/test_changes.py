@@ -142,6 +142,7 @@ def test_a_run_is_held_against_the_one_before(masked, qtbot, tmp_path):
     assert not bar.isVisible()  # nobody corrected anything: it is no correction's doing
     masked.project.go_to(1)
     masked.project.accept_frame()
+    masked.jobs.finished.disconnect(masked.finetune._finished)  # it knows of no job
     masked.jobs.finished.emit()
     qtbot.waitUntil(bar.isVisible, timeout=30000)
     assert bar.words.text() == (

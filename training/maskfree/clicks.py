@@ -99,7 +99,8 @@ def apply_click(
             f"and {kept.shape}. Pass those of one frame."
         )
     look = _Look.at(frame, box, config)
-    if not look.boxed[click.y, click.x]:
+    height, width = mask.shape
+    if not (0 <= click.y < height and 0 <= click.x < width and look.boxed[click.y, click.x]):
         raise InputError(
             f"The click at x {click.x}, y {click.y} is not in the box. Click inside it, or make "
             "the box larger first."
@@ -210,7 +211,8 @@ def _turned(
     colour = smooth[own & open_].mean(0)
     away = np.maximum(np.linalg.norm(smooth - colour, axis=2) - config.alike, 0)
     ours = _ways(cost + config.unlike * away, own & open_, open_)
-    theirs = _ways(cost, contrary, open_ | contrary) if contrary.any() else config.reach
+    rim = contrary & _dots(open_)
+    theirs = _ways(cost, rim, open_ | rim) if rim.any() else config.reach
     taken = open_ & ~contrary & (ours < theirs)
     taken[at] = True
     parts, _ = ndimage.label(taken)
@@ -227,9 +229,9 @@ def _interior(mask: np.ndarray, away: np.ndarray, config: ClicksConfig) -> np.nd
     return mask & (depth >= config.deep * depth.max()) & (away > config.other)
 
 
-def _dots(clicks: np.ndarray) -> np.ndarray:
-    """Return clicked places with those beside them: a way that begins on an edge is not dearer."""
-    return np.asarray(cv2.dilate(clicks.astype(np.uint8), _CORNERS)) > 0
+def _dots(places: np.ndarray) -> np.ndarray:
+    """Return places with those beside them: a way that begins on an edge is then no dearer."""
+    return np.asarray(cv2.dilate(places.astype(np.uint8), _CORNERS)) > 0
 
 
 def _smooth(lab: np.ndarray, config: ClicksConfig) -> np.ndarray:
