@@ -112,7 +112,7 @@ def apply_click(
         turned = _turned(look, mask, click, earlier, kept, config)
     turned[click.y, click.x] = True
     turned &= look.boxed & ~kept
-    return mask | turned if click.belongs else mask & ~turned
+    return np.asarray(mask | turned if click.belongs else mask & ~turned)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ class _Look:
 
     def _centres(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the frame's y of each row and x of each column (pixel centres whole)."""
-        return tuple(  # type: ignore[return-value]
+        return tuple(
             s.start + (np.arange(n) + _HALF) * (s.stop - s.start) / n - _HALF
             for s, n in zip((self.rows, self.columns), self.lab.shape, strict=False)
         )
@@ -226,7 +226,7 @@ def _interior(mask: np.ndarray, away: np.ndarray, config: ClicksConfig) -> np.nd
     """Return a mask's middle, as far as its colour is ``away`` from the click's: bool (h, w)."""
     padded = np.pad(mask, 1).astype(np.uint8)
     depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3))[1:-1, 1:-1]
-    return mask & (depth >= config.deep * depth.max()) & (away > config.other)
+    return np.asarray(mask & (depth >= config.deep * depth.max()) & (away > config.other))
 
 
 def _dots(places: np.ndarray) -> np.ndarray:
@@ -242,7 +242,7 @@ def _smooth(lab: np.ndarray, config: ClicksConfig) -> np.ndarray:
 def _ways(cost: np.ndarray, start: np.ndarray, open_to: np.ndarray) -> np.ndarray:
     """Return the cost of the cheapest way from ``start``, float ``(h, w)``."""
     found, _ = MCP_Geometric(np.where(open_to, cost, -1)).find_costs(np.argwhere(start))
-    return np.minimum(found, _FAR)
+    return np.asarray(np.minimum(found, _FAR))
 
 
 def _from_colours(
