@@ -32,7 +32,7 @@ __all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
 LANE = 18
 """Pixels from one lane to the next."""
 _GOLD, _HAND, _BOX, _SCORE = slice(0, 4), slice(1, 3), slice(5, 10), slice(13, 16)
-_CHANGED = slice(16, 18)
+_CHANGED = slice(15, 18)
 _MARK_ROW, _MARK = 7, 4
 _HATCH = 5
 _WIDE = 6.0
