@@ -102,6 +102,11 @@ DIVIDER_WORDS = 0.05
 """Where the runs' names stand on the divider, of the picture's height from its upper edge."""
 COMPARED_FRAMES = 600
 """Most frames that are looked at to find where two runs differ: some seconds at 1080 lines."""
+CHANGED_LEAST = 0.02
+"""Of a mask: a frame counts as changed by a run in which at least so much is another."""
+CHANGED_COLOUR = (160, 105, 255)
+"""RGB of the line under the frames that a correction changed, on the timeline: violet, which no
+score is."""
 COMPARED_NAMED = 4
 """How many of the frames in which two runs differ most are named."""
 

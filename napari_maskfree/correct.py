@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.types import Box, InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "belongs", "paint", "take_back"]
+__all__ = ["accept", "belongs", "box_of", "paint", "take_back"]
 
 
 def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
@@ -39,7 +39,7 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
         own = (drawn == label) & (before != drawn)
         tracks, track_id = bt.add_track(tracks, kind)
         after[own] = track_id
-        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, _box_of(own)))
+        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box_of(own)))
         made.append(track_id)
     changed = before != after
     ids = sorted({*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0})
@@ -91,7 +91,7 @@ def belongs(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
     return track is not None and is_where_boxed(track, frame, mask)
 
 
-def _box_of(mask: np.ndarray) -> Box:
+def box_of(mask: np.ndarray) -> Box:
     """Return the box ``xyxy`` around a mask, at least `MIN_BOX` wide and high."""
     sides = []
     for axis in (0, 1):

@@ -14,6 +14,7 @@ import numpy as np
 from maskfree.colours import track_colour
 from napari_maskfree.constants import (
     ACCEPTED_COLOUR,
+    CHANGED_COLOUR,
     GOLD_COLOUR,
     SCORE_COLOURS,
     SCORE_RANGE,
@@ -31,6 +32,7 @@ __all__ = ["LANE", "Columns", "Lane", "paint_lanes", "score_colours"]
 LANE = 18
 """Pixels from one lane to the next."""
 _GOLD, _HAND, _BOX, _SCORE = slice(0, 4), slice(1, 3), slice(5, 10), slice(13, 16)
+_CHANGED = slice(15, 18)
 _MARK_ROW, _MARK = 7, 4
 _HATCH = 5
 _WIDE = 6.0
@@ -120,12 +122,13 @@ def paint_lanes(
     raised: RGB,
     mark: RGB,
     gold: Mapping[int, np.ndarray] | None = None,
+    changed: Mapping[int, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return the lanes as uint8 (len(lanes) * LANE, width, 3), RGB.
 
     A lane: the box as a bar in the track's colour (pale where it is held, hatched where occluded,
     diamonds at keyframes), under it the mask's score as colour, and above it a notch where a person
-    corrected the mask, a framed one where it is gold.
+    corrected the mask, a framed one where it is gold; lowest a line where a correction changed it.
 
     Parameters
     ----------
@@ -142,6 +145,8 @@ def paint_lanes(
         RGB colours of the lanes, of the selected one, and of what a person corrected.
     gold
         By track id: the frames in which it is gold, int64 (K,).
+    changed
+        By track id: the frames that a correction elsewhere changed, int64 (K,).
     """
     picture = np.empty((len(lanes), LANE, columns.width, 3), np.uint8)
     frames = columns.frames()
@@ -164,6 +169,8 @@ def paint_lanes(
         if gold and track_id in gold:
             _paint_notches(rows[_GOLD], columns, gold[track_id], mark)
             _paint_notches(rows[_HAND], columns, gold[track_id], GOLD_COLOUR)
+        if changed and track_id in changed:
+            _paint_notches(rows[_CHANGED], columns, changed[track_id], CHANGED_COLOUR)
     return picture.reshape(-1, columns.width, 3)
 
 

@@ -72,6 +72,7 @@ class CarryOn:
             f"Frame {frame} was carried to frames {frames[0]} to {frames[-1]}: {pixels} pixels. "
             "Look through them; Undo takes it back."
         )
+        self.main.masks.changed.carried(session, frame)
 
     def _end(self) -> None:
         self._at_work = False

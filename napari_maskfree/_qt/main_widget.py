@@ -28,6 +28,7 @@ from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
+from napari_maskfree.changes import Changes
 from napari_maskfree.classes import DIGITS
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
@@ -51,7 +52,7 @@ class MaskFreeWidget(QWidget):
         super().__init__(parent)
         self.setObjectName("MaskFree")
         self.viewer = napari_viewer
-        self.state = State()
+        self.state, self.changes = State(), Changes()
         self.palette_ = palette_of(napari_viewer.theme)
         self.background = Background(self)
         self.jobs = JobFollower(self)
@@ -155,7 +156,7 @@ class MaskFreeWidget(QWidget):
             self.setMinimumWidth(max(MIN_WIDTH, needed))
 
     def _bind_keys(self) -> None:
-        boxes, state = self.boxes, self.state
+        boxes, state, clicks = self.boxes, self.state, self.masks.clicks
         for name, target in {
             "draw_boxes": boxes.new,
             "new_track": boxes.add_track,
@@ -196,8 +197,15 @@ class MaskFreeWidget(QWidget):
             "confidence": self.masks.confidence.box,
             "compare": self.masks.runs.compare.toggle,
             "correct": self.masks.correct,
+            "click_mode": clicks.clicks,
+            "click_belongs": lambda: clicks.mode.click_under_mouse(True),
+            "click_not": lambda: clicks.mode.click_under_mouse(False),
+            "box_from_mask": clicks.from_mask,
+            "redraw_box": clicks.again,
             "accept": self.masks.accept,
             "carry_on": self.masks.carry.button,
+            "next_changed": self.masks.changed.next,
+            "previous_changed": self.masks.changed.previous,
             "next_review": self.masks.review.next,
             "accept_next": self.masks.review.accept,
             "gold": self.masks.gold.mark,
@@ -335,6 +343,8 @@ class MaskFreeWidget(QWidget):
         self.scores.stop()
         self.gold.stop()
         self.masks.runs.stop()
+        self.masks.clicks.stop()
+        self.masks.changed.stop()
         self.masks.confidence.stop()
         self.shortcuts.close()
         self.jobs.kill()

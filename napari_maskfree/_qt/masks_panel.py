@@ -11,6 +11,8 @@ from superqt import QLabeledSlider
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.carry_on import CarryOn
+from napari_maskfree._qt.changed_bar import ChangedBar
+from napari_maskfree._qt.click_tools import ClickTools
 from napari_maskfree._qt.confidence import ConfidencePanel
 from napari_maskfree._qt.correct_tools import CorrectTools
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
@@ -63,7 +65,9 @@ class MasksPanel(Panel):
         )
         self.carry = CarryOn(main)
         self.by_hand = hint()
+        self.clicks = ClickTools(main)
         self.tools = CorrectTools(main)
+        self.changed = ChangedBar(main)
         self.evidence = EvidenceToggle(main)
         self.residual = ResidualToggle(main)
         self.controls = QWidget()
@@ -73,8 +77,10 @@ class MasksPanel(Panel):
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
         form.addRow(row(self.correct, self.accept, self.take_back, self.carry.button))
+        form.addRow(self.clicks)
         form.addRow(self.tools)
         form.addRow(self.by_hand)
+        form.addRow(self.changed)
         self.review = ReviewBar(main)
         form.addRow(self.review)
         self.confidence = ConfidencePanel(main)

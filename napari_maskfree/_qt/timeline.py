@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from maskfree.corrections import is_gold
+from napari_maskfree.changes import Changes
 from napari_maskfree.constants import GOLD_COLOUR, GOLD_SIZE
 from napari_maskfree.status import status_of
 from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes
@@ -48,6 +49,7 @@ class Timeline(QAbstractScrollArea):
         self.scores: dict[int, np.ndarray] = {}
         self.hand: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.gold: dict[int, np.ndarray] = {}
+        self.changes = Changes()
         self._lanes: dict[int, Lane] = {}
         self._zoom: float | None = None
         self._pressed: QPointF | None = None
@@ -252,8 +254,10 @@ class Timeline(QAbstractScrollArea):
         hand = "" if own is None else f" · {words[own.accepted + own.gold]}"
         if own is not None and own.carried is not None:
             hand = f" · carried here from frame {own.carried}"
+        other = self.changes.at(track.id, frame)
+        change = "" if other is None else f" · changed, {other.share:.0%} of the mask"
         word = status_of(track, frame)
-        return f"Frame {frame} · {track.id} {track.label}: {word}{score}{hand}"
+        return f"Frame {frame} · {track.id} {track.label}: {word}{score}{hand}{change}"
 
     # ---- paint
 
@@ -301,6 +305,7 @@ class Timeline(QAbstractScrollArea):
             raised=self.colours.card,
             mark=self.colours.text,
             gold=self.gold,
+            changed=self.changes.frames(),
         )
         high, wide, _ = picture.shape
         image = QImage(picture.tobytes(), wide, high, 3 * wide, QImage.Format.Format_RGB888)

@@ -32,6 +32,7 @@ class TimelineDock(QWidget):
         self.main, self.state = main, main.state
         self._stopped = False
         self.line = Timeline(self.state, main.palette_)
+        self.line.changes = main.changes
         self.line.frame_picked.connect(main.project.go_to)
         self.text = QLabel()
         self.text.setObjectName("mfHint")
@@ -78,6 +79,7 @@ class TimelineDock(QWidget):
             (state.range_changed, self._ranged),
             (state.frame_changed, self.line.show_frame),
             (state.corrections.changed, self._corrected),
+            (self.main.changes.changed, self.line.refresh),
         ):
             if on:
                 signal.connect(slot)

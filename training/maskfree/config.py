@@ -17,6 +17,7 @@ __all__ = [
     "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
+    "ClicksConfig",
     "Config",
     "ConsensusConfig",
     "CorrectionsConfig",
@@ -505,6 +506,65 @@ class CarryConfig(Section):
         low=0.0,
         source="measured",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClicksConfig(Section):
+    """What a click takes into a mask or out of it; no part of a run's settings."""
+
+    area: int = setting(
+        130 * 130,
+        "the box and what is around it are looked at in at most this size: a click is answered at "
+        "once",
+        unit="pixels",
+        low=32 * 32,
+        source="measured",
+    )
+    margin: float = setting(
+        0.15, "around the box so much is looked at", unit="of its longer side", low=0.0
+    )
+    alike: float = setting(
+        12.0,
+        "a place whose colour is no further from the click's costs its way nothing more",
+        unit="Lab",
+        low=0.0,
+    )
+    unlike: float = setting(
+        0.15, "beyond that a step costs so much more", unit="Lab a Lab", low=0.0, source="measured"
+    )
+    deep: float = setting(
+        0.5,
+        "a mask's sure interior lies this far inside, of how far its middle does",
+        low=0.0,
+        high=1.0,
+    )
+    other: float = setting(
+        25.0,
+        "and has a colour at least so far from that of a click which says: not this",
+        unit="Lab",
+        low=0.0,
+    )
+    reach: float = setting(
+        8.0, "where nothing is sure a click reaches as far as this costs", unit="Lab", low=0.0
+    )
+    bins: int = setting(
+        12, "colours of a box without a mask are counted in so many bins an axis", low=2, high=64
+    )
+    ellipse: float = setting(
+        0.9,
+        "in such a box the object lies within an ellipse of this size",
+        unit="of the box",
+        low=0.0,
+        source="measured",
+    )
+    corner: float = setting(3.0, "beyond it belief falls so fast", unit="logit a half box", low=0.0)
+    smooth: float = setting(
+        0.04, "radius of the guided filter that smooths it", unit="of the longer side", low=0.0
+    )
+    contrast: float = setting(
+        20.0, "variance of colour below which that filter sees no edge", unit="Lab squared", low=0.0
+    )
+    geodesic: GeodesicConfig = dataclasses.field(default_factory=GeodesicConfig)
 
 
 @dataclasses.dataclass(frozen=True)

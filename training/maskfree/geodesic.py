@@ -17,7 +17,7 @@ from skimage.graph import MCP_Geometric
 if TYPE_CHECKING:
     from maskfree.config import GeodesicConfig
 
-__all__ = ["reached_from_outside"]
+__all__ = ["reached_from_outside", "step_cost"]
 
 _AB_ZERO = 128
 """The Lab axes a and b are shifted by this into the range of a byte."""
@@ -58,7 +58,7 @@ def reached_from_outside(
     window = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(seen))  # all that costs follow
     lab, open_to, start = lab[window], allowed[window], (around & ~allowed)[window]
     burnt = lab[..., 0] > config.burnt
-    cost = _step_cost(lab, stretch, config) + config.burnt_cost * burnt
+    cost = step_cost(lab, stretch, config) + config.burnt_cost * burnt
     total, _ = MCP_Geometric(np.where(open_to, cost, _WALL)).find_costs(np.argwhere(start))
     inside = np.maximum(total[open_to] - _WALL / 2, 0)  # a path begins with half a step in the wall
     usual = float(np.median(inside))
@@ -68,8 +68,11 @@ def reached_from_outside(
     return out
 
 
-def _step_cost(lab: np.ndarray, stretch: float, config: GeodesicConfig) -> np.ndarray:
-    """Return what a step of one pixel costs, float ``(H, W)``."""
+def step_cost(lab: np.ndarray, stretch: float, config: GeodesicConfig) -> np.ndarray:
+    """Return what a step of one pixel costs, float ``(H, W)``, of a picture in Lab ``(H, W, 3)``.
+
+    That is how much the colour changes there beyond texture; see :func:`reached_from_outside`.
+    """
     shifted = np.clip(lab + np.array([0, _AB_ZERO, _AB_ZERO], np.float32), 0, 255)
     smooth = cv2.medianBlur(np.rint(shifted).astype(np.uint8), config.blur).astype(np.float32)
     across, down = (

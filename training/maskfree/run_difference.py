@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from maskfree.types import InstanceMasks
 
-__all__ = ["RunDifference", "compare_runs", "frame_agreement"]
+__all__ = ["RunDifference", "compare_runs", "evenly", "frame_agreement"]
 
 Read = Callable[[int], "InstanceMasks | None"]
 
@@ -56,6 +56,13 @@ def frame_agreement(one: InstanceMasks | None, other: InstanceMasks | None) -> f
     return float(np.mean(values)) if values else None
 
 
+def evenly(frames: Sequence[int], at_most: int) -> list[int]:
+    """Return all frames, or ``at_most`` of them spread evenly."""
+    if len(frames) <= at_most:
+        return list(frames)
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, at_most).round().astype(int)]
+
+
 def compare_runs(
     one: Read,
     other: Read,
@@ -81,10 +88,7 @@ def compare_runs(
     watch
         Called before each frame; an error that it raises ends the work.
     """
-    chosen = list(frames)
-    if len(chosen) > at_most:
-        places = np.linspace(0, len(chosen) - 1, at_most).round().astype(int)
-        chosen = [chosen[i] for i in places]
+    chosen = evenly(frames, at_most)
     found: list[tuple[float, int]] = []
     for frame in chosen:
         if watch is not None:
