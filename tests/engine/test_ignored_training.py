@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.ignore_regions import add_region, rectangle
 from maskfree.objective import Objective
+from maskfree.predict import predict
 from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
 from maskfree.targets import loose_tube
@@ -31,6 +32,10 @@ from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 from napari_maskfree.sample_data import generated_clip
 from objective_clip import BOX, CONFIG, OTHERS_OFF, changed, make_output, make_sample, noise
+from training_run import go, last_run, losses_of
+
+if TYPE_CHECKING:
+    from maskfree.session import Session
 
 H, W = 64, 96
 TERMS = {
@@ -312,3 +317,24 @@ def test_scores_do_not_look_at_a_region() -> None:
     half[5:15, 5:10] = True
     assert box_fit(half, window, box, ignored) == 0.5
     assert box_fit(logits > 0, window, box, np.ones_like(ignored)) == 0
+
+
+# ---- a run
+
+
+def test_a_run_trains_and_predicts_around_a_region(
+    small_session: Session, small_config: Config
+) -> None:
+    list(go(small_session, small_config, seed=3))
+    plain = losses_of(last_run(small_session))
+    boxes = small_session.boxes
+    box = next(k.xyxy for k in boxes.tracks[0].keyframes if k.xyxy is not None)
+    middle = (box[0] + box[2]) / 2
+    small_session.save_boxes(ignoring(boxes, (middle, box[1], box[2], box[3])))
+    list(go(small_session, small_config, seed=3))
+    found = losses_of(last_run(small_session))
+    assert [set(step) for step in found] == [set(step) for step in plain]
+    assert found != plain
+    assert all(np.isfinite(list(step.values())).all() for step in found)
+    frames = len(list(predict(small_session, device="cpu")))
+    assert small_session.masks.frames() == list(range(frames))
