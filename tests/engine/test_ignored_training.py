@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from consensus_scene import CONFIG as SCENE
+from consensus_scene import PLAIN, constant, crop_of, inside
 from evidence_clips import CELL, box_clip, cells
 from evidence_clips import CONFIG as EVIDENCE
 from maskfree.camera_motion import estimate_motion
 from maskfree.confidence import box_fit, stability
 from maskfree.config import AugmentConfig, Config, SamplingConfig
+from maskfree.consensus import Consensus
 from maskfree.corrections import Correction
 from maskfree.evidence import SURE, collect_evidence
 from maskfree.follow import follow_boxes
@@ -234,7 +237,48 @@ def test_evidence_says_nothing_in_a_region_and_takes_nothing_from_it() -> None:
     unseen = collect_evidence(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(both))
     assert plain[2][cells(42, 26, 54, 38)].any()
     assert not unseen[2][cells(42, 26, 54, 38)].any()
-    assert CELL == 2
+    hidden = ignoring(tracks, (44, 28, 50, 36), frame=2, until=2)
+    within = collect_evidence(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(hidden))
+    assert plain[2][cells(44, 28, 50, 36)].all()
+    assert not within[2][cells(44, 28, 50, 36)].any()
+    assert within[2].any() and CELL == 2
+
+
+def test_no_cue_has_a_say_in_a_region() -> None:
+    tracks = ignoring(empty_tracks(1, H, W, None), (25, 20, 35, 30))
+    frames, boxes = np.full((1, H, W, 3), 90, np.uint8), np.array([[[20.0, 10, 40, 50]]])
+    consensus = Consensus(
+        frames,
+        boxes,
+        np.zeros((1, 1)),
+        None,
+        stretch=1.0,
+        config=dataclasses.replace(PLAIN, network=1.0, network_limit=9.0),
+        ignore=IgnoreMasks(tracks),
+    )
+    consensus.fit(constant(3.0))
+    crop = crop_of(consensus)
+    here = crop.values[inside(crop)]
+    ignored = np.zeros((40, 20), bool)
+    ignored[10:20, 5:15] = True
+    np.testing.assert_allclose(here[ignored], 0, atol=1e-5)
+    np.testing.assert_allclose(here[~ignored], 3, atol=1e-4)
+
+
+def test_colours_are_not_learnt_from_a_region() -> None:
+    frames = np.full((1, H, W, 3), 90, np.uint8)
+    frames[0, 20:30, 25:35] = (250, 20, 20)
+    boxes, found = np.array([[[20.0, 10, 40, 50]]]), []
+    for own in (None, IgnoreMasks(ignoring(empty_tracks(1, H, W, None), (25, 20, 35, 30)))):
+        consensus = Consensus(
+            frames, boxes, np.zeros((1, 1)), None, stretch=1.0, config=SCENE, ignore=own
+        )
+        consensus.fit()
+        model = consensus.memory([1]).colours[1]
+        red = cv2.cvtColor(np.float32(frames[:, 25:26, 30]) / 255, cv2.COLOR_RGB2LAB)
+        found.append(float(model(model.bins(red))[0, 0]))
+    assert found[0] > 1  # red is the object's
+    assert abs(found[1]) < 0.5 * found[0]
 
 
 def test_a_time_stamp_does_not_hold_the_camera_still() -> None:

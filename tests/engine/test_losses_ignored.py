@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from maskfree.config import PairwiseConfig, TemporalKNNConfig
-from maskfree.correspondence import match_clip
+from maskfree.correspondence import match_clip, without_ignored
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
 
 N, T, H, W = 2, 3, 9, 11
@@ -145,6 +145,18 @@ def test_pairwise_by_a_slow_loop() -> None:
             count += 1
     wanted = torch.tensor(total / count, dtype=torch.float64)
     torch.testing.assert_close(pairwise(logits, boxes, lab, ignored), wanted)
+
+
+def test_a_match_from_or_into_a_region_is_none() -> None:
+    _, _, lab, ignored = clip()
+    (_, match), *_ = match_clip(lab, config=TEMPORAL)
+    found = without_ignored(match, ignored[0], ignored[1])
+    v, u = match.target_yx.unbind(-1)
+    gone = ignored[0] | ignored[1][v.clamp(0, H - 1), u.clamp(0, W - 1)]
+    assert gone.any() and not gone.all()
+    assert torch.equal(found.valid, match.valid & ~gone)
+    assert found.distance[gone].isinf().all()  # it is not counted either
+    assert torch.equal(found.distance[~gone], match.distance[~gone])
 
 
 @pytest.mark.parametrize("normaliser", ["grid", "matches"])

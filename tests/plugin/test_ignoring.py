@@ -186,6 +186,7 @@ def test_a_person_draws_a_region_and_lets_it_hold_everywhere(
     widget.state.set_folder(tmp_path / "session")
     widget.project.show_boxes()
     widget.state.set_box(1, (10, 10, 40, 40), 0)
+    widget.project.go_to(0)
     ignored = widget.boxes.ignored
     assert not ignored.rows.isVisible()
     ignored.draw.click()
