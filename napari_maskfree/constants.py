@@ -42,6 +42,11 @@ ONION_COLOUR = (1.0, 1.0, 1.0, 0.85)
 ONION_TEXT_SIZE = 9
 """Points: the frame's number at them."""
 
+IGNORE_EDGE, IGNORE_FACE = (0.85, 0.85, 0.85, 0.9), (0.5, 0.5, 0.5, 0.45)
+"""RGBA of an ignore region's outline and face: grey, which no track is."""
+IGNORE_CORNERS = 48
+"""Corners of a region that was drawn as an ellipse."""
+
 MASK_OPACITY = 0.55
 """Opacity of the masks layer."""
 MASK_CACHE = 16

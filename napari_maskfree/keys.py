@@ -29,6 +29,7 @@ KEYS: dict[str, tuple[str, str]] = {
     },
     "colour_by_class": ("Colour by class", "Alt+Shift+Y"),
     "onion_skin": ("Onion skin: the boxes of the keyframes around", "Alt+Shift+N"),
+    "ignore_region": ("Draw an ignore region", "Alt+Shift+I"),
     "delete_track": ("Delete the track", "Alt+Shift+Backspace"),
     "propose_forward": ("Propose boxes in the frames after this one", "Alt+Shift+Right"),
     "propose_backward": ("Propose boxes in the frames before this one", "Alt+Shift+Left"),

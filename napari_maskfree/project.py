@@ -19,6 +19,7 @@ from napari_maskfree import boxes_layer, correct, masks_layer, video_layer
 from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
+from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_editor import MasksEditor, ShownMasks
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
@@ -62,6 +63,14 @@ class Project:
         self.onion = OnionSkin(
             viewer, state, image=lambda: self.image, add=self._add_under_boxes, defer=defer
         )
+        self.ignored = IgnoreShown(
+            viewer,
+            state,
+            image=lambda: self.image,
+            add=self._add_under_boxes,
+            defer=defer,
+            notify=notify,
+        )
         viewer.dims.events.point.connect(self._on_dims)
         self._camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9: the viewer's
         self._camera.events.zoom.connect(self._on_zoom)
@@ -85,6 +94,7 @@ class Project:
         self.evidence.layer = None
         self.residual.layer = None
         self.onion.close()
+        self.ignored.close()
 
     # ---- video
 
@@ -156,6 +166,7 @@ class Project:
             self.viewer.add_layer(layer)
             self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
             self._on_zoom()
+        self.ignored.show()
         self.viewer.layers.selection.active = self.boxes.layer
         self.boxes.layer.mode = "add_rectangle"
 

@@ -22,6 +22,7 @@ from napari_maskfree.clip_box import clip_box
 from napari_maskfree.content import Content, size_of
 from napari_maskfree.correction_book import CorrectionBook
 from napari_maskfree.history import History
+from napari_maskfree.ignoring import Ignoring
 from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
 from napari_maskfree.run_plan import RunPlan
@@ -52,6 +53,7 @@ class State(Place):
         self.keep_inside_box = False
         self.classes = Classes(self)
         self.corrections = CorrectionBook()
+        self.ignoring = Ignoring(self)
         self.proposal = Proposal()
         self.plan = RunPlan()
         self._history: History[Content] = History()
@@ -307,7 +309,7 @@ class State(Place):
             return
         after = {id(track) for track in tracks.tracks}
         changed = sum(len(t.keyframes) for t in now.tracks if id(t) not in after)
-        cost = len(after) + changed + size_of(changes)
+        cost = len(after) + changed + len(now.ignore) + size_of(changes)
         self._history.record(name, self._content(changes), cost=cost)
         self._bring(Content(now if tracks == now else tracks, self.selected, changes))
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePol
 from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.class_list import ClassList
+from napari_maskfree._qt.ignore_list import IgnoreList
 from napari_maskfree._qt.propose import ProposalBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree._qt.track_list import TrackList
@@ -96,7 +97,8 @@ class BoxesPanel(Panel):
         self.more.setMenu(TrackMenu(self.state, self.proposal, self.more))
         inner.add(marks, row(self.keep, self.delete), self.proposal, self.how)
         looks = row(self.classes.by_class, self.onion, grows=self.onion)
-        inner.add(self.classes, looks, self.audit)
+        self.ignored = IgnoreList(main)
+        inner.add(self.classes, looks, self.ignored, self.audit)
         self.inner = inner
         self.add(inner)
         for signal in (

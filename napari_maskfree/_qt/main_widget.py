@@ -174,6 +174,7 @@ class MaskFreeWidget(QWidget):
             **{f"class_{n}": partial(boxes.press_class, n) for n in range(1, DIGITS + 1)},
             "colour_by_class": boxes.classes.by_class,
             "onion_skin": boxes.onion,
+            "ignore_region": boxes.ignored.draw,
             "delete_track": boxes.remove_track,
             "propose_forward": boxes.proposal.forward,
             "propose_backward": boxes.proposal.backward,

@@ -93,9 +93,10 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton#mfFold {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}
-    QTreeWidget#mfTracks, QTreeWidget#mfClasses, QListWidget#mfFindings {{
+    QTreeWidget#mfTracks, QTreeWidget#mfClasses, QListWidget#mfFindings, QListWidget#mfIgnored {{
         background: {css(p.field)}; border: 1px solid {css(p.border)}; border-radius: 4px; }}
-    QTreeWidget#mfTracks::item, QTreeWidget#mfClasses::item {{ padding: 3px 2px; }}
+    QTreeWidget#mfTracks::item, QTreeWidget#mfClasses::item, QListWidget#mfIgnored::item {{
+        padding: 3px 2px; }}
     QToolButton#mfTerm {{ background: transparent; border: none; padding: 1px 3px;
         color: {css(p.text)}; }}
     QToolButton#mfTerm:hover {{ background: {css(p.border)}; border-radius: 3px; }}

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.ignore_regions import rectangle
 from maskfree.tracks import (
     boxes_from_json,
     boxes_to_json,
     read_boxes,
     write_boxes,
 )
-from maskfree.types import BoxTracks, Keyframe, Track
+from maskfree.types import BoxTracks, IgnoreRegion, Keyframe, Track
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_the_example_as_types(data: dict[str, Any]) -> None:
     )
     assert (car.label, car.parent, car.extra) == ("car", None, {"score": 0.5})
     assert beetle == Track(7, "Käfer", (), parent=1)
-    assert tracks.ignore == ({"frame": 3, "xyxy": [0, 0, 10, 10]},)
+    assert tracks.ignore == (IgnoreRegion(rectangle((0, 0, 10, 10)), 3, 3),)
     assert data == EXAMPLE  # the caller's own is untouched
 
 
@@ -338,9 +339,17 @@ def box_tracks(draw: st.DrawFn) -> BoxTracks:
             track_id, draw(st.text(max_size=6)), tuple(map(keyframe, frames)), None, draw(extras)
         )
 
+    def region() -> IgnoreRegion:
+        (x0, x1), (y0, y1) = side(width), side(height)
+        corners = rectangle((x0, y0, x1, y1))
+        corners = corners if draw(st.booleans()) else corners[1:]
+        frame = draw(st.integers(0, num_frames - 1))
+        until = draw(st.none() | st.integers(frame, num_frames - 1))
+        return IgnoreRegion(corners, frame, until, draw(extras))
+
     ids = draw(st.lists(st.integers(1, 2**63), unique=True, max_size=3))
     fps = draw(st.none() | st.floats(0.1, 1000.0))
-    ignore = tuple(draw(st.lists(json_values, max_size=2)))
+    ignore = tuple(region() for _ in range(draw(st.integers(0, 2))))
     extra = draw(extras)
     if video := draw(extras):
         extra["video"] = video

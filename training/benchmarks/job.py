@@ -18,6 +18,7 @@ import imageio.v3 as imageio
 from clips import boxes_from_masks, filled_boxes, first_only, jittered, true_ids
 from maskfree.contact_sheet import contact_sheet
 from maskfree.errors import InputWarning
+from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import evaluate
 from maskfree.predict import predict
 from maskfree.session import Session
@@ -163,7 +164,8 @@ def _scored(job: Job, session: Session, train_seconds: float, predict_seconds: f
     tracks, read, truth = session.boxes, session.mask_store().read, job.clip / "masks"
     with session.open_video() as video:
         names = video.names
-    scores = evaluate(read, truth, names)
+    ignored = IgnoreMasks(tracks).at
+    scores = evaluate(read, truth, names, ignored=ignored)
     return Result(
         clip=job.clip.name,
         kind=job.kind,
@@ -172,10 +174,10 @@ def _scored(job: Job, session: Session, train_seconds: float, predict_seconds: f
         frames=tracks.num_frames,
         j=scores.j,
         f=scores.f,
-        box_j=evaluate(lambda t: filled_boxes(tracks, t), truth, names).j,
+        box_j=evaluate(lambda t: filled_boxes(tracks, t), truth, names, ignored=ignored).j,
         train_seconds=train_seconds,
         predict_seconds=predict_seconds,
-        scored=tuple(scored_masks(read, truth, names)),
+        scored=tuple(scored_masks(read, truth, names, ignored=ignored)),
     )
 
 
@@ -195,7 +197,9 @@ def _alone(job: Job, session: Session) -> float | None:
             each.memory_path.unlink(missing_ok=True)
         _predict(job, copy)
         with copy.open_video() as video:
-            return evaluate(copy.mask_store().read, job.clip / "masks", video.names).j
+            ignored = IgnoreMasks(copy.boxes).at
+            truth = job.clip / "masks"
+            return evaluate(copy.mask_store().read, truth, video.names, ignored=ignored).j
     finally:
         shutil.rmtree(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy.stats import spearmanr
 
 from maskfree.metrics import match_names, read_truth, region_similarity
@@ -26,23 +27,29 @@ DECIMALS = 4
 
 
 def scored_masks(
-    read_prediction: Callable[[int], InstanceMasks | None], masks: Path, names: Sequence[str]
+    read_prediction: Callable[[int], InstanceMasks | None],
+    masks: Path,
+    names: Sequence[str],
+    *,
+    ignored: Callable[[int], np.ndarray | None] = lambda frame: None,
 ) -> list[ScoredMask]:
     """Return score and J of every track in every frame whose truth holds it.
 
-    Where the track was not predicted both are 0: that is what a person is shown there.
+    Where the track was not predicted both are 0: that is what a person is shown there. ``ignored``
+    gives the pixels of a frame that do not count, None where all do.
     """
     truth = read_truth(masks)
     pairs: list[ScoredMask] = []
     for frame, name in match_names(truth, names).items():
-        ids, prediction = truth.ids(name), read_prediction(frame)
+        ids, prediction, hidden = truth.ids(name), read_prediction(frame), ignored(frame)
+        ids = ids if hidden is None else np.where(hidden, 0, ids)
         found = prediction.track_ids if prediction is not None else ()
         for track_id in sorted(set(ids[ids > 0].tolist())):
             if prediction is None or track_id not in found:
                 pairs.append((0.0, 0.0))
                 continue
             n = found.index(track_id)
-            j = region_similarity(prediction.masks[n], ids == track_id)
+            j = region_similarity(prediction.masks[n], ids == track_id, hidden)
             pairs.append((round(float(prediction.scores[n]), DECIMALS), round(j, DECIMALS)))
     return pairs
 

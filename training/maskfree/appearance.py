@@ -31,7 +31,7 @@ class ColourModel:
     Parameters
     ----------
     colours
-        Lab pictures, float ``(H, W, 3)`` each, that say which range the bins cover.
+        Lab pictures, float ``(H, W, 3)`` or ``(P, 3)`` each, that say which range the bins cover.
     config
         Number of bins, smoothing and limits.
     """
@@ -39,6 +39,7 @@ class ColourModel:
     def __init__(self, colours: Sequence[np.ndarray], config: ConsensusConfig) -> None:
         self._config = config
         flat = np.concatenate([c.reshape(-1, 3) for c in colours])
+        flat = flat if len(flat) else np.zeros((1, 3), np.float32)  # all of it is ignored
         low, high = np.percentile(flat, [_TAIL, 100 - _TAIL], axis=0)
         self._width = np.maximum((high - low) / config.bins, _NARROWEST).astype(np.float32)
         self._low = ((low + high - self._width * config.bins) / 2).astype(np.float32)
@@ -76,7 +77,7 @@ class ColourModel:
         return np.asarray((place[..., 0] * (last + 1) + place[..., 1]) * (last + 1) + place[..., 2])
 
     def fit(self, samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Learn from pictures: bins ``(H, W)`` and the probability of object ``(H, W)``."""
+        """Learn from bins and the probability of object, of one shape: ``(H, W)`` or ``(P,)``."""
         size = self._config.bins**3
         counts = np.zeros((2, size))
         for bins, probability in samples:

@@ -14,6 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.ignore_regions import region_from_json, region_to_json
 from maskfree.json_checks import as_flag, as_list, as_number, as_object, as_whole, show
 from maskfree.storage import atomic_write, read_json
 from maskfree.types import BoxTracks, Keyframe, Track
@@ -21,7 +22,7 @@ from maskfree.types import BoxTracks, Keyframe, Track
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from maskfree.types import Box
+    from maskfree.types import Box, IgnoreRegion
 
 __all__ = [
     "VERSION",
@@ -85,7 +86,7 @@ def boxes_to_json(tracks: BoxTracks) -> dict[str, Any]:
         "tracks": [_track_to_json(track) for track in tracks.tracks],
     }
     if tracks.ignore:
-        data["ignore"] = list(tracks.ignore)
+        data["ignore"] = [region_to_json(region) for region in tracks.ignore]
     return _with_extra(data, tracks.extra)
 
 
@@ -117,8 +118,8 @@ def boxes_from_json(
 ) -> BoxTracks:
     """Check the content of a boxes file and return it; ``where`` begins every message.
 
-    Keyframes may come in any order. A box that reaches beyond the frame is clipped, with an
-    `InputWarning` that names track and frames.
+    Keyframes may come in any order. A box or ignore region that reaches beyond the frame is
+    clipped, with an `InputWarning` that names track and frames, or the region.
 
     Raises
     ------
@@ -126,7 +127,8 @@ def boxes_from_json(
         For an unknown version, a missing field, a wrong type, a track id below 1 or twice, two
         keyframes on one frame, a frame before 0 or beyond the end, a box that is not finite, has
         ``x1 <= x0`` or ``y1 <= y0`` or lies wholly outside the frame, a ``parent`` that is no
-        other track, and (unless ``allow_empty``) no box at all.
+        other track, an ignore region at fault (see `ignore_regions.py`), and (unless
+        ``allow_empty``) no box at all.
     """
     fields = as_object(data, where, "a boxes file", "tracks")
     _check_version(fields.pop("version", None), where)
@@ -137,15 +139,25 @@ def boxes_from_json(
     fps = _fps(video.pop("fps", None), where)
     items = as_list(fields.pop("tracks", None), where, "tracks")
     ignore = fields.pop("ignore", None)
-    ignore = () if ignore is None else tuple(as_list(ignore, where, "ignore"))
     if video:
         fields["video"] = video
-    frame = BoxTracks(num_frames, height, width, fps, (), ignore, fields)
+    frame = BoxTracks(num_frames, height, width, fps, (), (), fields)
+    ignore = () if ignore is None else _ignore(as_list(ignore, where, "ignore"), frame, where)
     tracks = tuple(_track(item, n, frame, where) for n, item in enumerate(items))
     _check_ids(tracks, where)
     if not allow_empty:
         _check_any_box(tracks, where)
     return BoxTracks(num_frames, height, width, fps, tracks, ignore, fields)
+
+
+def _ignore(items: list[Any], video: BoxTracks, where: str) -> tuple[IgnoreRegion, ...]:
+    regions = []
+    for n, item in enumerate(items):
+        region, changed = region_from_json(item, n, video, where)
+        regions.append(region)
+        if changed:
+            _warn_clipped([region.frame], video, f"{where}: ignore[{n}]", what="the region")
+    return tuple(regions)
 
 
 def _check_version(version: object, where: str) -> None:
@@ -260,14 +272,14 @@ def _clipped_box(value: object, video: BoxTracks, at: str) -> tuple[Box, bool]:
     return box, box != (x0, y0, x1, y1)
 
 
-def _warn_clipped(frames: list[int], video: BoxTracks, here: str) -> None:
+def _warn_clipped(frames: list[int], video: BoxTracks, here: str, *, what: str = "the box") -> None:
     if not frames:
         return
     shown = ", ".join(str(frame) for frame in frames[:_SHOWN_FRAMES])
     more = f" and {len(frames) - _SHOWN_FRAMES} more" if len(frames) > _SHOWN_FRAMES else ""
     noun = "frame" if len(frames) == 1 else "frames"
     warnings.warn(
-        f"{here}, {noun} {shown}{more}: the box reached beyond the frame of {video.width} x "
+        f"{here}, {noun} {shown}{more}: {what} reached beyond the frame of {video.width} x "
         f"{video.height} pixels and was clipped to it.",
         InputWarning,
         stacklevel=2,

@@ -83,7 +83,8 @@ What was written is read back and compared before it takes its place.
 
 _EVALUATE_EPILOG = """\
 MASKS holds indexed PNGs named after the frames, pixel = track id; only frames that have one count.
-J is the overlap of region, F that of the boundary (DAVIS); 1 is perfect.
+J is the overlap of region, F that of the boundary (DAVIS); 1 is perfect. The ignore regions of the
+session's boxes file count neither as hit nor as miss.
 
 example:
   maskfree evaluate work --truth masks --json
@@ -281,6 +282,9 @@ def _add_export(parser: _Parser) -> None:
 def _add_evaluate(parser: _Parser) -> None:
     parser.add_argument("session", metavar="DIR", help="the session's folder")
     parser.add_argument("--truth", required=True, metavar="MASKS", help="folder of true masks")
+    parser.add_argument(
+        "--void", metavar="N", type=int, help="a value of MASKS that does not count, as 255"
+    )
     parser.add_argument("--json", action="store_true", help=_JSON)
 
 

@@ -193,12 +193,19 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    from maskfree.ignore_masks import IgnoreMasks
     from maskfree.metrics import evaluate
     from maskfree.session import Session
 
     session = Session.open(args.session)
     with session.open_video() as video:
-        scores = evaluate(session.masks.read, args.truth, video.names)
+        scores = evaluate(
+            session.masks.read,
+            args.truth,
+            video.names,
+            ignored=IgnoreMasks(session.boxes).at,
+            void=args.void,
+        )
     _show(args, scores.to_json(), scores.to_text())
 
 

@@ -6,7 +6,7 @@ network. Their sum is made to keep to the picture's edges (mean-field steps thro
 filter), and the colours are learnt again from the result, a few times. Before training this gives
 the network its first labels, from boxes alone; during training it takes the network's own masks in
 (a teacher that is corrected by the picture); after it, it refines them. What a person said of a
-pixel stands above all cues.
+pixel stands above all cues. In an ignore region no cue has a say: what lies around goes on there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import ConsensusConfig
     from maskfree.hand_pixels import HandPixels
+    from maskfree.ignore_masks import IgnoreMasks
 
 __all__ = ["Consensus", "Frames", "Network"]
 
@@ -63,6 +64,15 @@ class _View:
     reached: np.ndarray
     hand: np.ndarray | None
     edges: GuidedFilter
+    ignored: np.ndarray | None
+
+    def heard(self, unary: np.ndarray) -> np.ndarray:
+        """Return the cues without those of ignored pixels."""
+        return unary if self.ignored is None else np.where(self.ignored, 0.0, unary)
+
+    def counted(self, values: np.ndarray) -> np.ndarray:
+        """Return the values of the pixels that colours are learnt from."""
+        return values if self.ignored is None else values[~self.ignored]
 
 
 class Consensus:
@@ -84,6 +94,8 @@ class Consensus:
         Weights of the cues.
     hand
         What a person said of single pixels: there no cue has a say.
+    ignore
+        Pixels that are neither object nor background; ``frames`` have them painted over.
     """
 
     def __init__(
@@ -96,9 +108,10 @@ class Consensus:
         stretch: float,
         config: ConsensusConfig,
         hand: HandPixels | None = None,
+        ignore: IgnoreMasks | None = None,
     ) -> None:
         self._frames, self._boxes, self._slack = frames, boxes, slack
-        self._hand = hand
+        self._hand, self._ignore = hand, ignore or None
         self._evidence, self._stretch, self._config = evidence, stretch, config
         self._models: dict[int, ColourModel] = {}
         self._kept: collections.OrderedDict[tuple[int, int], Crop] = collections.OrderedDict()
@@ -115,10 +128,20 @@ class Consensus:
         *,
         config: ConsensusConfig,
         hand: HandPixels | None = None,
+        ignore: IgnoreMasks | None = None,
     ) -> Consensus:
         """Make it anew from what was kept; tracks that it did not know have no crops."""
         evidence, stretch = memory.evidence, memory.stretch
-        made = cls(frames, boxes, slack, evidence, stretch=stretch, config=config, hand=hand)
+        made = cls(
+            frames,
+            boxes,
+            slack,
+            evidence,
+            stretch=stretch,
+            config=config,
+            hand=hand,
+            ignore=ignore,
+        )
         made._models = {n: memory.colours[i] for n, i in enumerate(ids) if i in memory.colours}
         return made
 
@@ -153,7 +176,7 @@ class Consensus:
             return self._kept[n, t]
         view = self._view(n, t)
         colours = self._models[n](self._models[n].bins(view.lab))
-        unary = self._unary(view, n, t) + self._config.colour * colours
+        unary = view.heard(self._unary(view, n, t) + self._config.colour * colours)
         probability = self._settle(unary, view)
         probability = np.clip(probability, math.exp(-_LIMIT / 2), 1 - 1e-6)
         logits = np.log(probability / (1 - probability)).astype(np.float32)
@@ -178,20 +201,20 @@ class Consensus:
     def _fit_track(self, n: int, chosen: list[int]) -> None:
         views = [self._view(n, t) for t in chosen]
         unaries = [self._unary(v, n, t) for v, t in zip(views, chosen, strict=True)]
-        model = ColourModel([v.lab for v in views], self._config)
+        model = ColourModel([v.counted(v.lab) for v in views], self._config)
         bins = [model.bins(v.lab) for v in views]
         found = []
         for view, unary in zip(views, unaries, strict=True):
             silent = np.abs(view.evidence) < self._config.silence
-            first = unary + self._config.first_shape * view.shape * silent
+            first = view.heard(unary + self._config.first_shape * view.shape * silent)
             found.append(np.where(view.allowed, _sigmoid(first), 0.0))
         for _ in range(self._config.rounds):
-            model.fit(list(zip(bins, found, strict=True)))
+            model.fit(_samples(views, bins, found))
             found = [
-                self._settle(unary + self._config.colour * model(b), view)
+                self._settle(view.heard(unary + self._config.colour * model(b)), view)
                 for view, unary, b in zip(views, unaries, bins, strict=True)
             ]
-        model.fit(list(zip(bins, found, strict=True)))
+        model.fit(_samples(views, bins, found))
         self._models[n] = model
 
     def _unary(self, view: _View, n: int, t: int) -> np.ndarray:
@@ -245,6 +268,9 @@ class Consensus:
         hand = None if self._hand is None else self._hand.crop(n, t, rows, columns, size)
         if hand is not None:
             allowed = allowed | (hand > _HALF)
+        ignored = None
+        if self._ignore is not None:
+            ignored = self._ignore.crop(t, rows, columns, size)
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
         reach = min(config.radius, max(2, round(scale * math.sqrt(across * down) / 12)))
         edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
@@ -262,6 +288,7 @@ class Consensus:
             reached,
             hand,
             edges,
+            ignored,
         )
 
     def _evidence_at(
@@ -293,6 +320,14 @@ class Consensus:
         near = (low <= [x[-1], y[-1]]).all(1) & (high >= [x[0], y[0]]).all(1)  # NaN: absent
         near[n] = False
         return np.flatnonzero(near)
+
+
+def _samples(
+    views: Sequence[_View], bins: Sequence[np.ndarray], found: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return what colours are learnt from, frame by frame."""
+    each = zip(views, bins, found, strict=True)
+    return [(view.counted(b), view.counted(f)) for view, b, f in each]
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

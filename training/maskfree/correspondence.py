@@ -25,6 +25,7 @@ __all__ = [
     "match_clip",
     "match_patches",
     "to_lab",
+    "without_ignored",
 ]
 
 _TUBES = ("cyclic", "neighbour", "dense")
@@ -150,6 +151,25 @@ def match_clip(
         return []
     source, target = (list(frames) for frames in zip(*pairs, strict=True))
     return list(zip(pairs, _match(lab[source], lab[target], config), strict=True))
+
+
+def without_ignored(
+    matches: Matches, ignored_source: torch.Tensor, ignored_target: torch.Tensor
+) -> Matches:
+    """Return the matches with those from or into an ignored cell not valid, infinitely far.
+
+    ``ignored_source``, ``ignored_target``: bool ``(H4, W4)``, of the frame that holds the centres
+    and of the one that holds the candidates.
+    """
+    height, width = ignored_target.shape
+    y = matches.target_yx[..., 0].clamp(0, height - 1)
+    x = matches.target_yx[..., 1].clamp(0, width - 1)
+    dropped = ignored_source | ignored_target[y, x]
+    return Matches(
+        matches.target_yx,
+        matches.distance.masked_fill(dropped, torch.inf),
+        matches.valid & ~dropped,
+    )
 
 
 def _check_frame(name: str, lab: torch.Tensor) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maskfree.config import EvidenceConfig
+    from maskfree.ignore_masks import IgnoreMasks
     from maskfree.motion_chain import CameraMotion
 
 __all__ = ["SURE", "collect_evidence"]
@@ -54,6 +55,7 @@ def collect_evidence(
     boxes: np.ndarray,
     *,
     config: EvidenceConfig,
+    ignore: IgnoreMasks | None = None,
     watch: Watch = unwatched,
 ) -> np.ndarray:
     """Say for every cell of every frame what other frames show about it.
@@ -66,6 +68,9 @@ def collect_evidence(
         float ``(N, T, 4)``, xyxy in pixels of these frames, NaN where absent.
     config
         Thresholds and the number of other frames that are looked at.
+    ignore
+        Pixels that are no background and of which nothing is said. Nor does the camera's motion
+        follow them: a time stamp would say that the camera stands still.
     watch
         Told after each frame, and after each look at a box.
 
@@ -80,7 +85,7 @@ def collect_evidence(
     InputError
         When there is no room for the temporary files of a long video.
     """
-    scene = _look(frames, boxes, config, watch)
+    scene = _look(frames, boxes, config, ignore or None, watch)
     out = scratch(scene.certain.shape, np.int8, most_bytes=config.most_bytes)
     out[:] = _UNTOLD
     looks = sum(len(scene.present(n)) for n in range(len(boxes)))
@@ -162,6 +167,7 @@ class _Scene:
     around: list[CameraMotion | None]
     to_pixels: np.ndarray
     config: EvidenceConfig
+    ignore: IgnoreMasks | None = None
 
     def present(self, n: int) -> list[int]:
         """Frames in which a track has a box."""
@@ -199,15 +205,25 @@ class _Scene:
                 best = np.minimum(best, distance)
                 if seen[in_box].mean() >= self.config.least_shown:
                     matched = np.minimum(matched, distance)
+        if (ignored := self._ignored(t)) is not None:
+            best[ignored[window]] = matched[ignored[window]] = np.inf
         sure = self.certain[t][window]
         own, matched = best[sure & np.isfinite(best)], matched[sure & np.isfinite(matched)]
         return _View(best, in_box, own, matched)
+
+    def _ignored(self, t: int) -> np.ndarray | None:
+        """Return the cells whose distances an ignored pixel has a part in; None: there are none."""
+        cells = self.ignore.resized(t, self.certain.shape[1:]) if self.ignore else None
+        if cells is None:
+            return None
+        return np.asarray(cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def _look(
     frames: Sequence[np.ndarray],
     boxes: np.ndarray,
     config: EvidenceConfig,
+    ignore: IgnoreMasks | None = None,
     watch: Watch = unwatched,
 ) -> _Scene:
     """Read the video once: small frames, certain background, motions."""
@@ -222,6 +238,8 @@ def _look(
         for t in range(len(frames)):
             frame = np.ascontiguousarray(frames[t])
             outside = _outside(boxes[:, t], height, width, config)
+            ignored = ignore.resized(t, (height, width)) if ignore else None
+            outside = outside if ignored is None else outside & ~ignored
             colours[t] = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
             share = cv2.resize(
                 outside.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA
@@ -233,7 +251,7 @@ def _look(
     world, around = estimate_motions(grey_and_background(), boxes, config=config)
     y, x = height / rows, width / columns
     to_pixels = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return _Scene(colours, certain, boxes, world, around, to_pixels, config)
+    return _Scene(colours, certain, boxes, world, around, to_pixels, config, ignore)
 
 
 def _limits(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maskfree.config import FollowConfig
+    from maskfree.ignore_masks import IgnoreMasks
     from maskfree.types import BoxTracks
 
 __all__ = ["follow_boxes", "moved_boxes"]
@@ -48,6 +49,7 @@ def follow_boxes(
     *,
     within: tuple[int, int] | None = None,
     config: FollowConfig,
+    ignore: IgnoreMasks | None = None,
     watch: Watch = unwatched,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move the boxes between keyframes to where the picture went.
@@ -64,6 +66,8 @@ def follow_boxes(
         float ``(N, T, 4)``, xyxy in pixels of these frames, interpolated, NaN where absent.
     within
         Half-open range of frames whose boxes are wanted; None: all.
+    ignore
+        Pixels that no box goes with.
     watch
         Told after each frame.
 
@@ -88,7 +92,7 @@ def follow_boxes(
         spans = ending.pop(t, [])
         for first in sorted({s.first for s in spans}):
             rows = [s.row for s in spans if s.first == first]
-            moved = _between(greys, boxes[rows], first, t, config)
+            moved = _between(greys, boxes[rows], first, t, config, ignore or None)
             found = np.isfinite(moved).all(-1)
             followed[rows, first + 1 : t] = found
             out[rows, first + 1 : t] = np.where(found[..., None], moved, boxes[rows, first + 1 : t])
@@ -156,7 +160,12 @@ def _spans(tracks: BoxTracks, num_frames: int, most_gap: int) -> list[_Span]:
 
 
 def _between(
-    greys: dict[int, np.ndarray], boxes: np.ndarray, first: int, last: int, config: FollowConfig
+    greys: dict[int, np.ndarray],
+    boxes: np.ndarray,
+    first: int,
+    last: int,
+    config: FollowConfig,
+    ignore: IgnoreMasks | None,
 ) -> np.ndarray:
     """Boxes ``(N, last - first - 1, 4)`` of the frames between two keyframes; NaN where lost."""
     way = list(range(first, last + 1))
@@ -164,7 +173,7 @@ def _between(
     total = np.zeros((len(boxes), len(way), 4))
     weight = np.zeros((len(boxes), len(way), 1))
     for frames, share in ((way, 1 - part), (way[::-1], part)):
-        chain = _chain(greys, boxes[:, frames[0]], frames, config)
+        chain = _chain(greys, boxes[:, frames[0]], frames, config, ignore)
         far = boxes[:, frames[-1]]
         missed = far - chain[:, -1]
         chain = chain + np.linspace(0, 1, len(way))[:, None] * missed[:, None]
@@ -178,13 +187,19 @@ def _between(
 
 
 def _chain(
-    greys: dict[int, np.ndarray], boxes: np.ndarray, frames: Sequence[int], config: FollowConfig
+    greys: dict[int, np.ndarray],
+    boxes: np.ndarray,
+    frames: Sequence[int],
+    config: FollowConfig,
+    ignore: IgnoreMasks | None,
 ) -> np.ndarray:
     """Boxes ``(N, len(frames), 4)`` followed from the first of ``frames``; NaN once lost."""
     out = [boxes]
     for here, there in itertools.pairwise(frames):
         shape = greys[here].shape
         points = [_grid(box, shape, config.points) for box in out[-1]]
+        if ignore is not None:
+            points = [ignore.outside(own, here, shape) for own in points]
         out.append(moved_boxes(greys[here], greys[there], out[-1], points, config=config))
     return np.stack(out, 1)
 

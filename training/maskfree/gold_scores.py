@@ -5,7 +5,7 @@ frame is one of the video's frames, and has its boxes, every run knows; boxes ar
 
 What a run could know is left out of its score: frames whose corrections it learnt from before they
 became gold. So is what it could not know: tracks that it knew elsewhere or not at all, because they
-were drawn, split, merged or swapped since.
+were drawn, split, merged or swapped since. And pixels in an ignore region, as the regions are now.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from maskfree.corrections import is_gold
 from maskfree.errors import InputError
+from maskfree.ignore_masks import IgnoreMasks
 from maskfree.kept_masks import run_masks, runs_with_masks, shown_run
 from maskfree.mask_place import is_where_boxed
 from maskfree.metrics import Scores, TrackScores, boundary_f, region_similarity
@@ -109,8 +110,9 @@ def gold_scores(
                 (run.path / _FILE).unlink(missing_ok=True)
         return []
     names = runs_with_masks(session)
+    ignore = IgnoreMasks(session.boxes)
     return [
-        _score_run(run, run_masks(session, run, shown_run(session)), truth, check)
+        _score_run(run, run_masks(session, run, shown_run(session)), truth, ignore, check)
         for run in session.runs()
         if run.name in names
     ]
@@ -142,7 +144,9 @@ def gold_json(found: Sequence[GoldScores], frames: Sequence[int]) -> dict[str, A
 # ---- one run
 
 
-def _score_run(run: Run, store: MaskStore, truth: Truth, check: Callable[[], None]) -> GoldScores:
+def _score_run(
+    run: Run, store: MaskStore, truth: Truth, ignore: IgnoreMasks, check: Callable[[], None]
+) -> GoldScores:
     told, boxes = told_frames(run), boxes_of_masks(run)
     if told is None or boxes is None:
         return GoldScores(run.name, None, (), (_UNKNOWN,))
@@ -156,11 +160,11 @@ def _score_run(run: Run, store: MaskStore, truth: Truth, check: Callable[[], Non
         if stamp is None:
             missing.append(frame)
             continue
-        key = _key(stamp, own, boxes, frame)
+        key = _key(stamp, own, boxes, frame, ignore)
         pairs = kept.get(frame, {}).get(key)
         if pairs is None:
             try:
-                pairs = _score_frame(store, frame, own, boxes)
+                pairs = _score_frame(store, frame, own, boxes, ignore.at(frame))
             except InputError:  # a damaged file of masks, or one that went just now
                 missing.append(frame)
                 continue
@@ -176,7 +180,11 @@ def _score_run(run: Run, store: MaskStore, truth: Truth, check: Callable[[], Non
 
 
 def _score_frame(
-    store: MaskStore, frame: int, truth: Mapping[int, Correction], boxes: BoxTracks
+    store: MaskStore,
+    frame: int,
+    truth: Mapping[int, Correction],
+    boxes: BoxTracks,
+    ignored: np.ndarray | None,
 ) -> dict[int, tuple[float, float] | None]:
     """Return J and F by track; None where neither has a mask; tracks known elsewhere are absent."""
     masks = store.read(frame)
@@ -194,8 +202,12 @@ def _score_frame(
         mask = predicted.get(track_id, np.zeros(own.size, bool))
         if true.any() and not is_where_boxed(tracks[track_id], frame, true):
             continue
-        some = true.any() or mask.any()
-        pairs[track_id] = (region_similarity(mask, true), boundary_f(mask, true)) if some else None
+        hidden = None if ignored is None or ignored.shape != own.size else ignored
+        counted = true | mask if hidden is None else (true | mask) & ~hidden
+        pairs[track_id] = None
+        if counted.any():
+            f = boundary_f(mask, true, ignored=hidden)
+            pairs[track_id] = region_similarity(mask, true, hidden), f
     return pairs
 
 
@@ -241,13 +253,17 @@ def _sum_up(
 
 
 def _key(
-    stamp: tuple[int, int], truth: Mapping[int, Correction], boxes: BoxTracks, frame: int
+    stamp: tuple[int, int],
+    truth: Mapping[int, Correction],
+    boxes: BoxTracks,
+    frame: int,
+    ignore: IgnoreMasks,
 ) -> str:
     """Return what changes whenever a frame's score could."""
     counts = [(i, own.size, own.object_counts) for i, own in truth.items()]
     known = [t for t in boxes.tracks if t.id in truth and t.keyframes]
     tracks = [(t.id, box_at(t, frame), t.keyframes[-1].frame) for t in known]
-    text = repr((_VERSION, frame, stamp, counts, tracks))
+    text = repr((_VERSION, frame, stamp, counts, tracks, *ignore.polygons(frame)))
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

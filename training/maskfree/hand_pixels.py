@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from maskfree.ignore_masks import IgnoreMasks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from maskfree.corrections import Correction
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
 
 __all__ = ["HandPixels"]
 
@@ -30,6 +34,9 @@ class HandPixels:
         The tracks' ids, in the order in which training and prediction count them.
     num_frames, size
         Of the video; ``size`` is (height, width). What does not fit is passed over.
+    ignore
+        Pixels of which nothing that a person said is passed on: an accepted frame speaks of all of
+        its pixels, also of those that a region takes out.
     """
 
     def __init__(
@@ -39,7 +46,9 @@ class HandPixels:
         *,
         num_frames: int,
         size: tuple[int, int],
+        ignore: IgnoreMasks | None = None,
     ) -> None:
+        self._ignore = ignore or None
         places = {track_id: n for n, track_id in enumerate(ids)}
         self._known = {
             (places[i], frame): own
@@ -48,6 +57,18 @@ class HandPixels:
             if i in places and frame < num_frames and own.size == size and not own.gold
         }
         self._kept: collections.OrderedDict[tuple[int, int], np.ndarray] = collections.OrderedDict()
+
+    @classmethod
+    def of(
+        cls,
+        corrections: Mapping[int, Mapping[int, Correction]],
+        tracks: BoxTracks,
+        video: Video,
+    ) -> HandPixels:
+        """Return what was said of a video's tracks, outside its ignore regions."""
+        ids, (length, height, width, _) = [t.id for t in tracks.tracks], video.shape
+        ignore = IgnoreMasks(tracks)
+        return cls(corrections, ids, num_frames=length, size=(height, width), ignore=ignore)
 
     def __bool__(self) -> bool:
         return bool(self._known)
@@ -63,7 +84,9 @@ class HandPixels:
         if own is None:
             return None
         if key not in self._kept:
-            self._kept[key] = own.is_object.astype(np.int8) - own.is_other.astype(np.int8)
+            made = own.is_object.astype(np.int8) - own.is_other.astype(np.int8)
+            ignored = None if self._ignore is None else self._ignore.at(frame)
+            self._kept[key] = made if ignored is None else np.where(ignored, np.int8(0), made)
             while len(self._kept) > 1 and sum(m.nbytes for m in self._kept.values()) > _KEPT_BYTES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

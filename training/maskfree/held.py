@@ -15,6 +15,7 @@ import numpy as np
 
 from maskfree.consensus import Consensus
 from maskfree.follow import moved_boxes
+from maskfree.ignore_masks import IgnoreMasks
 from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def follow_held(
     Parameters
     ----------
     frames
-        The video at its working scale.
+        The video at its working scale, what is ignored painted over.
     tracks
-        Where the keyframes are.
+        Where the keyframes are, and what is ignored.
     boxes, slack
         float ``(N, T, 4)`` xyxy in the video's pixels, NaN where absent; ``(N, T)``.
     evidence
@@ -68,7 +69,7 @@ def follow_held(
     numpy.ndarray
         The boxes, float ``(N, T, 4)``.
     """
-    out = boxes.copy()
+    out, ignore = boxes.copy(), IgnoreMasks(tracks)
     ends = {
         n: min(len(frames), track.keyframes[-1].frame + 1 + config.follow.most_held)
         for n, track in enumerate(tracks.tracks)
@@ -87,11 +88,14 @@ def follow_held(
             evidence,
             stretch=stretch,
             config=config.consensus,
+            ignore=ignore,
         )
         consensus.fit()
         span = range(last.frame, end)
         way = []
-        for box in follow_from(frames, consensus, out[n, last.frame], span, config=config):
+        for box in follow_from(
+            frames, consensus, out[n, last.frame], span, config=config, ignore=ignore
+        ):
             way.append(box)
             tick()
         tick(len(span) - 1 - len(way))
@@ -118,6 +122,7 @@ def follow_from(
     span: range,
     *,
     config: Config,
+    ignore: IgnoreMasks | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the box in each frame of ``span`` after its first, up to where it is lost.
 
@@ -129,12 +134,16 @@ def follow_from(
         float ``(4,)``, xyxy in the video's pixels, where it is in the first frame of ``span``.
     span
         Frames in the order in which they are gone through, forward or backward.
+    ignore
+        Pixels that the box does not go with.
     """
     scale = np.tile(frames.scale_yx[::-1], 2)
     grey = _grey(frames, span[0])
     limits = np.array(frames.video.shape[2:0:-1] * 2, float)
     for here, there in itertools.pairwise(span):
         points = _points(consensus.crop(0, here), box, config.follow.points)
+        if ignore:
+            points = ignore.outside(points, here, frames.video.shape[1:3])
         before, grey = grey, _grey(frames, there)
         moved = moved_boxes(
             before, grey, box[None] * scale, [points * scale[:2]], config=config.follow

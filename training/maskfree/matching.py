@@ -32,6 +32,7 @@ def assign_queries(
     *,
     config: MatchingConfig,
     generator: torch.Generator,
+    ignored: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the query of each instance: long ``(N,)``.
 
@@ -44,6 +45,8 @@ def assign_queries(
         among all annotated tracks (the query that each is bound to).
     generator
         Draws the points.
+    ignored
+        Bool ``(T, H4, W4)``: cells that are neither in a mask nor in a box. None: there are none.
 
     Raises
     ------
@@ -56,10 +59,15 @@ def assign_queries(
     if config.mode == "bound":
         return tracks.to(mask_logits.device)
     cost = -config.class_cost * class_logits.softmax(-1)[:, labels]
+    masks = mask_logits > 0
+    if ignored is not None:
+        masks, box_masks = masks & ~ignored, box_masks.masked_fill(ignored, 0)
     if config.mode == "tube":
-        cost = cost + config.dice_cost * _tube_cost(mask_logits, box_masks, config, generator)
+        tubes = box_masks_of(masks)
+        tubes = tubes if ignored is None else tubes & ~ignored
+        cost = cost + config.dice_cost * _tube_cost(tubes, box_masks, config, generator)
     else:
-        cost = cost + config.dice_cost * _frame_cost(mask_logits, box_masks)
+        cost = cost + config.dice_cost * _frame_cost(masks, box_masks)
     finite = torch.nan_to_num(cost.float())  # where training went wrong, the loss says so
     rows, columns = linear_sum_assignment(finite.cpu().numpy())
     out = np.empty(count, np.int64)
@@ -81,13 +89,13 @@ def _span(line: torch.Tensor) -> torch.Tensor:
 
 
 def _tube_cost(
-    mask_logits: torch.Tensor,
+    tubes: torch.Tensor,
     box_masks: torch.Tensor,
     config: MatchingConfig,
     generator: torch.Generator,
 ) -> torch.Tensor:
     """1 - dice of box-mask tubes on shared random points: ``(Q, N)``."""
-    predicted = box_masks_of(mask_logits > 0).flatten(1).float()
+    predicted = tubes.flatten(1).float()
     annotated = box_masks.flatten(1).float()
     points = torch.randint(predicted.shape[1], (config.num_points,), generator=generator)
     points = points.to(predicted.device)
@@ -96,9 +104,9 @@ def _tube_cost(
     return 1 - (overlap + 1) / (p.sum(1)[:, None] + g.sum(1)[None] + 1)
 
 
-def _frame_cost(mask_logits: torch.Tensor, box_masks: torch.Tensor) -> torch.Tensor:
+def _frame_cost(masks: torch.Tensor, box_masks: torch.Tensor) -> torch.Tensor:
     """L1 + (1 - GIoU) of the boxes in each frame where the instance is, averaged: ``(Q, N)``."""
-    predicted, _ = _boxes(mask_logits > 0)
+    predicted, _ = _boxes(masks)
     annotated, present = _boxes(box_masks > 0)
     p, g = predicted[:, None], annotated[None]
     distance = (p - g).abs().sum(-1) + 1 - _giou(p, g)

@@ -1,7 +1,8 @@
 """J (region), F (boundary) and J&F, as the DAVIS benchmark defines them.
 
 Source: Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object
-Segmentation, CVPR 2016, section 4; written from the definition.
+Segmentation, CVPR 2016, section 4; written from the definition. Ignored pixels count neither as hit
+nor as miss: whatever the masks are there, the scores stay the same.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ __all__ = [
 ]
 
 
-def region_similarity(pred: np.ndarray, truth: np.ndarray) -> float:
+def region_similarity(
+    pred: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None
+) -> float:
     """Return J, intersection over union of two bool ``(H, W)`` masks; 1 where both are empty.
+
+    ``ignored``: bool ``(H, W)``, pixels that do not count; None: all do.
 
     Raises
     ------
@@ -48,11 +53,18 @@ def region_similarity(pred: np.ndarray, truth: np.ndarray) -> float:
         When the shapes differ.
     """
     pred, truth = _pair(pred, truth)
+    if ignored is not None:
+        pred, truth = pred & ~ignored, truth & ~ignored
     union = np.count_nonzero(pred | truth)
     return np.count_nonzero(pred & truth) / union if union else 1.0
 
 
-def boundary_f(pred: np.ndarray, truth: np.ndarray, tolerance: float | None = None) -> float:
+def boundary_f(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    tolerance: float | None = None,
+    ignored: np.ndarray | None = None,
+) -> float:
     """Return F, the harmonic mean of precision and recall of two masks' boundaries.
 
     A boundary pixel is right when a boundary pixel of the other mask lies within a disc of radius
@@ -65,6 +77,9 @@ def boundary_f(pred: np.ndarray, truth: np.ndarray, tolerance: float | None = No
         Bool ``(H, W)``.
     tolerance
         Part of the frame's diagonal, or pixels; by default 0.008, DAVIS's.
+    ignored
+        Bool ``(H, W)``, pixels at which no boundary counts, nor next to them where the boundary
+        follows from their value; None: all do.
 
     Raises
     ------
@@ -76,6 +91,9 @@ def boundary_f(pred: np.ndarray, truth: np.ndarray, tolerance: float | None = No
         tolerance = MetricConfig().boundary_tolerance
     radius = tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*pred.shape))
     pred_edge, truth_edge = boundary(pred), boundary(truth)
+    if ignored is not None:
+        known = ~(ignored | _beside(ignored))
+        pred_edge, truth_edge = pred_edge & known, truth_edge & known
     num_pred, num_truth = np.count_nonzero(pred_edge), np.count_nonzero(truth_edge)
     if not num_pred or not num_truth:
         return float(num_pred == num_truth)
@@ -93,10 +111,21 @@ def boundary(mask: np.ndarray) -> np.ndarray:
     DAVIS's: a pixel is on it when its right, lower or lower right neighbour has another value;
     beyond the frame lies what the frame ends with.
     """
-    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
-    right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    right, below, diagonal = _neighbours(mask)
     edge: np.ndarray = (mask ^ right) | (mask ^ below) | (mask ^ diagonal)
     return edge
+
+
+def _beside(ignored: np.ndarray) -> np.ndarray:
+    """Return the pixels whose boundary follows from an ignored one's value: bool ``(H, W)``."""
+    right, below, diagonal = _neighbours(ignored)
+    return np.asarray(right | below | diagonal)
+
+
+def _neighbours(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the values to the right, below, and below to the right: ``(H, W)`` each."""
+    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
+    return padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
 
 
 def _near(edge: np.ndarray, radius: float) -> np.ndarray:
@@ -235,6 +264,9 @@ def evaluate(
     read_prediction: Callable[[int], InstanceMasks | None],
     truth: str | os.PathLike[str],
     frame_names: Sequence[str],
+    *,
+    ignored: Callable[[int], np.ndarray | None] = lambda frame: None,
+    void: int | None = None,
 ) -> Scores:
     """Score predicted masks against a folder of true ones; one frame in memory at a time.
 
@@ -250,6 +282,12 @@ def evaluate(
         Folder of indexed PNGs, named by frame, pixel = track id.
     frame_names
         The name of each frame of the video.
+    ignored
+        Frame number to the pixels that do not count, bool ``(H, W)``, None where all do; see
+        :meth:`maskfree.ignore_masks.IgnoreMasks.at`. A track all of whose truth lies there is not
+        scored in that frame.
+    void
+        Value of the truth's pixels that do not count either (255 in many data sets); None: none.
 
     Raises
     ------
@@ -275,21 +313,33 @@ def evaluate(
             _check_size(folder.files[name], ids.shape, prediction.masks.shape[1:], "the video is")
             masks = present(prediction)
         predicted_ids.update(masks)
-        for track_id, pair in _score_frame(masks, ids).items():
+        hidden = _hidden(ids, void, ignored(frame))
+        for track_id, pair in _score_frame(masks, ids, hidden).items():
             scored.setdefault(track_id, []).append(pair)
     _check_scored(folder, scored, predicted_ids, unpredicted, len(matched))
     tracks = {i: TrackScores(*np.mean(scored[i], axis=0).tolist()) for i in sorted(scored)}
     return Scores(tracks, len(matched))
 
 
+def _hidden(ids: np.ndarray, void: int | None, ignored: np.ndarray | None) -> np.ndarray | None:
+    """Return the pixels that do not count, None where all do."""
+    here = None if void is None else np.asarray(ids == void)
+    if here is None or not here.any():
+        return ignored
+    return here if ignored is None else here | ignored
+
+
 def _score_frame(
-    masks: Mapping[int, np.ndarray], ids: np.ndarray
+    masks: Mapping[int, np.ndarray], ids: np.ndarray, ignored: np.ndarray | None
 ) -> dict[int, tuple[float, float]]:
     scores = {}
+    if ignored is not None:
+        ids = np.where(ignored, 0, ids)
     for track_id in np.flatnonzero(np.bincount(ids.ravel())).tolist():
         if track_id and track_id in masks:
             mask, true = masks[track_id], ids == track_id
-            scores[track_id] = region_similarity(mask, true), boundary_f(mask, true)
+            j = region_similarity(mask, true, ignored)
+            scores[track_id] = j, boundary_f(mask, true, ignored=ignored)
         elif track_id:
             scores[track_id] = 0.0, 0.0
     return scores
@@ -312,8 +362,8 @@ def _check_scored(
 ) -> None:
     if not scored:
         raise InputError(
-            f"{truth.folder}: the {total} masks of this video hold no object (all pixels are 0). "
-            "Give masks whose pixels are instance ids."
+            f"{truth.folder}: the {total} masks of this video hold no object (all pixels are 0, or "
+            "ignored). Give masks whose pixels are instance ids."
         )
     if len(unpredicted) == total:
         raise InputError(
@@ -330,7 +380,8 @@ def _check_scored(
     if MAX_ID in scored and MAX_ID not in predicted_ids:
         warnings.warn(
             f"{truth.folder}: the value {MAX_ID} is scored as track {MAX_ID}, which was not "
-            "predicted. If it stands for void, set it to 0; if for the one object, to its id.",
+            "predicted. If it stands for void, say so (--void 255); if for the one object, set it "
+            "to its id.",
             InputWarning,
             stacklevel=3,
         )

@@ -7,7 +7,7 @@ The first three are the paper's. *Outside* says that beyond its box a pixel is n
 *evidence* says inside the boxes what the video shows without the network (`evidence.py`,
 `consensus.py`); the *prior* says, less and less, that the middle of a box is object and its corners
 are not, where that is silent. *Corrections* are what a person painted or accepted, where somebody
-did.
+did. In an ignore region no loss looks, whoever said something there.
 Decoder outputs are stacked along the instance axis, so that each loss is called once.
 """
 
@@ -82,6 +82,7 @@ class Objective:
                 present,
                 config=config.matching,
                 generator=self._generator,
+                ignored=sample.ignored,
             )
             class_loss = class_loss + self._class_loss(class_logits[0], queries, present)
             chosen.append(mask_logits[0][queries])
@@ -124,40 +125,55 @@ class Objective:
         repeated = targets.select(rows)
         bound = config.matching.mode == "bound"
         gated = logits.masked_fill(~repeated.reach, _NEVER) if bound else logits
-        lab = sample.clip.lab
+        lab, ignored = sample.clip.lab, sample.ignored
+        trust = repeated.trust if bound else None
         terms = {
             "projection": config.objective.projection_weight
-            * projection_loss(gated, repeated.box_masks, repeated.trust if bound else None),
+            * projection_loss(gated, repeated.box_masks, trust, ignored),
             "pairwise": config.pairwise.weight
-            * pairwise_loss(gated, repeated.box_masks, lab, config=config.pairwise),
-            "temporal": self._temporal(gated, repeated, lab, step, layers),
+            * pairwise_loss(
+                gated, repeated.box_masks, lab, config=config.pairwise, ignored=ignored
+            ),
+            "temporal": self._temporal(gated, repeated, sample, step, layers),
         }
         if config.objective.outside_weight:
-            terms["outside"] = config.objective.outside_weight * self._outside(logits, repeated)
+            outside = self._outside(logits, repeated, ignored)
+            terms["outside"] = config.objective.outside_weight * outside
         if config.evidence.weight:
             terms["evidence"] = config.evidence.weight * self._evidence(logits, repeated, labels)
         fading = max(config.prior.floor, 1 - step / max(1.0, steps * config.prior.until))
         if config.prior.weight and fading > 0:
-            terms["prior"] = config.prior.weight * fading * self._prior(logits, repeated, labels)
+            prior = self._prior(logits, repeated, labels, ignored)
+            terms["prior"] = config.prior.weight * fading * prior
         return terms
 
     def _temporal(
-        self, logits: torch.Tensor, targets: BoxTargets, lab: torch.Tensor, step: int, layers: int
+        self,
+        logits: torch.Tensor,
+        targets: BoxTargets,
+        sample: TrainingClip,
+        step: int,
+        layers: int,
     ) -> torch.Tensor:
-        config = self.config.temporal
+        config, lab = self.config.temporal, sample.clip.lab
         if not config.weight:
             return logits.sum() * 0
         matches = match_clip(lab, config=config)
         boxes = targets.box_masks if config.inside_boxes else None
-        loss = temporal_knn_loss(logits, lab, boxes, config=config, matches=matches)
+        loss = temporal_knn_loss(
+            logits, lab, boxes, config=config, matches=matches, ignored=sample.ignored
+        )
         if config.normaliser == "grid":  # a sum over the instances of all decoder outputs
             loss = loss / (len(logits) if self.config.objective.temporal_mean else layers)
         return loss * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
-    def _outside(self, logits: torch.Tensor, targets: BoxTargets) -> torch.Tensor:
+    def _outside(
+        self, logits: torch.Tensor, targets: BoxTargets, ignored: torch.Tensor | None
+    ) -> torch.Tensor:
         """Not this instance: beyond every box for sure; in others' boxes, with less weight."""
         others = ~targets.reach & ~targets.certain_background
         weight = targets.certain_background + self.config.objective.other_box_weight * others
+        weight = weight if ignored is None else weight.masked_fill(ignored, 0)
         cost = functional.softplus(logits) * weight
         return cost.sum() / weight.sum().clamp_min(1)
 
@@ -177,9 +193,14 @@ class Objective:
         return _entropy_and_dice(logits, foreground, background)
 
     def _prior(
-        self, logits: torch.Tensor, targets: BoxTargets, labels: torch.Tensor
+        self,
+        logits: torch.Tensor,
+        targets: BoxTargets,
+        labels: torch.Tensor,
+        ignored: torch.Tensor | None,
     ) -> torch.Tensor:
         silent = labels.abs() < self.config.prior.silence
+        silent = silent if ignored is None else silent & ~ignored
         centre = silent & (targets.radius < self.config.prior.centre)
         corner = silent & (targets.box_masks > 0) & (targets.radius > self.config.prior.corner)
         return _balanced(logits, centre, corner, least=1)

@@ -15,7 +15,7 @@ from maskfree.video_source import FrameSource
 
 if TYPE_CHECKING:
     from maskfree.config import Config
-    from maskfree.types import BoxTracks, Track
+    from maskfree.types import BoxTracks, IgnoreRegion, Track
     from maskfree.video_source import Keep
 
 __all__ = ["fullest_span", "part_of_tracks", "part_of_video"]
@@ -52,7 +52,17 @@ def part_of_tracks(tracks: BoxTracks, first: int, last: int) -> BoxTracks:
         tracks,
         num_frames=last - first,
         tracks=tuple(_part_of_track(track, first, last) for track in tracks.tracks),
+        ignore=tuple(_moved(r, first, last) for r in tracks.ignore if _is_in(r, first, last)),
     )
+
+
+def _is_in(region: IgnoreRegion, first: int, last: int) -> bool:
+    return region.frame < last and (region.until is None or region.until >= first)
+
+
+def _moved(region: IgnoreRegion, first: int, last: int) -> IgnoreRegion:
+    until = None if region.until is None else min(region.until, last - 1) - first
+    return dataclasses.replace(region, frame=max(region.frame - first, 0), until=until)
 
 
 def _part_of_track(track: Track, first: int, last: int) -> Track:

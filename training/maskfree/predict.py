@@ -19,6 +19,7 @@ from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.hand_pixels import HandPixels
+from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.kept_masks import keep_masks, shown_run
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.checkpoint import load_model
@@ -111,12 +112,19 @@ def predict_video(
     known = tubes or KeptTubes({}, {}, {})
     boxes, slack = tube = kept_tube(known, video, tracks, config, frames=frames)
     grids = look(tube=tube)
-    ids = [t.id for t in tracks.tracks]
+    ids, ignore = [t.id for t in tracks.tracks], IgnoreMasks(tracks)
     consensus = None
     if memory is not None and memory.fits(len(video)):
-        hand = HandPixels(corrections or {}, ids, num_frames=len(video), size=size)
+        hand = HandPixels.of(corrections or {}, tracks, video)
         consensus = Consensus.recall(
-            video, boxes, slack, ids, memory, config=config.consensus, hand=hand
+            without_ignored(video, ignore, config),
+            boxes,
+            slack,
+            ids,
+            memory,
+            config=config.consensus,
+            hand=hand,
+            ignore=ignore,
         )
     for grid in grids:
         here, loose = boxes[:, grid.frame], slack[:, grid.frame]
@@ -131,7 +139,7 @@ def predict_video(
                 window = _reach(here[n], loose[n], *size)
                 part = window, _enlarge(grid.logits[n], size, window)
             parts[n] = part
-        yield grid.frame, _boxed(parts, here, ids, size, config)
+        yield grid.frame, _boxed(parts, here, ids, ignore.at(grid.frame), size, config)
 
 
 def settle_video(
@@ -150,13 +158,15 @@ def settle_video(
     for frame in range(len(video)):
         found = {n: _refined(prepared.consensus, n, frame) for n in range(len(ids))}
         parts = {n: part for n, part in found.items() if part is not None}
-        yield frame, _boxed(parts, prepared.boxes[:, frame], ids, video.shape[1:3], config)
+        boxes, ignored = prepared.boxes[:, frame], prepared.ignore.at(frame)
+        yield frame, _boxed(parts, boxes, ids, ignored, video.shape[1:3], config)
 
 
 def _boxed(
     parts: Mapping[int, tuple[tuple[slice, slice], np.ndarray]],
     boxes: np.ndarray,
     ids: Sequence[int],
+    ignored: np.ndarray | None,
     size: tuple[int, int],
     config: Config,
 ) -> InstanceMasks:
@@ -167,14 +177,19 @@ def _boxed(
     parts
         Window (rows, columns) and logits there, by the track's place in ``boxes (N, 4)`` and
         ``ids``.
+    ignored
+        Pixels of the frame that have no part in the scores: bool ``(H, W)``, None: there are none.
     size
         Height and width of the frame.
     """
-    scores = [
-        stability(logits - _floor(config), config.predict.stability_margin)
-        * box_fit(logits > _floor(config), window, boxes[n])
-        for n, (window, logits) in parts.items()
-    ]
+    scores = []
+    for n, (window, logits) in parts.items():
+        hidden = None if ignored is None else ignored[window]
+        above = logits - _floor(config)
+        scores.append(
+            stability(above, config.predict.stability_margin, hidden)
+            * box_fit(logits > _floor(config), window, boxes[n], hidden)
+        )
     return _compose(list(parts.values()), [ids[n] for n in parts], scores, size, config)
 
 

@@ -12,6 +12,7 @@ from maskfree.consensus import Consensus
 from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
 from maskfree.held import follow_held, is_held
+from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.sampling import lab_stretch
 from maskfree.tube import followed_tube, kept_tube, tracks_scale
 from maskfree.watch import Watch, unwatched
@@ -31,12 +32,15 @@ __all__ = ["Prepared", "prepare"]
 class Prepared:
     """The video at its working scale and what its boxes and pictures say.
 
+    ``seen``: the same frames with what is ignored painted over, all else was made of those;
     ``boxes``: float ``(N, T, 4)`` in the video's pixels, NaN where absent; ``slack``: ``(N, T)``;
     ``evidence``: see :mod:`maskfree.evidence`, None where it was not looked for; ``consensus`` has
     learnt nothing yet.
     """
 
     frames: WorkingFrames
+    seen: WorkingFrames
+    ignore: IgnoreMasks
     boxes: np.ndarray
     slack: np.ndarray
     evidence: np.ndarray | None
@@ -68,11 +72,13 @@ def prepare(
     InputError
         When there is no box.
     """
+    ignore = IgnoreMasks(tracks)
+    whole, video = video, without_ignored(video, ignore, config)
     kept = tubes is not None and all(tubes.knows(track, len(video)) for track in tracks.tracks)
     if tubes is not None and kept:
-        boxes, slack = kept_tube(tubes, video, tracks, config)
+        boxes, slack = kept_tube(tubes, whole, tracks, config)
     else:
-        boxes, slack = followed_tube(video, tracks, config, watch=watch)
+        boxes, slack = followed_tube(whole, tracks, config, watch=watch)
     if not np.isfinite(boxes).any():
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
     scale = tracks_scale(video, tracks, config)
@@ -95,17 +101,32 @@ def prepare(
             config=config,
             watch=turn,
         )
-        evidence = _evidence(video, boxes, frames, config, turn)
+        evidence = _evidence(video, boxes, frames, ignore, config, turn)
     if not passes:
-        evidence = _evidence(video, boxes, frames, config, watch)
+        evidence = _evidence(video, boxes, frames, ignore, config, watch)
     consensus = Consensus(
-        video, boxes, slack, evidence, stretch=stretch, config=config.consensus, hand=hand
+        video,
+        boxes,
+        slack,
+        evidence,
+        stretch=stretch,
+        config=config.consensus,
+        hand=hand,
+        ignore=ignore,
     )
-    return Prepared(frames, boxes, slack, evidence, consensus)
+    seen, shown = frames, frames
+    if ignore:
+        shown = WorkingFrames(whole, scale, cache_bytes=config.video.cache_bytes)
+    return Prepared(shown, seen, ignore, boxes, slack, evidence, consensus)
 
 
 def _evidence(
-    video: Video, boxes: np.ndarray, frames: WorkingFrames, config: Config, watch: Watch
+    video: Video,
+    boxes: np.ndarray,
+    frames: WorkingFrames,
+    ignore: IgnoreMasks,
+    config: Config,
+    watch: Watch,
 ) -> np.ndarray | None:
     """Collect evidence, if any is wanted, at the scale at which a whole frame fits the budget."""
     if not config.evidence.seek:
@@ -115,7 +136,7 @@ def _evidence(
         scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
         frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     working = frames.to_working(boxes)
-    return collect_evidence(frames, working, config=config.evidence, watch=watch)
+    return collect_evidence(frames, working, config=config.evidence, ignore=ignore, watch=watch)
 
 
 def _numbered(watch: Watch, number: int, count: int) -> Watch:

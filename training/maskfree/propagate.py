@@ -14,6 +14,7 @@ import numpy as np
 from maskfree.consensus import Consensus
 from maskfree.errors import InputError
 from maskfree.held import follow_from
+from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.sampling import lab_stretch
 from maskfree.tracks import find_track
 from maskfree.tube import tracks_scale
@@ -49,6 +50,8 @@ def propagate_box(
             f"Track {track_id} has no box drawn in frame {frame} to go on from. Draw one there."
         )
     scale = tracks_scale(video, tracks, config)
+    ignore = IgnoreMasks(tracks)
+    video = without_ignored(video, ignore, config)
     frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     boxes = np.full((1, len(video), 4), np.nan)
     for at, xyxy in known.items():
@@ -60,10 +63,13 @@ def propagate_box(
         None,
         stretch=lab_stretch(frames, config=config.sampling),
         config=config.consensus,
+        ignore=ignore,
     )
     consensus.fit()
     span = _span(track, frame, len(video), config.follow.most_held, forward=forward)
-    way = follow_from(frames, consensus, np.array(known[frame], float), span, config=config)
+    way = follow_from(
+        frames, consensus, np.array(known[frame], float), span, config=config, ignore=ignore
+    )
     for at, box in zip(span[1:], way, strict=False):
         x0, y0, x1, y1 = (float(v) for v in box)
         yield at, (x0, y0, x1, y1)

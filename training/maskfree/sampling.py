@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from maskfree.config import AugmentConfig, SamplingConfig
     from maskfree.consensus import Consensus
     from maskfree.hand_pixels import HandPixels
+    from maskfree.ignore_masks import IgnoreMasks
     from maskfree.types import BoxTracks
     from maskfree.working import WorkingFrames
 
@@ -59,19 +60,23 @@ class TrainingClip:
     ``targets`` covers all N annotated tracks in their order; ``labels``: float
     ``(N, T, H4, W4)``, what is believed of each cell without the network's say, from -1 (certainly
     not this instance) to 1 (certainly this instance), 0 where nothing is known; ``hand``: the same
-    of what a person said, None where no frame of the video was corrected.
+    of what a person said, None where no frame of the video was corrected; ``ignored``: bool
+    ``(T, H4, W4)``, the cells that an ignore region touches, None where there is none: nothing is
+    known there (both are 0), and no loss looks there.
     """
 
     clip: Clip
     targets: BoxTargets
     labels: torch.Tensor
     hand: torch.Tensor | None = None
+    ignored: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> TrainingClip:
         """Move every tensor to ``device``."""
         clip = Clip(self.clip.rgb.to(device), self.clip.lab.to(device), self.clip.frames)
         hand = None if self.hand is None else self.hand.to(device)
-        return TrainingClip(clip, self.targets.to(device), self.labels.to(device), hand)
+        ignored = None if self.ignored is None else self.ignored.to(device)
+        return TrainingClip(clip, self.targets.to(device), self.labels.to(device), hand, ignored)
 
 
 class ClipSampler:
@@ -91,6 +96,9 @@ class ClipSampler:
         Boxes and slack, see `targets.loose_tube`, where they are known better.
     hand, hand_share
         What a person said of single pixels, and the part of the clips that hold some of it.
+    ignore, seen
+        Which pixels are neither object nor background, and ``frames`` with those painted over: the
+        losses' colours are taken from there.
     """
 
     def __init__(
@@ -106,8 +114,11 @@ class ClipSampler:
         tube: tuple[np.ndarray, np.ndarray] | None = None,
         hand: HandPixels | None = None,
         hand_share: float = 0.0,
+        ignore: IgnoreMasks | None = None,
+        seen: WorkingFrames | None = None,
     ) -> None:
         self.frames, self.tracks = frames, tracks
+        self._ignore, self._seen = ignore or None, seen or frames
         self.hand, self._hand_share = hand or None, hand_share
         self.evidence, self.consensus = evidence, consensus
         self.sampling, self.augment, self.rng = sampling, augment, rng
@@ -119,7 +130,7 @@ class ClipSampler:
         present = np.isfinite(boxes).all(-1).any(0)
         self._keyframes = np.array(sorted(k for k in keyframes if present[k]))
         self._present = np.flatnonzero(present)
-        self._stretch = lab_stretch(frames, config=sampling)
+        self._stretch = lab_stretch(self._seen, config=sampling)
 
     def draw(self) -> TrainingClip:
         """Return the next clip."""
@@ -132,10 +143,15 @@ class ClipSampler:
         grid = (height // GRID_STRIDE, width // GRID_STRIDE)
         cells = _map_boxes(boxes, matrix) / GRID_STRIDE
         targets = box_targets(cells, slack, *grid, config=self.sampling)
-        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
         labels, shape = self._labels(indices, matrix, targets), targets.box_masks.shape
         hand = self._hand_labels(self.hand, indices, matrix, shape) if self.hand else None
-        return TrainingClip(clip, targets, labels, hand)
+        ignored = self._ignored(self._ignore, indices, matrix, shape) if self._ignore else None
+        if ignored is not None:
+            clean = self._window(indices, matrix, self._seen)
+            labels = labels.masked_fill(ignored, 0)
+            hand = None if hand is None else hand.masked_fill(ignored, 0)
+        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
+        return TrainingClip(clip, targets, labels, hand, ignored)
 
     def pictures(self, count: int, seed: int) -> Iterator[torch.Tensor]:
         """Yield what ``count`` clips look like, float ``(T, 3, H, W)``; drawing goes on as before.
@@ -151,12 +167,15 @@ class ClipSampler:
         finally:
             self.rng = own
 
-    def _window(self, indices: list[int], matrix: np.ndarray) -> torch.Tensor:
+    def _window(
+        self, indices: list[int], matrix: np.ndarray, frames: WorkingFrames | None = None
+    ) -> torch.Tensor:
         """Return what the frames show through a window: float ``(T, 3, H, W)``."""
         height, width = self.size
+        frames = self.frames if frames is None else frames
         images = [
             cv2.warpAffine(
-                self.frames[t],
+                frames[t],
                 matrix,
                 (width, height),
                 flags=cv2.INTER_LINEAR,  # clips are never smaller than their frames
@@ -265,6 +284,29 @@ class ClipSampler:
                     seen = whole[top:bottom, left:right].astype(np.float32)
                     means = cv2.blur(seen, (side, side), borderType=cv2.BORDER_REPLICATE)
                     out[n, i] = cv2.remap(means, x - left, y - top, cv2.INTER_LINEAR, borderValue=0)
+        return torch.from_numpy(out)
+
+    def _ignored(
+        self,
+        ignore: IgnoreMasks,
+        indices: list[int],
+        matrix: np.ndarray,
+        shape: Sequence[int],
+    ) -> torch.Tensor | None:
+        """Return the cells that an ignored pixel has a part in: bool ``(T, H4, W4)``; None: none.
+
+        Beyond the frame a clip repeats what the frame ends with, and so what is ignored there.
+        """
+        if not any(ignore.at(t) is not None for t in indices):
+            return None
+        x, y, cell = self._places(matrix, shape)
+        side = 2 * math.ceil(cell / 2) + 1
+        out = np.zeros((len(indices), *shape[2:]), bool)
+        for i, t in enumerate(indices):
+            whole = ignore.at(t)
+            if whole is not None:
+                near = cv2.dilate(whole.astype(np.float32), np.ones((side, side), np.uint8))
+                out[i] = cv2.remap(near, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return torch.from_numpy(out)
 
     def _places(

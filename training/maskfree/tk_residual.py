@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from maskfree.config import Config, ResidualConfig
+from maskfree.ignore_masks import IgnoreMasks
 from maskfree.lab import GRID_STRIDE
 
 if TYPE_CHECKING:
@@ -197,8 +198,8 @@ class ResidualMaker:
     video
         Its frames.
     tracks
-        The boxes that the working scale follows from, see :func:`maskfree.tube.tracks_scale`; None:
-        the whole frame fits the area budget.
+        The boxes that the working scale follows from, see :func:`maskfree.tube.tracks_scale`, and
+        the ignore regions, where nothing is compared; None: the whole frame fits the area budget.
     config
         The matching (``temporal``), the scale and the contrast (``sampling``).
     residual
@@ -214,6 +215,7 @@ class ResidualMaker:
         residual: ResidualConfig | None = None,
     ) -> None:
         self.video, self.tracks = video, tracks
+        self._ignore = None if tracks is None else IgnoreMasks(tracks)
         self.config = config or Config()
         self.residual = residual or ResidualConfig()
         self._working: tuple[tuple[int, int], float] | None = None
@@ -246,12 +248,26 @@ class ResidualMaker:
             there = read(other)
             if there is not None:
                 masks[other] = to_grid(there, grid, config=self.residual)
-                matches[other] = match_patches(
+                found = match_patches(
                     self._lab_of(frame), self._lab_of(other), config=self.config.temporal
                 )
+                matches[other] = self._counted(found, frame, other, grid)
         _, height, width, _ = self.video.shape
         area = height * width / (grid[0] * grid[1])
         return tk_residual(frame, matches, masks, grid=grid, cell_area=area, config=self.residual)
+
+    def _counted(self, matches: Matches, frame: int, other: int, grid: tuple[int, int]) -> Matches:
+        """Return the matches without those from or into an ignore region."""
+        if not self._ignore:
+            return matches
+        import torch
+
+        from maskfree.correspondence import without_ignored
+
+        none = np.zeros(grid, bool)
+        hidden = [self._ignore.resized(t, grid) for t in (frame, other)]
+        here, there = (torch.from_numpy(none if m is None else m) for m in hidden)
+        return without_ignored(matches, here, there)
 
     def _neighbours(self, frame: int) -> Sequence[int]:
         return [f for f in (frame - 1, frame + 1) if 0 <= f < len(self.video)]

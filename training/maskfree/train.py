@@ -114,9 +114,7 @@ class Trainer:
     ) -> None:
         pretrained = {} if resumed else pretrained_backbone(config.model)
         self.track_ids = [t.id for t in tracks.tracks]
-        hand = HandPixels(
-            corrections or {}, self.track_ids, num_frames=len(video), size=video.shape[1:3]
-        )
+        hand = HandPixels.of(corrections or {}, tracks, video)
         prepared = prepare(video, tracks, config, tubes=tubes, hand=hand, watch=watch)
         torch.manual_seed(seed)
         self.config, self.device, self._seed = config, device, seed
@@ -141,6 +139,8 @@ class Trainer:
             tube=(prepared.boxes, prepared.slack),
             hand=hand if config.corrections.weight else None,
             hand_share=config.corrections.share,
+            ignore=prepared.ignore,
+            seen=prepared.seen,
         )
         self.model = build_model(
             config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.follow import follow_boxes
+from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.targets import loose_tube
 from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames, working_scale
@@ -61,10 +62,18 @@ def followed_tube(
     if not config.follow.between or not np.isfinite(boxes).any():
         return boxes, slack
     scale = tracks_scale(video, tracks, config)
+    ignore = IgnoreMasks(tracks)
+    video = without_ignored(video, ignore, config)
     working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
     drawn = working.to_working(boxes)
     moved, followed = follow_boxes(
-        working, tracks, drawn, within=frames, config=config.follow, watch=watch
+        working,
+        tracks,
+        drawn,
+        within=frames,
+        config=config.follow,
+        ignore=ignore,
+        watch=watch,
     )
     surer = dataclasses.replace(config.sampling, slack_per_travel=config.follow.slack_per_travel)
     _, less = loose_tube(tracks, range(len(video)), config=surer)

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["Box", "BoxTracks", "Clip", "InstanceMasks", "Keyframe", "Matches", "Track"]
+__all__ = [
+    "Box",
+    "BoxTracks",
+    "Clip",
+    "IgnoreRegion",
+    "InstanceMasks",
+    "Keyframe",
+    "Matches",
+    "Track",
+]
 
 Box = tuple[float, float, float, float]
 """``boxes_xyxy`` of one instance in one frame: pixels, half-open, top-left origin."""
@@ -44,10 +53,26 @@ class Track:
 
 
 @dataclasses.dataclass(frozen=True)
+class IgnoreRegion:
+    """A part of the picture that is neither object nor background.
+
+    ``polygon``: three or more corners (x, y), in pixels of the video, top-left origin (a pixel's
+    edges are whole numbers); what it crosses twice is outside again (even-odd). It holds in the
+    frames ``frame`` to ``until``, both included; None: to the end of the video.
+    """
+
+    polygon: tuple[tuple[float, float], ...]
+    frame: int
+    until: int | None
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class BoxTracks:
     """All boxes of a video: the content of a boxes file. See `tracks.py` for what one does with it.
 
-    ``num_frames``, ``height``, ``width`` (pixels) and ``fps`` (or None) describe the video.
+    ``num_frames``, ``height``, ``width`` (pixels) and ``fps`` (or None) describe the video;
+    ``ignore``: see `ignore_regions.py`.
     """
 
     num_frames: int
@@ -55,7 +80,7 @@ class BoxTracks:
     width: int
     fps: float | None
     tracks: tuple[Track, ...]
-    ignore: tuple[Any, ...] = ()
+    ignore: tuple[IgnoreRegion, ...] = ()
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

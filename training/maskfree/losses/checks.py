@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["check_box_masks", "check_lab", "check_mask_logits", "full_precision"]
+__all__ = [
+    "check_box_masks",
+    "check_ignored",
+    "check_lab",
+    "check_mask_logits",
+    "full_precision",
+]
 
 
 def check_mask_logits(mask_logits: torch.Tensor) -> None:
@@ -34,6 +40,16 @@ def check_lab(lab: torch.Tensor, mask_logits: torch.Tensor) -> None:
         raise ValueError(
             f"lab must be (T, 3, H, W) = {expected} to go with mask_logits, "
             f"got {tuple(lab.shape)}. Make it from the clip's frames with maskfree.lab.to_lab."
+        )
+
+
+def check_ignored(ignored: torch.Tensor, mask_logits: torch.Tensor) -> None:
+    """Raise ValueError unless ``ignored`` is bool ``(T, H, W)`` with the masks' T, H and W."""
+    expected = tuple(mask_logits.shape[1:])
+    if ignored.shape != expected or ignored.dtype != torch.bool:
+        raise ValueError(
+            f"ignored must be bool (T, H, W) = {expected} to go with mask_logits, "
+            f"got {ignored.dtype} {tuple(ignored.shape)}. Give one mask a frame, for all instances."
         )
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskfree.losses.agreement import Pairs, agreement, true_places
-from maskfree.losses.checks import check_box_masks, check_lab, check_mask_logits
+from maskfree.losses.checks import check_box_masks, check_ignored, check_lab, check_mask_logits
 
 if TYPE_CHECKING:
     from maskfree.config import PairwiseConfig
@@ -63,6 +63,7 @@ def pairwise_loss(
     *,
     config: PairwiseConfig,
     similarity: torch.Tensor | None = None,
+    ignored: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean of ``-log(m_p m_q + (1 - m_p)(1 - m_q))`` over the pairs of like colour in the boxes.
 
@@ -83,6 +84,8 @@ def pairwise_loss(
     similarity
         What :func:`colour_similarity` makes of ``lab`` with the same config, where the caller has
         it already (the decoder layers share it).
+    ignored
+        Bool ``(T, H4, W4)``: a pair with one end or both in it does not count. None: all may.
 
     Returns
     -------
@@ -105,6 +108,9 @@ def pairwise_loss(
     if similarity is None:
         similarity = colour_similarity(lab, config)
     _check_similarity(similarity, mask_logits)
+    if ignored is not None:
+        check_ignored(ignored, mask_logits)
+        similarity = similarity.masked_fill(_either(ignored, config.dilation), -torch.inf)
     return agreement(mask_logits, [_list_pairs(box_masks > 0, similarity, config)])
 
 
@@ -127,6 +133,19 @@ def _list_pairs(inside: torch.Tensor, similarity: torch.Tensor, config: Pairwise
         first=place.expand_as(neighbour).flatten()[entry],
         second=neighbour.flatten()[entry],
         weight=(1 + both.flatten()[entry].to(similarity.dtype)) / size,
+    )
+
+
+def _either(ignored: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Whether a cell or its neighbour is ignored: bool ``(T, 8, H4, W4)`` of ``(T, H4, W4)``."""
+    height, width = ignored.shape[-2:]
+    padded = F.pad(ignored, (dilation,) * 4)
+    return torch.stack(
+        [
+            ignored | padded[:, dilation * (1 + dy) :, dilation * (1 + dx) :][:, :height, :width]
+            for dy, dx in _NEIGHBOURS
+        ],
+        1,
     )
 
 
@@ -164,6 +183,14 @@ class PairwiseLoss(nn.Module):
         box_masks: torch.Tensor,
         lab: torch.Tensor,
         similarity: torch.Tensor | None = None,
+        ignored: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
-        return pairwise_loss(mask_logits, box_masks, lab, config=self.config, similarity=similarity)
+        return pairwise_loss(
+            mask_logits,
+            box_masks,
+            lab,
+            config=self.config,
+            similarity=similarity,
+            ignored=ignored,
+        )

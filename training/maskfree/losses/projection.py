@@ -5,7 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from maskfree.losses.checks import check_box_masks, check_mask_logits, full_precision
+from maskfree.losses.checks import (
+    check_box_masks,
+    check_ignored,
+    check_mask_logits,
+    full_precision,
+)
 
 __all__ = ["ProjectionLoss", "projection_loss"]
 
@@ -14,7 +19,10 @@ _EPSILON = 1e-5
 
 
 def projection_loss(
-    mask_logits: torch.Tensor, box_masks: torch.Tensor, weights: torch.Tensor | None = None
+    mask_logits: torch.Tensor,
+    box_masks: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    ignored: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Dice loss of the mask's and the box's maxima over y, plus that of their maxima over x.
 
@@ -30,6 +38,9 @@ def projection_loss(
     weights
         ``(N, T)``, at least 0: how much each instance and frame counts in the mean. None: all the
         same.
+    ignored
+        Bool ``(T, H4, W4)``: cells that are passed over in both maxima. A frame whose whole box is
+        ignored has no weight. None: there are none.
 
     Returns
     -------
@@ -54,6 +65,11 @@ def projection_loss(
     if weights is None:
         weights = torch.ones_like(mask_logits[:, :, 0, 0])
     _check_weights(weights, mask_logits)
+    if ignored is not None:
+        check_ignored(ignored, mask_logits)
+        left = box_masks.masked_fill(ignored, 0)
+        weights = weights * (left.flatten(2).any(-1) | ~box_masks.flatten(2).any(-1))
+        box_masks, mask_logits = left, mask_logits.masked_fill(ignored, -torch.inf)
     total = torch.zeros_like(weights, dtype=mask_logits.dtype)
     for axis in (-1, -2):
         # the sigmoid is monotone: the maximum of the logits is that of the probabilities
@@ -85,6 +101,7 @@ class ProjectionLoss(nn.Module):
         mask_logits: torch.Tensor,
         box_masks: torch.Tensor,
         weights: torch.Tensor | None = None,
+        ignored: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
-        return projection_loss(mask_logits, box_masks, weights)
+        return projection_loss(mask_logits, box_masks, weights, ignored)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from maskfree.correspondence import match_clip
+from maskfree.correspondence import match_clip, without_ignored
 from maskfree.losses.agreement import Pairs, agreement, true_places
-from maskfree.losses.checks import check_box_masks, check_lab, check_mask_logits
+from maskfree.losses.checks import check_box_masks, check_ignored, check_lab, check_mask_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ def temporal_knn_loss(
     *,
     config: TemporalKNNConfig,
     matches: Sequence[tuple[tuple[int, int], Matches]] | None = None,
+    ignored: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """TK-Loss: every instance's masks agree over the 1:K matches between frames.
 
@@ -48,6 +49,9 @@ def temporal_knn_loss(
     matches
         What :func:`maskfree.correspondence.match_clip` makes of ``lab`` with the same config, where
         the caller has it already (the decoder layers share it).
+    ignored
+        Bool ``(T, H4, W4)``: a match from such a cell or into one does not count, neither in the
+        sum nor in the number of matches. None: all may.
 
     Returns
     -------
@@ -70,10 +74,14 @@ def temporal_knn_loss(
         check_box_masks(box_masks, mask_logits)
     if matches is None:
         matches = match_clip(lab, config=config)
+    if ignored is not None:
+        check_ignored(ignored, mask_logits)
     inside = None if box_masks is None else (box_masks > 0).any(1)
     lists = []
     for frames, match in matches:
         _check_match(match, frames, mask_logits)
+        if ignored is not None:
+            match = without_ignored(match, ignored[frames[0]], ignored[frames[1]])
         lists.append(_list_pairs(match, frames, mask_logits, inside, config))
     return agreement(mask_logits, lists)
 
@@ -140,6 +148,9 @@ class TemporalKNNLoss(nn.Module):
         lab: torch.Tensor,
         box_masks: torch.Tensor | None = None,
         matches: Sequence[tuple[tuple[int, int], Matches]] | None = None,
+        ignored: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
-        return temporal_knn_loss(mask_logits, lab, box_masks, config=self.config, matches=matches)
+        return temporal_knn_loss(
+            mask_logits, lab, box_masks, config=self.config, matches=matches, ignored=ignored
+        )
