@@ -109,7 +109,9 @@ class Photographer:
         self.viewer.scene.camera.center = (0, *PIXEL)
         self.take("6-matches")
         self.viewer.reset_view()
-        widget.correspondence.categories.setChecked(True)
+        categories = widget.correspondence.categories
+        categories.box.setChecked(True)
+        self.wait(60, lambda: categories.found is not None)
         self.take("7-categories")
         widget.correspondence.clear.click()
         widget.project.masks.visible = True

@@ -56,7 +56,7 @@ class Project:
         self.editor: MasksEditor | None = None
         self._coloured: dict[int, tuple[int, int, int]] = {}
         self._kept: tuple[str, str | None, int] | None = None
-        self.matches = MatchLayers(viewer)
+        self.matches = MatchLayers(viewer, defer)
         self.evidence = EvidenceLayer(viewer)
         self.residual = ResidualLayer(viewer)
         self.onion = OnionSkin(

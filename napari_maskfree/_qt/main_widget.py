@@ -197,6 +197,8 @@ class MaskFreeWidget(QWidget):
             "take_back": self.masks.take_back,
             "keep_inside": self.masks.tools.inside,
             "tidy_masks": self.masks.tools.tidy,
+            "pick_pixel": self.correspondence.pick,
+            "follow_cursor": self.correspondence.live,
             "export": self.export.export,
             "show_keys": self.keys,
         }.items():
