@@ -6,6 +6,7 @@ active layer stays the one that it was. Only the main thread may use them.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,16 +62,22 @@ def _now(call: Callable[[], None]) -> None:
 class MatchLayers:
     """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame.
 
-    ``defer`` calls a function in another turn of the event loop.
+    Where nothing is shown they are empty and hidden, not removed: napari's canvas was seen to crash
+    when it was drawn after Points and Vectors had gone in one turn of the event loop (0.9.2,
+    software GL). :meth:`close` removes them, one at a time.
+
+    ``later`` calls a function once the canvas has been drawn again.
     """
 
     def __init__(
-        self, viewer: ViewerModel, defer: Callable[[Callable[[], None]], None] = _now
+        self, viewer: ViewerModel, later: Callable[[Callable[[], None]], None] = _now
     ) -> None:
         self.viewer = viewer
-        self._defer = defer
+        self._later = later
         self.categories = CategoryLayer(viewer)
         self._layers: dict[str, Any] = {}
+        self._hidden: set[str] = set()
+        self._gone: list[Any] = []
 
     def layer(self, name: str) -> Any | None:
         """Return one of our layers while it is in the viewer."""
@@ -79,8 +86,8 @@ class MatchLayers:
 
     def prepare(self, image: Image) -> None:
         """Make the layers, empty, so that the first answer is as fast as the others."""
-        self._points(image)
-        self._vectors(image, VECTORS_NAME, "arrow")
+        for name in (POINTS_NAME, VECTORS_NAME):
+            self._reveal(name, self._made(name, image))
 
     def show(
         self, image: Image, info: VideoInfo, found: Inspection, *, rejected: bool = False
@@ -96,100 +103,117 @@ class MatchLayers:
         cell = float(found.grid.cell_size.mean())
         here = found.grid.centres(np.array(found.cell))
         marks.add(found.frame, here[None], "cross", c.PICKED_CELLS * cell, _WHITE, _WHITE)
-        marks.fill(self._points(image))
-        vectors, colours = _match_vectors(base, info.time_axis, found)
-        _fill_vectors(
-            self._vectors(image, VECTORS_NAME, "arrow"), vectors, colours, c.VECTOR_CELLS * cell
-        )
-        self._show_tube(image, base, info.time_axis, found)
-
-    def _show_tube(
-        self, image: Image, base: np.ndarray, time_axis: int | None, found: Inspection
-    ) -> None:
+        points = self._made(POINTS_NAME, image)
+        marks.fill(points)
+        self._reveal(POINTS_NAME, points)
+        matches = _match_vectors(base, info.time_axis, found)
+        self._show_vectors(VECTORS_NAME, image, *matches, c.VECTOR_CELLS * cell)
         if found.path is None or len(found.path.frames) < 2:
-            self._remove(TUBE_NAME)
-            return
-        vectors, colours = _tube_vectors(base, time_axis, found)
-        width = c.TUBE_CELLS * float(found.grid.cell_size.mean())
-        _fill_vectors(self._vectors(image, TUBE_NAME, "line"), vectors, colours, width)
+            self._empty(TUBE_NAME)
+        else:
+            tube = _tube_vectors(base, info.time_axis, found)
+            self._show_vectors(TUBE_NAME, image, *tube, c.TUBE_CELLS * cell)
+
+    def _show_vectors(
+        self, name: str, image: Image, vectors: np.ndarray, colours: np.ndarray, width: float
+    ) -> None:
+        layer = self._made(name, image)
+        _fill_vectors(layer, vectors, colours, width)
+        self._reveal(name, layer)
 
     def clear_pick(self) -> None:
-        """Remove the layers of the picked pixel."""
-        self._let_go(self._taken())
+        """Empty and hide the layers of the picked pixel."""
+        for name in _KINDS:
+            self._empty(name)
 
     def clear(self) -> None:
-        """Remove all layers."""
-        gone = self._taken()
+        """Empty and hide the layers of the picked pixel, and remove the categories."""
+        self.clear_pick()
         self.categories.clear()
-        self._defer(lambda: self._let_go(gone))
 
-    def _taken(self) -> list[Any]:
-        """Forget the layers of the picked pixel and return those that are in the viewer."""
-        gone = [self.layer(name) for name in (POINTS_NAME, VECTORS_NAME, TUBE_NAME)]
+    def close(self) -> None:
+        """Remove the layers that show nothing; an answer that is shown stays."""
+        layers = [layer for name in _KINDS if (layer := self.layer(name)) is not None]
         self._layers.clear()
-        return [layer for layer in gone if layer is not None]
+        for layer in layers:
+            if not len(layer.data):
+                self._remove(layer)
 
-    def _let_go(self, layers: list[Any]) -> None:
-        """Remove layers, one in each turn of the event loop: napari draws between two of them.
-
-        Without that its canvas was seen to crash when it was drawn next (0.9.2, software GL).
-        """
-        if layers:
-            first, *rest = layers
-            if first in self.viewer.layers:
-                self.viewer.layers.remove(first)
-            if rest:
-                self._defer(lambda: self._let_go(rest))
-
-    def _remove(self, name: str) -> None:
+    def _empty(self, name: str) -> None:
         layer = self.layer(name)
-        if layer is not None:
+        if layer is None:
+            return
+        if len(layer.data):
+            layer.data = np.empty((0, *layer.data.shape[1:]))
+        if layer.visible:
+            layer.visible = False
+            self._hidden.add(name)
+
+    def _reveal(self, name: str, layer: Any) -> None:
+        """Show a layer that we hid; one that the person hid stays hidden."""
+        if name in self._hidden:
+            self._hidden.discard(name)
+            layer.visible = True
+
+    def _remove(self, layer: Any) -> None:
+        """Remove a layer later, and no two without the canvas being drawn between them."""
+        self._gone.append(layer)
+        if len(self._gone) == 1:
+            self._later(self._remove_next)
+
+    def _remove_next(self) -> None:
+        layer = self._gone[0]
+        if layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
-        self._layers.pop(name, None)
+        del self._gone[0]
+        if self._gone:
+            self._later(self._remove_next)
 
-    def _points(self, image: Image) -> Points:
-        from napari.layers import Points
-
-        return self._made(
-            POINTS_NAME,
-            lambda: Points(
-                np.empty((0, image.ndim)), ndim=image.ndim, name=POINTS_NAME, border_width=_BORDER
-            ),
-            image,
-        )
-
-    def _vectors(self, image: Image, name: str, style: str) -> Vectors:
-        from napari.layers import Vectors
-
-        return self._made(
-            name,
-            lambda: Vectors(
-                np.empty((0, 2, image.ndim)), ndim=image.ndim, name=name, vector_style=style
-            ),
-            image,
-        )
-
-    def _made(self, name: str, make: Any, image: Image) -> Any:
-        """Return our layer, made if it is not there; the active layer stays active.
+    def _made(self, name: str, image: Image) -> Any:
+        """Return our layer over the image, made if it is not there.
 
         The tube lies under the vectors, and the points on top of both.
         """
-        layer = self.layer(name)
+        layer, layers = self.layer(name), self.viewer.layers
         if layer is not None and layer.ndim != image.ndim:  # of the video before
-            self._remove(name)
+            layer.name = f"{name} of the video before"
+            self._remove(layer)
             layer = None
-        if layer is not None:
-            return layer
-        layer = make()
-        layer.scale, layer.translate = image.scale, image.translate
-        active = self.viewer.layers.selection.active
         below = self.layer(VECTORS_NAME) if name == TUBE_NAME else self.layer(POINTS_NAME)
-        place = len(self.viewer.layers) if below is None else self.viewer.layers.index(below)
-        self.viewer.layers.insert(place, layer)
-        self._layers[name] = layer
-        if active is not None and active in self.viewer.layers:
-            self.viewer.layers.selection.active = active
+        place = len(layers) if below is None or below is layer else layers.index(below)
+        if layer is None:
+            layer = self._layers[name] = _KINDS[name](name, image.ndim)
+            self._hidden.discard(name)
+            active = layers.selection.active
+            layers.insert(place, layer)
+            if active is not None and active in layers:  # it stays the active one
+                layers.selection.active = active
+        elif layers.index(layer) < layers.index(image):
+            layers.move(layers.index(layer), place)
+        for place_of in ("scale", "translate"):
+            if not np.array_equal(getattr(layer, place_of), getattr(image, place_of)):
+                setattr(layer, place_of, getattr(image, place_of))
         return layer
+
+
+def _points(name: str, ndim: int) -> Points:
+    from napari.layers import Points
+
+    return Points(np.empty((0, ndim)), ndim=ndim, name=name, border_width=_BORDER)
+
+
+def _vectors(style: str, name: str, ndim: int) -> Vectors:
+    from napari.layers import Vectors
+
+    return Vectors(np.empty((0, 2, ndim)), ndim=ndim, name=name, vector_style=style)
+
+
+_KINDS: dict[str, Callable[[str, int], Any]] = {
+    POINTS_NAME: _points,
+    VECTORS_NAME: functools.partial(_vectors, "arrow"),
+    TUBE_NAME: functools.partial(_vectors, "line"),
+}
+"""What makes each of our layers, by its name."""
 
 
 class _Marks:

@@ -37,7 +37,11 @@ __all__ = ["Project"]
 
 
 class Project:
-    """Binds the state to the layers of one viewer."""
+    """Binds the state to the layers of one viewer.
+
+    ``defer`` calls a function once the current event is over, ``later`` once the canvas has been
+    drawn after it, ``notify`` tells the person something.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Project:
         *,
         defer: Callable[[Callable[[], None]], None],
         notify: Callable[[str], None],
+        later: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.viewer, self.state = viewer, state
         self._defer, self._notify = defer, notify
@@ -56,7 +61,7 @@ class Project:
         self.editor: MasksEditor | None = None
         self._coloured: dict[int, tuple[int, int, int]] = {}
         self._kept: tuple[str, str | None, int] | None = None
-        self.matches = MatchLayers(viewer, defer)
+        self.matches = MatchLayers(viewer, later or defer)
         self.evidence = EvidenceLayer(viewer)
         self.residual = ResidualLayer(viewer)
         self.onion = OnionSkin(
@@ -69,7 +74,7 @@ class Project:
         state.corrections.changed.connect(self._save_corrections)
 
     def close(self) -> None:
-        """Let go of the viewer; its layers stay."""
+        """Let go of the viewer; its layers stay, but for empty ones."""
         self.viewer.dims.events.point.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
@@ -82,6 +87,7 @@ class Project:
         self.evidence.layer = None
         self.residual.layer = None
         self.onion.close()
+        self.matches.close()
 
     # ---- video
 

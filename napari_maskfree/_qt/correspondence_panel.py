@@ -84,7 +84,7 @@ class CorrespondencePanel(Panel):
             "Follow cursor", "Answers for the pixel under the cursor; a click pins it"
         )
         self.live.toggled.connect(self._set_live)
-        self.clear = button("Clear", self._clear, "Remove the layers of this section")
+        self.clear = button("Clear", self._clear, "Empty and hide the layers of this section")
         self.each_side = QSpinBox()
         self.each_side.setRange(1, MOST_EACH_SIDE)
         self.each_side.setPrefix("± ")
@@ -315,7 +315,7 @@ class CorrespondencePanel(Panel):
         self._drop()
 
     def _drop(self) -> None:
-        """Remove the layers that show nothing any more."""
+        """Empty the layers that show nothing any more."""
         if not isalive(self):
             return
         image, matches = self.project.image, self.project.matches

@@ -10,6 +10,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_maskfree._qt.after_drawing import after_drawing
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.cheat_sheet import CheatSheet
@@ -60,10 +61,12 @@ class MaskFreeWidget(QWidget):
             self.state,
             defer=lambda call: QTimer.singleShot(0, call),
             notify=show_info,
+            later=lambda call: after_drawing(self._home, call),
         )
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
+        self._home: QWidget = self
         self.scores = ScoreWatch(self)
         self.gold = GoldWatch(self)
         self.timeline = TimelinePlace(self)
@@ -344,9 +347,9 @@ class MaskFreeWidget(QWidget):
         kind = event.type() if event is not None else None
         if kind in (QEvent.Type.ParentChange, QEvent.Type.Show) and not self._closed:
             if self.parent() is not None and self.window() is not self:
-                self._docked = True
-                self._guard.watch(_main_window(self))
-                self.shortcuts.move_to(_main_window(self))
+                self._docked, self._home = True, _main_window(self)
+                self._guard.watch(self._home)
+                self.shortcuts.move_to(self._home)
             elif self._docked:
                 self._rescue()
                 self.shut_down()

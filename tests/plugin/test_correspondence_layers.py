@@ -43,12 +43,16 @@ def found_in(frames: np.ndarray, frame: int = 1, **options):
 
 
 def open_in(viewer: ViewerModel, frames: np.ndarray):
-    layer = viewer.add_image(frames, rgb=True)
+    layer = viewer.add_image(frames, rgb=True, name="frames")
     return layer, video_info(layer, guess_axes(layer))
 
 
 def points_of(layer, symbol: str) -> list[list[float]]:
     return layer.data[[str(s) == symbol for s in layer.symbol]].tolist()
+
+
+def shown(viewer: ViewerModel) -> list:
+    return [layer for layer in viewer.layers if layer.visible]
 
 
 # ---- words
@@ -149,7 +153,7 @@ def test_points_and_vectors_lead_where_the_picture_went():
     assert np.allclose(vectors.edge_color, vectors.edge_color[0]), "both at distance 0"
     assert layers.layer("Match tube") is None
     layers.clear()
-    assert list(viewer.layers) == [image]
+    assert shown(viewer) == [image]
 
 
 def test_rejected_candidates_tell_their_rule():
@@ -181,12 +185,103 @@ def test_layers_are_changed_in_place_and_leave_the_active_one():
     layers.show(image, info, found_in(frames, tube=[1, 2]))
     layers.show(image, info, found_in(frames, 0))
     assert [layers.layer("Matches"), layers.layer("Match vectors")] == made
-    assert layers.layer("Match tube") is None
+    assert not layers.layer("Match tube").visible
     assert viewer.layers.selection.active is shapes
     assert shapes.mode == "add_rectangle"
     viewer.layers.remove(made[0])
     layers.show(image, info, found_in(frames))
     assert layers.layer("Matches") in viewer.layers, "made again"
+
+
+def test_what_shows_nothing_is_empty_and_hidden_and_stays():
+    frames, viewer = moving(0, 0, 2), ViewerModel()
+    image, info = open_in(viewer, frames)
+    layers = MatchLayers(viewer)
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    made = list(viewer.layers)
+    layers.clear_pick()
+    assert list(viewer.layers) == made, "none is removed"
+    assert shown(viewer) == [image]
+    assert not any(len(layer.data) for layer in made[1:])
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    assert list(viewer.layers) == shown(viewer) == made
+    assert all(len(layer.data) for layer in made)
+
+
+def test_a_layer_that_the_person_hid_stays_hidden():
+    frames, viewer = moving(0, 0, 2), ViewerModel()
+    image, info = open_in(viewer, frames)
+    layers = MatchLayers(viewer)
+    layers.show(image, info, found_in(frames))
+    layers.layer("Match vectors").visible = False
+    layers.show(image, info, found_in(frames, 0))
+    layers.clear_pick()
+    layers.show(image, info, found_in(frames))
+    assert shown(viewer) == [image, layers.layer("Matches")]
+
+
+def test_layers_that_the_person_deletes_are_made_again():
+    frames, viewer = moving(0, 0, 2), ViewerModel()
+    image, info = open_in(viewer, frames)
+    layers = MatchLayers(viewer)
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    for name in ("Matches", "Match vectors", "Match tube"):
+        viewer.layers.remove(name)
+    layers.clear_pick()
+    layers.close()
+    assert list(viewer.layers) == [image]
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    assert [layer.name for layer in shown(viewer)[1:]] == ["Match tube", "Match vectors", "Matches"]
+
+
+def test_they_lie_over_another_video_as_over_the_first():
+    frames, viewer = moving(0, 0, 2), ViewerModel()
+    image, info = open_in(viewer, frames)
+    layers = MatchLayers(viewer)
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    layers.clear_pick()
+    other, info = open_in(viewer, frames)
+    other.scale, other.translate = (1, 0.5, 0.5), (0, 7, 7)
+    layers.show(other, info, found_in(frames, tube=[1, 2]))
+    names = ["frames", "frames [1]", "Match tube", "Match vectors", "Matches"]
+    assert [layer.name for layer in viewer.layers] == names
+    for layer in viewer.layers[2:]:
+        assert tuple(layer.scale) == (1, 0.5, 0.5)
+        assert tuple(layer.translate) == (0, 7, 7)
+
+
+def test_removed_are_empty_ones_only_and_one_at_a_time():
+    frames, viewer, waiting = moving(0, 0, 2), ViewerModel(), []
+    image, info = open_in(viewer, frames)
+    layers = MatchLayers(viewer, waiting.append)
+    layers.show(image, info, found_in(frames, tube=[1, 2]))
+    layers.clear_pick()
+    layers.prepare(image)
+    layers.close()
+    for left in (3, 2, 1):
+        assert len(viewer.layers) == 1 + left
+        waiting.pop()()
+    assert not waiting
+    assert list(viewer.layers) == [image]
+    layers.show(image, info, found_in(frames))
+    layers.close()
+    assert not waiting
+    assert len(viewer.layers) == 3, "an answer that is shown stays"
+
+
+def test_a_video_with_other_axes_has_layers_of_its_own():
+    viewer, waiting = ViewerModel(), []
+    image, info = open_in(viewer, moving(0, 0, 2))
+    layers = MatchLayers(viewer, waiting.append)
+    layers.show(image, info, found_in(moving(0, 0, 2)))
+    layers.clear_pick()
+    other = viewer.add_image(np.zeros((3, 5, *SIZE), np.uint8), name="other")
+    layers.show(other, video_info(other, AxisChoice(0, 1)), found_in(moving(0, 0, 2)))
+    while waiting:
+        waiting.pop(0)()
+    names = ["frames", "other", "Match vectors", "Matches"]
+    assert [layer.name for layer in viewer.layers] == names
+    assert {layer.ndim for layer in viewer.layers[1:]} == {4}
 
 
 def test_a_pixel_without_a_match_has_no_vector():
