@@ -63,8 +63,8 @@ class MatchLayers:
     """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame.
 
     Where nothing is shown they are empty and hidden, not removed: napari's canvas was seen to crash
-    when it was drawn after Points and Vectors had gone in one turn of the event loop (0.9.2,
-    software GL). :meth:`close` removes them, one at a time.
+    when it was drawn after both had gone (``_qt/canvas_context.py`` says why). :meth:`close`
+    removes them, one at a time.
 
     ``later`` calls a function once the canvas has been drawn again.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 
+from napari_maskfree._qt.canvas_context import make_canvas_current
 from napari_maskfree.constants import DRAWN_AFTER
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def after_drawing(window: QWidget, call: Callable[[], None]) -> None:
 
     def call_now() -> None:
         if isalive(window) and window.isVisible():
+            make_canvas_current()  # it may be a layer that goes
             call()
 
     QTimer.singleShot(DRAWN_AFTER, call_now)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, Q
 from napari_maskfree._qt.after_drawing import after_drawing
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
+from napari_maskfree._qt.canvas_context import CanvasContext
 from napari_maskfree._qt.cheat_sheet import CheatSheet
 from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
 from napari_maskfree._qt.copy_python import CopyPython
@@ -54,6 +55,7 @@ class MaskFreeWidget(QWidget):
         self.state = State()
         self.palette_ = palette_of(napari_viewer.theme)
         self.background = Background(self)
+        self.context = CanvasContext(napari_viewer)
         self.jobs = JobFollower(self)
         self.ask_run, self.ask_save, self.ask_lose = ask_run, ask_save, ask_lose
         self.project = Project(
@@ -340,6 +342,7 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        self.context.close()
         self.viewer.events.theme.disconnect(self._restyle)
 
     def event(self, event: QEvent | None) -> bool:

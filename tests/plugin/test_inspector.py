@@ -196,6 +196,35 @@ def test_clear_leaves_nothing(panel, widget, answered, hands, qtbot):
     assert not any("PixelPicker" in repr(each) for some in callbacks for each in some)
 
 
+def test_layers_that_a_person_deletes_go_in_the_canvas_own_context(
+    panel, widget, answered, hands, viewer, qtbot
+):
+    from qtpy.QtGui import QOpenGLContext
+
+    panel.pick.setChecked(True)
+    panel.pick_at((0, 30, 40))
+    answered(0, (7, 10))
+    with qtbot.waitSignal(hands.canvas.frameSwapped, timeout=PATIENCE):
+        hands.canvas.update()
+    contexts = []
+    viewer.layers.events.removed.connect(lambda _: contexts.append(QOpenGLContext.currentContext()))
+    viewer.layers.selection = {viewer.layers["Matches"], viewer.layers["Match vectors"]}
+    viewer.layers.remove_selected()
+    assert contexts == [hands.canvas.context()] * 2
+    with qtbot.waitSignal(hands.canvas.frameSwapped, timeout=PATIENCE):
+        hands.canvas.update()
+    panel.pick_at((0, 30, 60))
+    answered(0, (7, 15))
+    assert layers(panel) == {"clip", "Matches", "Match vectors"}
+
+
+def test_closing_removes_the_layers_that_show_nothing(widget, panel, viewer, qtbot):
+    panel.pick.setChecked(True)
+    assert {"Matches", "Match vectors"} <= layers(panel)
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["clip"], timeout=PATIENCE)
+
+
 def test_a_removed_or_other_video_takes_its_answers_along(panel, widget, viewer, answered, qtbot):
     panel.pick.setChecked(True)
     panel.pick_at((0, 30, 40))
