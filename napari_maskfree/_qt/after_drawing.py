@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["after_drawing"]
 
 
-def after_drawing(window: QWidget, call: Callable[[], None]) -> None:
+def after_drawing(window: QWidget | None, call: Callable[[], None]) -> None:
     """Call a function a moment later, when what is changed now has been drawn.
 
-    Nothing is called where the window has been closed by then.
+    Nothing is called where the window is gone or has been closed by then.
     """
 
     def call_now() -> None:
-        if isalive(window) and window.isVisible():
+        if window is not None and isalive(window) and window.isVisible():
             make_canvas_current()  # it may be a layer that goes
             call()
 

@@ -349,11 +349,16 @@ def _legend(config: TemporalKNNConfig, rejected: bool, tube: bool) -> str:
     )
     lines = [f"{shades} matches: distance 0 to {limit:g}; rings are other frames' in this one"]
     if rejected:
+        rules = (
+            ("✕", TOO_FAR_COLOUR, "too far in colour"),
+            ("■", BEYOND_COLOUR, f"beyond the best {config.num_neighbors}"),
+            ("▲", RADIUS_COLOUR, "outside the search radius"),
+        )
         lines.append(
-            f'<span style="color: {css(TOO_FAR_COLOUR)}">✕ too far in colour</span> · '
-            f'<span style="color: {css(BEYOND_COLOUR)}">■ beyond the best '
-            f"{config.num_neighbors}</span> · "
-            f'<span style="color: {css(RADIUS_COLOUR)}">▲ outside the search radius</span>'
+            " · ".join(
+                f'<span style="color: {css(rgb)}">{symbol}</span> {words}'
+                for symbol, rgb, words in rules
+            )
         )
     if tube:
         lines.append("◇ tube: dark to bright along the frames, white back to the first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +64,12 @@ class MaskFreeWidget(QWidget):
             self.state,
             defer=lambda call: QTimer.singleShot(0, call),
             notify=show_info,
-            later=lambda call: after_drawing(self._home, call),
+            later=lambda call: after_drawing(self._home(), call),
         )
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
-        self._home: QWidget = self
+        self._home: weakref.ref[QWidget] = weakref.ref(self)
         self.scores = ScoreWatch(self)
         self.gold = GoldWatch(self)
         self.timeline = TimelinePlace(self)
@@ -350,9 +351,10 @@ class MaskFreeWidget(QWidget):
         kind = event.type() if event is not None else None
         if kind in (QEvent.Type.ParentChange, QEvent.Type.Show) and not self._closed:
             if self.parent() is not None and self.window() is not self:
-                self._docked, self._home = True, _main_window(self)
-                self._guard.watch(self._home)
-                self.shortcuts.move_to(self._home)
+                self._docked, window = True, _main_window(self)
+                self._home = weakref.ref(window)
+                self._guard.watch(window)
+                self.shortcuts.move_to(window)
             elif self._docked:
                 self._rescue()
                 self.shut_down()
