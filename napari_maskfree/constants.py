@@ -97,8 +97,6 @@ MOST_EACH_SIDE = 5
 """Frames before and after a picked one that its matches are shown in, at most."""
 TUBE_FRAMES = 5
 """Frames of the cyclic tube that is followed: the paper's T."""
-DRAWN_AFTER = 100
-"""Milliseconds after which the canvas has drawn a change."""
 FOLLOW_INTERVAL = 40
 """Milliseconds between two answers while the cursor is followed."""
 

@@ -55,29 +55,18 @@ def _colours(name: str, values: np.ndarray) -> np.ndarray:
     return np.asarray(ensure_colormap(name).map(np.asarray(values, float).reshape(-1)))
 
 
-def _now(call: Callable[[], None]) -> None:
-    call()
-
-
 class MatchLayers:
     """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame.
 
     Where nothing is shown they are empty and hidden, not removed: napari's canvas was seen to crash
-    when it was drawn after both had gone (``_qt/canvas_context.py`` says why). :meth:`close`
-    removes them, one at a time.
-
-    ``later`` calls a function once the canvas has been drawn again.
+    when it was drawn after both had gone (``_qt/canvas_context.py`` says why).
     """
 
-    def __init__(
-        self, viewer: ViewerModel, later: Callable[[Callable[[], None]], None] = _now
-    ) -> None:
+    def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
-        self._later = later
         self.categories = CategoryLayer(viewer)
         self._layers: dict[str, Any] = {}
         self._hidden: set[str] = set()
-        self._gone: list[Any] = []
 
     def layer(self, name: str) -> Any | None:
         """Return one of our layers while it is in the viewer."""
@@ -137,7 +126,7 @@ class MatchLayers:
         self._layers.clear()
         for layer in layers:
             if not len(layer.data):
-                self._remove(layer)
+                self.viewer.layers.remove(layer)
 
     def _empty(self, name: str) -> None:
         layer = self.layer(name)
@@ -155,20 +144,6 @@ class MatchLayers:
             self._hidden.discard(name)
             layer.visible = True
 
-    def _remove(self, layer: Any) -> None:
-        """Remove a layer later, and no two without the canvas being drawn between them."""
-        self._gone.append(layer)
-        if len(self._gone) == 1:
-            self._later(self._remove_next)
-
-    def _remove_next(self) -> None:
-        layer = self._gone[0]
-        if layer in self.viewer.layers:
-            self.viewer.layers.remove(layer)
-        del self._gone[0]
-        if self._gone:
-            self._later(self._remove_next)
-
     def _made(self, name: str, image: Image) -> Any:
         """Return our layer over the image, made if it is not there.
 
@@ -176,8 +151,7 @@ class MatchLayers:
         """
         layer, layers = self.layer(name), self.viewer.layers
         if layer is not None and layer.ndim != image.ndim:  # of the video before
-            layer.name = f"{name} of the video before"
-            self._remove(layer)
+            layers.remove(layer)
             layer = None
         below = self.layer(VECTORS_NAME) if name == TUBE_NAME else self.layer(POINTS_NAME)
         place = len(layers) if below is None or below is layer else layers.index(below)

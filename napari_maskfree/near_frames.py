@@ -79,7 +79,7 @@ class NearFrames:
 
     def renew(self) -> None:
         """Look anew, when frames are wanted next, at which size the run compares them."""
-        self._outdated = self.matched is not None
+        self._outdated = self.matched is not None or self._reading
 
     def want(self, who: str, frames: Sequence[int]) -> bool:
         """Say whether these frames are at hand; what is missing is read, then ``ready`` called.
@@ -102,26 +102,27 @@ class NearFrames:
         return any(t not in self._frames for t in self._wanted())
 
     def _read(self) -> None:
-        if self.matched is None or self._outdated:
+        matched, renewed = self.matched, False
+        if matched is None or self._outdated:
             found = self._source()
             if found is None:
                 self._wishes.clear()
                 return
-            if self.matched is not None:  # the same video, with its cache
-                found = dataclasses.replace(found, video=self.matched.video)
-            self.matched, renewed, self._outdated = found, True, False
-        else:
-            renewed = False
+            if matched is not None:  # the same video, with its cache
+                found = dataclasses.replace(found, video=matched.video)
+            matched, renewed, self._outdated = found, True, False
         self._reading = True
         grid = None if renewed else self.grid
         known = frozenset(self._frames)
         self._run(
-            functools.partial(_read, self.matched, grid, self.grid, self._wanted(), known),
-            functools.partial(self._done, self._era),
-            functools.partial(self._failed, self._era),
+            functools.partial(_read, matched, grid, self.grid, self._wanted(), known),
+            functools.partial(self._done, self._era, matched),
+            functools.partial(self._failed, self._era, renewed),
         )
 
-    def _done(self, era: int, result: tuple[MatchingGrid, dict[int, np.ndarray]]) -> None:
+    def _done(
+        self, era: int, matched: MatchedVideo, result: tuple[MatchingGrid, dict[int, np.ndarray]]
+    ) -> None:
         self._reading = False
         if era != self._era:
             if self._wishes:
@@ -130,7 +131,7 @@ class NearFrames:
         grid, frames = result
         if grid != self.grid:
             self._frames.clear()
-        self.grid = grid
+        self.grid, self.matched = grid, matched  # what is said of the grid is about this one
         self._frames.update(frames)
         wanted = self._wanted()
         while len(self._frames) > max(NEAR_FRAMES, len(wanted)):
@@ -139,12 +140,13 @@ class NearFrames:
             self._read()
         self._ready()
 
-    def _failed(self, era: int, text: str) -> None:
+    def _failed(self, era: int, renewed: bool, text: str) -> None:
         self._reading = False
         if era != self._era:
             if self._wishes:
                 self._read()
             return
+        self._outdated = renewed and self.matched is not None  # looked at anew with the next wish
         self._wishes.clear()
         self._fail(text)
 

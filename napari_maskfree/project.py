@@ -37,11 +37,7 @@ __all__ = ["Project"]
 
 
 class Project:
-    """Binds the state to the layers of one viewer.
-
-    ``defer`` calls a function once the current event is over, ``later`` once the canvas has been
-    drawn after it, ``notify`` tells the person something.
-    """
+    """Binds the state to the layers of one viewer."""
 
     def __init__(
         self,
@@ -50,7 +46,6 @@ class Project:
         *,
         defer: Callable[[Callable[[], None]], None],
         notify: Callable[[str], None],
-        later: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.viewer, self.state = viewer, state
         self._defer, self._notify = defer, notify
@@ -61,7 +56,7 @@ class Project:
         self.editor: MasksEditor | None = None
         self._coloured: dict[int, tuple[int, int, int]] = {}
         self._kept: tuple[str, str | None, int] | None = None
-        self.matches = MatchLayers(viewer, later or defer)
+        self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
         self.residual = ResidualLayer(viewer)
         self.onion = OnionSkin(
@@ -74,7 +69,7 @@ class Project:
         state.corrections.changed.connect(self._save_corrections)
 
     def close(self) -> None:
-        """Let go of the viewer; its layers stay, but for empty ones."""
+        """Let go of the viewer; its layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
@@ -87,7 +82,6 @@ class Project:
         self.evidence.layer = None
         self.residual.layer = None
         self.onion.close()
-        self.matches.close()
 
     # ---- video
 

@@ -11,7 +11,6 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_maskfree._qt.after_drawing import after_drawing
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.canvas_context import CanvasContext
@@ -64,7 +63,6 @@ class MaskFreeWidget(QWidget):
             self.state,
             defer=lambda call: QTimer.singleShot(0, call),
             notify=show_info,
-            later=lambda call: after_drawing(self._home(), call),
         )
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
@@ -343,6 +341,9 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        window = self._home()
+        if window is not None and isalive(window) and window.isVisible():
+            self.project.matches.close()
         self.context.close()
         self.viewer.events.theme.disconnect(self._restyle)
 
