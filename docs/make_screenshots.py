@@ -108,8 +108,19 @@ class Photographer:
         self.viewer.scene.camera.zoom *= ZOOM
         self.viewer.scene.camera.center = (0, *PIXEL)
         self.take("6-matches")
+        self.show_only("correspondence")
+        inspector = widget.correspondence
+        for box in (inspector.rejected, inspector.tube):
+            box.setChecked(True)
+        self.wait(60, lambda: inspector.found is not None and inspector.found.path is not None)
+        self.take("12-rejected-and-tube")
+        for box in (inspector.rejected, inspector.tube):
+            box.setChecked(False)
+        self.show_only("correspondence", "export")
         self.viewer.reset_view()
-        widget.correspondence.categories.setChecked(True)
+        categories = widget.correspondence.categories
+        categories.box.setChecked(True)
+        self.wait(60, lambda: categories.found is not None)
         self.take("7-categories")
         widget.correspondence.clear.click()
         widget.project.masks.visible = True

@@ -90,14 +90,24 @@ GOLD_SIZE = 4.5
 GOLD_HEIGHT = 96
 """Pixels: the curve of the gold frames' scores."""
 
-GRID = 4
-"""Pixels of the video in a cell of the method's grid (stride 4)."""
-PICKED_CELLS, MATCH_CELLS = 1.25, 1.0
-"""Diameters of the picked pixel's cross and of a match, in cells of the grid."""
+PICKED_CELLS, MATCH_CELLS, REJECTED_CELLS = 1.25, 1.0, 0.35
+"""Diameters of the picked pixel's cross, of a match and of a rejected candidate, in cells."""
+VECTOR_CELLS, TUBE_CELLS = 0.2, 0.3
+"""Widths of the vectors to the matches, and of the tube, in cells."""
 FAINTEST = 0.3
 """Where in the colormap a match at the largest distance lies: still visible on dark pictures."""
+TOO_FAR_COLOUR, BEYOND_COLOUR, RADIUS_COLOUR = (190, 190, 190), (86, 180, 233), (0, 178, 130)
+"""RGB of candidates that the threshold, the top K and the radius rejected; shapes tell them too."""
 CATEGORY_OPACITY = 0.6
 """Opacity of the category layer."""
+NEAR_FRAMES = 32
+"""Working frames around the shown one that are kept for the inspector: a third of a MB each."""
+MOST_EACH_SIDE = 5
+"""Frames before and after a picked one that its matches are shown in, at most."""
+TUBE_FRAMES = 5
+"""Frames of the cyclic tube that is followed: the paper's T."""
+FOLLOW_INTERVAL = 40
+"""Milliseconds between two answers while the cursor is followed."""
 
 RUN_ROWS = 4
 """Runs that the list shows without scrolling."""

@@ -1,264 +1,324 @@
-"""Why the masks are what they are: the 1:K matches of the temporal loss as napari layers.
+"""A pixel's look-alikes in the frames around it, as points and vectors over the video.
 
-:func:`match_frames` does the arithmetic (it imports torch, so call it in a background thread);
-:class:`MatchLayers` shows the result and touches layers, so only the main thread may use it.
+The layers are made once and changed in place: that is ten times faster than new ones, and the
+active layer stays the one that it was. Only the main thread may use them.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree.inspect_patch import Fate
 from napari_maskfree import constants as c
+from napari_maskfree.category_layer import CategoryLayer
+from napari_maskfree.inspection import main_answer
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Image
+    from collections.abc import Callable
 
-    from maskfree.video import Video
+    from napari.components import ViewerModel
+    from napari.layers import Image, Points, Vectors
+
+    from napari_maskfree.inspection import FrameAnswer, Inspection
     from napari_maskfree.video_info import VideoInfo
 
-RGB = tuple[int, int, int]
+__all__ = ["MatchLayers", "distance_colours", "step_colours"]
 
-__all__ = ["FrameMatches", "MatchLayers", "cell_of", "centre_of", "match_frames"]
-
-POINTS_NAME, VECTORS_NAME, CATEGORY_NAME = "Matches", "Match vectors", "Match categories"
-_SPACING = 0.5  # of a pixel: napari counts pixel centres
-
-
-@dataclasses.dataclass(frozen=True)
-class FrameMatches:
-    """All matches from one frame into another, on the method's grid.
-
-    ``target_yx`` int (K, H4, W4, 2) cells, ``distance`` float (K, H4, W4), ``valid`` bool
-    (K, H4, W4), ``categories`` uint8 (H4, W4), ``counts`` cells of each category, ``colours`` the
-    method's own colour of each (RGB, 0-255), ``max_distance`` the largest distance that counts.
-    """
-
-    source: int
-    target: int
-    target_yx: np.ndarray
-    distance: np.ndarray
-    valid: np.ndarray
-    categories: np.ndarray
-    counts: dict[int, int]
-    colours: dict[int, RGB]
-    max_distance: float
-
-    def of_cell(self, cell: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the valid matches of a cell, nearest first: cells (M, 2) and distances (M,)."""
-        keep = self.valid[:, cell[0], cell[1]]
-        return self.target_yx[keep, cell[0], cell[1]], self.distance[keep, cell[0], cell[1]]
-
-
-def match_frames(video: Video, source: int, target: int) -> FrameMatches:
-    """Match two frames with the paper's setting and say what kind of place each match lies in."""
-    import torch
-
-    from maskfree.category import CATEGORY_COLOURS, categorise
-    from maskfree.config import CategoryConfig, TemporalKNNConfig
-    from maskfree.correspondence import match_patches
-    from maskfree.lab import to_lab
-
-    pair = np.stack([video[source], video[target]])
-    height, width = (size // c.GRID * c.GRID for size in pair.shape[1:3])
-    rgb = torch.from_numpy(pair[:, :height, :width].astype(np.float32) / 255).permute(0, 3, 1, 2)
-    lab = to_lab(rgb.contiguous())
-    config = TemporalKNNConfig.paper()
-    matches = match_patches(lab[0], lab[1], config=config)
-    categories = np.asarray(categorise(matches, lab[0], config=CategoryConfig()))
-    values, counts = np.unique(categories, return_counts=True)
-    return FrameMatches(
-        source,
-        target,
-        matches.target_yx.numpy(),
-        matches.distance.numpy(),
-        matches.valid.numpy(),
-        categories.astype(np.uint8),
-        {int(v): int(n) for v, n in zip(values, counts, strict=True)},
-        {int(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in CATEGORY_COLOURS.items()},
-        float(config.max_distance),
-    )
-
-
-def cell_of(yx: np.ndarray, shape: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the grid cell of a pixel position in napari's (y, x); None outside the grid."""
-    cell = np.floor((np.asarray(yx) + _SPACING) / c.GRID).astype(int)
-    return (int(cell[0]), int(cell[1])) if ((cell >= 0) & (cell < shape)).all() else None
-
-
-def centre_of(cells: np.ndarray) -> np.ndarray:
-    """Return the centres of grid cells in napari's (y, x) of the video: float (..., 2)."""
-    return np.asarray(cells, float) * c.GRID + (c.GRID / 2 - _SPACING)
+POINTS_NAME, VECTORS_NAME, TUBE_NAME = "Matches", "Match vectors", "Match tube"
+_BORDER = 0.12
+_WHITE, _CLEAR = (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.0)
+_REJECTED = {
+    Fate.TOO_FAR: ("x", c.TOO_FAR_COLOUR),
+    Fate.BEYOND_K: ("square", c.BEYOND_COLOUR),
+    Fate.RADIUS: ("triangle_up", c.RADIUS_COLOUR),
+}
 
 
 def distance_colours(distance: np.ndarray, largest: float) -> np.ndarray:
     """Return RGBA (M, 4): bright where the patches are alike, dark at the threshold."""
+    likeness = 1 - np.clip(np.asarray(distance) / max(largest, 1e-9), 0, 1)
+    return _colours("plasma", c.FAINTEST + (1 - c.FAINTEST) * likeness)
+
+
+def step_colours(count: int) -> np.ndarray:
+    """Return RGBA (count, 4) of a tube's steps: dark first, bright last, white the way back."""
+    steps = _colours("viridis", np.linspace(c.FAINTEST, 1, max(1, count - 1)))
+    return np.vstack([steps[: count - 1], [_WHITE]]) if count else np.empty((0, 4))
+
+
+def _colours(name: str, values: np.ndarray) -> np.ndarray:
     from napari.utils.colormaps import ensure_colormap
 
-    likeness = 1 - np.clip(np.asarray(distance) / largest, 0, 1)
-    return ensure_colormap("plasma").map(c.FAINTEST + (1 - c.FAINTEST) * likeness)
+    return np.asarray(ensure_colormap(name).map(np.asarray(values, float).reshape(-1)))
 
 
 class MatchLayers:
-    """The Points, Vectors and category layers of the viewer; made when first needed."""
+    """The Points and Vectors layers of the viewer; ``categories`` is the layer of the frame.
+
+    Where nothing is shown they are empty and hidden, not removed: napari's canvas was seen to crash
+    when it was drawn after both had gone (``_qt/canvas_context.py`` says why).
+    """
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
+        self.categories = CategoryLayer(viewer)
         self._layers: dict[str, Any] = {}
+        self._hidden: set[str] = set()
 
     def layer(self, name: str) -> Any | None:
         """Return one of our layers while it is in the viewer."""
         layer = self._layers.get(name)
         return layer if layer is not None and layer in self.viewer.layers else None
 
-    def show_pick(
-        self, image: Image, info: VideoInfo, matches: FrameMatches, cell: tuple[int, int]
-    ) -> int:
-        """Show the matches of one cell; return how many there are."""
-        found, distance = matches.of_cell(cell)
-        colours = distance_colours(distance, matches.max_distance)
-        here = _base(image, self.viewer, info, matches.source)
-        there = _base(image, self.viewer, info, matches.target)
-        start, ends = centre_of(np.array(cell)), centre_of(found).reshape(-1, 2)
-        count = len(ends)
-        data = np.vstack([_at(here, ends), _at(there, ends), _at(here, start[None])])
-        white, clear = np.ones((1, 4)), np.zeros((count, 4))
-        size = c.MATCH_CELLS * c.GRID
-        self._set_points(
-            image,
-            data,
-            face=np.vstack([clear, colours.reshape(-1, 4), white]),
-            border=np.vstack([colours.reshape(-1, 4), np.tile(white, (count, 1)), white]),
-            symbol=[*["disc"] * (2 * count), "cross"],
-            size=np.array([*[size] * (2 * count), c.PICKED_CELLS * c.GRID]),
-        )
-        origin = _at(here, np.repeat(start[None], count, axis=0))
-        vectors = np.stack([origin, _at(np.zeros_like(here), ends - start)], axis=1)
-        self._set_vectors(image, vectors, colours, width=size / 5)
-        return count
+    def prepare(self, image: Image) -> None:
+        """Make the layers, empty, so that the first answer is as fast as the others."""
+        for name in (POINTS_NAME, VECTORS_NAME):
+            self._reveal(name, self._made(name, image))
 
-    def show_categories(self, image: Image, matches: FrameMatches) -> None:
-        """Show what kind of place each cell of the frame is, in the method's colours."""
-        layer = self.layer(CATEGORY_NAME)
-        # napari's label 0 is transparent, and the method's category 0 is a colour of its own
-        labels = matches.categories + 1
-        if layer is not None:
-            layer.data = labels
-            layer.visible = True
-            return
-        from napari.layers import Labels
+    def show(
+        self, image: Image, info: VideoInfo, found: Inspection, *, rejected: bool = False
+    ) -> None:
+        """Show the matches of a pixel, and if wished the candidates that were rejected."""
+        base = _base(image, self.viewer, info)
+        marks = _Marks(base, info.time_axis)
+        if rejected:
+            _mark_rejected(marks, found)
+        _mark_tube(marks, found)
+        for answer in found.answers:
+            _mark_matches(marks, found, answer)
+        cell = float(found.grid.cell_size.mean())
+        here = found.grid.centres(np.array(found.cell))
+        marks.add(found.frame, here[None], "cross", c.PICKED_CELLS * cell, _WHITE, _WHITE)
+        points = self._made(POINTS_NAME, image)
+        marks.fill(points)
+        self._reveal(POINTS_NAME, points)
+        matches = _match_vectors(base, info.time_axis, found)
+        self._show_vectors(VECTORS_NAME, image, *matches, c.VECTOR_CELLS * cell)
+        if found.path is None or len(found.path.frames) < 2:
+            self._empty(TUBE_NAME)
+        else:
+            tube = _tube_vectors(base, info.time_axis, found)
+            self._show_vectors(TUBE_NAME, image, *tube, c.TUBE_CELLS * cell)
 
-        scale = np.asarray(image.scale[-2:])
-        layer = Labels(
-            labels,
-            name=CATEGORY_NAME,
-            colormap=category_colormap(matches.colours),
-            opacity=c.CATEGORY_OPACITY,
-            scale=scale * c.GRID,
-            translate=np.asarray(image.translate[-2:]) + scale * (c.GRID / 2 - _SPACING),
-        )
-        layer.editable = False
-        self._layers[CATEGORY_NAME] = layer
-        active = self.viewer.layers.selection.active
-        self.viewer.layers.insert(self.viewer.layers.index(image) + 1, layer)
-        if active is not None:
-            self.viewer.layers.selection.active = active
-
-    def hide_categories(self) -> None:
-        """Hide the category layer: it belongs to another frame or was switched off."""
-        layer = self.layer(CATEGORY_NAME)
-        if layer is not None:
-            layer.visible = False
+    def _show_vectors(
+        self, name: str, image: Image, vectors: np.ndarray, colours: np.ndarray, width: float
+    ) -> None:
+        layer = self._made(name, image)
+        _fill_vectors(layer, vectors, colours, width)
+        self._reveal(name, layer)
 
     def clear_pick(self) -> None:
-        """Remove the picked pixel's points and vectors."""
-        for name in (POINTS_NAME, VECTORS_NAME):
-            layer = self.layer(name)
-            if layer is not None:
-                self.viewer.layers.remove(layer)
-            self._layers.pop(name, None)
+        """Empty and hide the layers of the picked pixel."""
+        for name in _KINDS:
+            self._empty(name)
 
     def clear(self) -> None:
-        """Remove all three layers."""
+        """Empty and hide the layers of the picked pixel, and remove the categories."""
         self.clear_pick()
-        layer = self.layer(CATEGORY_NAME)
-        if layer is not None:
-            self.viewer.layers.remove(layer)
+        self.categories.clear()
+
+    def close(self) -> None:
+        """Remove the layers that show nothing; an answer that is shown stays."""
+        layers = [layer for name in _KINDS if (layer := self.layer(name)) is not None]
         self._layers.clear()
-
-    def _set_points(self, image: Image, data: np.ndarray, **look: Any) -> None:
-        self._replace(
-            POINTS_NAME,
-            lambda: self.viewer.add_points(
-                data,
-                name=POINTS_NAME,
-                face_color=look["face"],
-                border_color=look["border"],
-                border_width=0.12,
-                symbol=look["symbol"],
-                size=look["size"],
-                scale=image.scale,
-                translate=image.translate,
-            ),
-        )
-
-    def _set_vectors(
-        self, image: Image, vectors: np.ndarray, colours: np.ndarray, width: float
-    ) -> None:
-        if len(vectors) == 0:
-            layer = self.layer(VECTORS_NAME)
-            if layer is not None:
+        for layer in layers:
+            if not len(layer.data):
                 self.viewer.layers.remove(layer)
+
+    def _empty(self, name: str) -> None:
+        layer = self.layer(name)
+        if layer is None:
             return
-        self._replace(
-            VECTORS_NAME,
-            lambda: self.viewer.add_vectors(
-                vectors,
-                name=VECTORS_NAME,
-                edge_color=colours,
-                edge_width=width,
-                vector_style="arrow",
-                scale=image.scale,
-                translate=image.translate,
-            ),
-        )
+        if len(layer.data):
+            layer.data = np.empty((0, *layer.data.shape[1:]))
+        if layer.visible:
+            layer.visible = False
+            self._hidden.add(name)
 
-    def _replace(self, name: str, make: Any) -> None:
-        """Put a fresh layer in place of ours; the active layer stays the one it was."""
-        active = self.viewer.layers.selection.active
-        old = self.layer(name)
-        if old is not None:
-            self.viewer.layers.remove(old)
-        self._layers[name] = make()
-        if active is not None and active in self.viewer.layers:
-            self.viewer.layers.selection.active = active
+    def _reveal(self, name: str, layer: Any) -> None:
+        """Show a layer that we hid; one that the person hid stays hidden."""
+        if name in self._hidden:
+            self._hidden.discard(name)
+            layer.visible = True
+
+    def _made(self, name: str, image: Image) -> Any:
+        """Return our layer over the image, made if it is not there.
+
+        The tube lies under the vectors, and the points on top of both.
+        """
+        layer, layers = self.layer(name), self.viewer.layers
+        if layer is not None and layer.ndim != image.ndim:  # of the video before
+            layers.remove(layer)
+            layer = None
+        below = self.layer(VECTORS_NAME) if name == TUBE_NAME else self.layer(POINTS_NAME)
+        place = len(layers) if below is None or below is layer else layers.index(below)
+        if layer is None:
+            layer = self._layers[name] = _KINDS[name](name, image.ndim)
+            self._hidden.discard(name)
+            active = layers.selection.active
+            layers.insert(place, layer)
+            if active is not None and active in layers:  # it stays the active one
+                layers.selection.active = active
+        elif layers.index(layer) < layers.index(image):
+            layers.move(layers.index(layer), place)
+        for place_of in ("scale", "translate"):
+            if not np.array_equal(getattr(layer, place_of), getattr(image, place_of)):
+                setattr(layer, place_of, getattr(image, place_of))
+        return layer
 
 
-def category_colormap(colours: dict[int, RGB]) -> Any:
-    """Return the colours of the categories for a layer that holds category + 1."""
-    from napari.utils.colormaps import DirectLabelColormap
+def _points(name: str, ndim: int) -> Points:
+    from napari.layers import Points
 
-    shown: dict[int | None, Any] = {
-        value + 1: np.array([*(v / 255 for v in rgb), 1.0]) for value, rgb in colours.items()
-    }
-    return DirectLabelColormap(color_dict={**shown, 0: "transparent", None: "transparent"})
+    return Points(np.empty((0, ndim)), ndim=ndim, name=name, border_width=_BORDER)
 
 
-def _base(image: Image, viewer: ViewerModel, info: VideoInfo, frame: int) -> np.ndarray:
-    """Return the position (image.ndim,) of a frame on the axes that the picture does not show."""
+def _vectors(style: str, name: str, ndim: int) -> Vectors:
+    from napari.layers import Vectors
+
+    return Vectors(np.empty((0, 2, ndim)), ndim=ndim, name=name, vector_style=style)
+
+
+_KINDS: dict[str, Callable[[str, int], Any]] = {
+    POINTS_NAME: _points,
+    VECTORS_NAME: functools.partial(_vectors, "arrow"),
+    TUBE_NAME: functools.partial(_vectors, "line"),
+}
+"""What makes each of our layers, by its name."""
+
+
+class _Marks:
+    """Points with their looks, gathered and then handed to the layer at once."""
+
+    def __init__(self, base: np.ndarray, time_axis: int | None) -> None:
+        self.base, self.time_axis = base, time_axis
+        self.data: list[np.ndarray] = []
+        self.faces: list[np.ndarray] = []
+        self.borders: list[np.ndarray] = []
+        self.symbols: list[str] = []
+        self.sizes: list[float] = []
+
+    def add(
+        self, frame: int, yx: np.ndarray, symbol: str, size: float, face: Any, border: Any
+    ) -> None:
+        """Add points (M, 2) in a frame; one colour for all, or one for each."""
+        count = len(yx)
+        self.data.append(_at(self.base, self.time_axis, frame, yx))
+        self.faces.append(np.broadcast_to(np.asarray(face, float), (count, 4)))
+        self.borders.append(np.broadcast_to(np.asarray(border, float), (count, 4)))
+        self.symbols += [symbol] * count
+        self.sizes += [size] * count
+
+    def fill(self, layer: Points) -> None:
+        """Change the layer, and have it drawn once rather than after each of the five changes."""
+        with layer.events.blocker_all():
+            layer.data = np.vstack(self.data)
+            layer.face_color = np.vstack(self.faces)
+            layer.border_color = np.vstack(self.borders)
+            if [str(symbol) for symbol in layer.symbol] != self.symbols:
+                layer.symbol = self.symbols
+            if layer.size.tolist() != self.sizes:
+                layer.size = np.array(self.sizes)
+        layer.refresh()
+
+
+def _mark_matches(marks: _Marks, found: Inspection, answer: FrameAnswer) -> None:
+    """Mark the matches in their own frame, and as rings in the picked one."""
+    kept = answer.candidates.of(Fate.KEPT)
+    places = found.grid.centres(answer.candidates.yx[kept]).reshape(-1, 2)
+    colours = distance_colours(answer.candidates.distance[kept], found.grid.config.max_distance)
+    size = c.MATCH_CELLS * float(found.grid.cell_size.mean())
+    marks.add(found.frame, places, "disc", size, _CLEAR, colours)
+    marks.add(answer.frame, places, "disc", size, colours, _WHITE)
+
+
+def _mark_rejected(marks: _Marks, found: Inspection) -> None:
+    """Mark what was rejected in its own frame; in the picked one, of the frame after it."""
+    size = c.REJECTED_CELLS * float(found.grid.cell_size.mean())
+    for answer in found.answers:
+        frames = [answer.frame, found.frame] if answer is main_answer(found) else [answer.frame]
+        for fate, (symbol, rgb) in _REJECTED.items():
+            places = found.grid.centres(answer.candidates.yx[answer.candidates.of(fate)])
+            colour = (*(v / 255 for v in rgb), 1.0)
+            for frame in frames:
+                marks.add(frame, places.reshape(-1, 2), symbol, size, colour, colour)
+
+
+def _mark_tube(marks: _Marks, found: Inspection) -> None:
+    """Mark where the tube is, in each of its frames but the first."""
+    if found.path is None:
+        return
+    size = c.PICKED_CELLS * float(found.grid.cell_size.mean())
+    for frame, cell in list(zip(found.path.frames, found.path.cells, strict=True))[1:]:
+        place = found.grid.centres(np.array(cell))
+        marks.add(frame, place[None], "diamond", size, _CLEAR, _WHITE)
+
+
+def _match_vectors(
+    base: np.ndarray, time_axis: int | None, found: Inspection
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return vectors (M, 2, ndim) from the pixel to its matches, and their colours (M, 4)."""
+    start = found.grid.centres(np.array(found.cell))
+    kept = [(a.candidates, a.candidates.of(Fate.KEPT)) for a in found.answers]
+    cells = np.vstack([np.empty((0, 2)), *(each.yx[index] for each, index in kept)])
+    distance = np.concatenate([np.empty(0), *(each.distance[index] for each, index in kept)])
+    ends = found.grid.centres(cells)
+    starts = np.repeat(start[None], len(ends), axis=0)
+    vectors = _segments(base, time_axis, found.frame, starts, ends)
+    return vectors, distance_colours(distance, found.grid.config.max_distance)
+
+
+def _tube_vectors(
+    base: np.ndarray, time_axis: int | None, found: Inspection
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tube as a path, whole in each of its frames, and the colours of its steps."""
+    path = found.path
+    assert path is not None
+    cells = [*path.cells, *([path.back] if path.back is not None else [])]
+    places = found.grid.centres(np.array(cells))
+    colours = step_colours(path.wanted)[: len(path.cells) - 1]
+    if path.back is not None:
+        colours = np.vstack([colours, [_WHITE]])
+    each = [_segments(base, time_axis, frame, places[:-1], places[1:]) for frame in path.frames]
+    return np.concatenate(each), np.tile(colours, (len(each), 1))
+
+
+def _fill_vectors(layer: Vectors, vectors: np.ndarray, colours: np.ndarray, width: float) -> None:
+    """Change the layer and have it drawn once."""
+    with layer.events.blocker_all():
+        layer.data = vectors
+        layer.edge_width = width
+        if len(vectors):  # napari takes no empty array of colours
+            layer.edge_color = colours
+    layer.refresh()
+
+
+def _segments(
+    base: np.ndarray, time_axis: int | None, frame: int, starts: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    first = _at(base, time_axis, frame, starts)
+    step = np.zeros_like(first)
+    step[:, -2:] = ends - starts
+    return np.stack([first, step], axis=1)
+
+
+def _base(image: Image, viewer: ViewerModel, info: VideoInfo) -> np.ndarray:
+    """Return the shown position (image.ndim,) on the axes that are neither time, y nor x."""
     point = np.asarray(viewer.dims.point, float)[-image.ndim :]
     position = np.round(np.asarray(image.world_to_data(point), float))
     position[-2:] = 0
     if info.time_axis is not None:
-        position[info.time_axis] = frame
+        position[info.time_axis] = 0
     return position
 
 
-def _at(base: np.ndarray, yx: np.ndarray) -> np.ndarray:
-    """Return points (M, ndim): ``base`` with (y, x) replaced."""
+def _at(base: np.ndarray, time_axis: int | None, frame: int, yx: np.ndarray) -> np.ndarray:
+    """Return points (M, ndim): ``base`` with the frame and (y, x) replaced."""
     points = np.tile(base, (len(yx), 1))
     points[:, -2:] = yx
+    if time_axis is not None:
+        points[:, time_axis] = frame
     return points

@@ -68,6 +68,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "take_back": ("Drop the corrections of this frame", "Alt+Shift+A"),
     "keep_inside": ("Brush and eraser keep inside the box", "Alt+I"),
     "tidy_masks": ("Fill holes, drop specks", "Alt+U"),
+    "pick_pixel": ("Pick a pixel to see its look-alikes", "Alt+Shift+I"),
+    "follow_cursor": ("Look-alikes of the pixel under the cursor", "Alt+Shift+P"),
     "export": ("Export", "Alt+Shift+E"),
     "guide": ("Open or close the guide", "Alt+Shift+H"),
     "show_keys": ("Show all keys", "?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QScrollArea, Q
 
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
+from napari_maskfree._qt.canvas_context import CanvasContext
 from napari_maskfree._qt.cheat_sheet import CheatSheet
 from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
 from napari_maskfree._qt.copy_python import CopyPython
@@ -55,6 +57,7 @@ class MaskFreeWidget(QWidget):
         self.state, self.changes = State(), Changes()
         self.palette_ = palette_of(napari_viewer.theme)
         self.background = Background(self)
+        self.context = CanvasContext(napari_viewer)
         self.jobs = JobFollower(self)
         self.ask_run, self.ask_save, self.ask_lose = ask_run, ask_save, ask_lose
         self.project = Project(
@@ -66,6 +69,7 @@ class MaskFreeWidget(QWidget):
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
         self._closed = self._docked = False
+        self._home: weakref.ref[QWidget] = weakref.ref(self)
         self.scores = ScoreWatch(self)
         self.gold = GoldWatch(self)
         self.timeline = TimelinePlace(self)
@@ -213,6 +217,8 @@ class MaskFreeWidget(QWidget):
             "take_back": self.masks.take_back,
             "keep_inside": self.masks.tools.inside,
             "tidy_masks": self.masks.tools.tidy,
+            "pick_pixel": self.correspondence.pick,
+            "follow_cursor": self.correspondence.live,
             "export": self.export.export,
             "guide": self.guide.open,
             "show_keys": self.keys,
@@ -354,6 +360,10 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        window = self._home()
+        if window is not None and isalive(window) and window.isVisible():
+            self.project.matches.close()
+        self.context.close()
         self.viewer.events.theme.disconnect(self._restyle)
 
     def event(self, event: QEvent | None) -> bool:
@@ -361,9 +371,10 @@ class MaskFreeWidget(QWidget):
         kind = event.type() if event is not None else None
         if kind in (QEvent.Type.ParentChange, QEvent.Type.Show) and not self._closed:
             if self.parent() is not None and self.window() is not self:
-                self._docked = True
-                self._guard.watch(_main_window(self))
-                self.shortcuts.move_to(_main_window(self))
+                self._docked, window = True, _main_window(self)
+                self._home = weakref.ref(window)
+                self._guard.watch(window)
+                self.shortcuts.move_to(window)
             elif self._docked:
                 self._rescue()
                 self.shut_down()

@@ -78,10 +78,11 @@ def test_a_person_goes_from_boxes_to_exported_masks(
     qtbot.waitUntil(lambda: "Pixel" in widget.correspondence.result.text(), timeout=60_000)
     points = widget.project.matches.layer("Matches")
     assert points is not None
-    assert set(points.data[:, 0]) <= {2.0, 3.0}
-    widget.correspondence.categories.setChecked(True)
-    categories = widget.project.matches.layer("Match categories")
-    assert categories.data.shape == (16, 24)
+    assert set(points.data[:, 0]) <= {1.0, 2.0, 3.0}
+    widget.correspondence.categories.box.setChecked(True)
+    qtbot.waitUntil(lambda: widget.project.matches.categories.layer is not None, timeout=60_000)
+    categories = widget.project.matches.categories.layer
+    assert categories.data.shape == widget.correspondence.near.grid.shape
     assert categories.data.min() >= 1
     widget.correspondence.pick.setChecked(False)
 

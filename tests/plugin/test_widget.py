@@ -36,8 +36,9 @@ def test_it_fits_a_narrow_dock(widget, qtbot, clip):
     boxed(widget)
     for section in widget.sections.values():
         section.set_open(True)
-    widget.correspondence.legend.setVisible(True)
-    widget.correspondence.result.setVisible(True)
+    panel = widget.correspondence
+    for part in (panel.result, panel.strip, panel.legend, panel.method, panel.categories.legend):
+        part.setVisible(True)
     qtbot.wait(50)
     column = widget.scroll_area.widget()
     assert column.minimumSizeHint().width() <= MIN_WIDTH - 14, "with the scroll bar beside it"

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from maskfree.category import CATEGORY_COLOURS, Category, categorise
 from maskfree.errors import nearest
 from maskfree.lab import to_lab
+from maskfree.search_window import candidate_offsets
 from maskfree.types import Matches
 
 if TYPE_CHECKING:
@@ -55,17 +56,6 @@ def frame_pairs(num_frames: int, tube: str) -> list[tuple[int, int]]:
     if tube == "cyclic" and num_frames > 1:
         pairs.append((num_frames - 1, 0))
     return pairs
-
-
-def candidate_offsets(config: TemporalKNNConfig) -> list[tuple[int, int]]:
-    """Return the candidates' offsets (dy, dx) in grid cells, the smallest displacement first."""
-    radius, step = config.search_radius, config.candidate_stride
-    reach = radius // step * step
-    axis = range(-reach, reach + 1, step)
-    offsets = list(itertools.product(axis, axis))
-    if config.window == "disc":
-        offsets = [(y, x) for y, x in offsets if y * y + x * x <= radius * radius]
-    return sorted(offsets, key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
 
 
 def match_patches(

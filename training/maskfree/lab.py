@@ -5,20 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from maskfree.lab_array import GRID_STRIDE, WHITE_D65, XYZ_FROM_RGB
+
 __all__ = ["GRID_STRIDE", "rgb_to_lab", "to_lab"]
-
-GRID_STRIDE = 4
-"""Pixels of the frame along one side of a cell of the mask grid (H4 = H / 4, W4 = W / 4)."""
-
-_XYZ_FROM_RGB = (
-    (0.412453, 0.357580, 0.180423),
-    (0.212671, 0.715160, 0.072169),
-    (0.019334, 0.119193, 0.950227),
-)
-"""Linear sRGB to XYZ (ITU-R BT.709 primaries), as scikit-image has it."""
-
-_WHITE_D65 = (0.95047, 1.0, 1.08883)
-"""XYZ of the white point: D65, 2 degree observer."""
 
 
 def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
@@ -39,7 +28,7 @@ def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     IEC 61966-2-1 (the sRGB curve) and CIE 15 (Lab); their constants are standards, not settings.
     """
     linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055).clamp_min(0) ** 2.4, rgb / 12.92)
-    matrix = rgb.new_tensor(_XYZ_FROM_RGB) / rgb.new_tensor(_WHITE_D65)[:, None]
+    matrix = rgb.new_tensor(XYZ_FROM_RGB) / rgb.new_tensor(WHITE_D65)[:, None]
     xyz = torch.einsum("ij,...jhw->...ihw", matrix, linear)
     f = torch.where(xyz > 0.008856, xyz.clamp_min(0) ** (1 / 3), 7.787 * xyz + 16 / 116)
     x, y, z = f.unbind(-3)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from maskfree.config import SamplingConfig
     from maskfree.video import Video
 
-__all__ = ["WorkingFrames", "working_scale"]
+__all__ = ["WorkingFrames", "resized", "working_scale"]
 
 
 def working_scale(boxes: np.ndarray, height: int, width: int, *, config: SamplingConfig) -> float:
@@ -40,6 +40,14 @@ def working_scale(boxes: np.ndarray, height: int, width: int, *, config: Samplin
     return min(max(budget, min(wanted, largest)), config.max_enlarge)
 
 
+def resized(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a frame, uint8 RGB ``(H, W, 3)``, at another size: by area where it shrinks."""
+    if frame.shape[:2] != (height, width):
+        how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_CUBIC
+        frame = cv2.resize(frame, (width, height), interpolation=how)
+    return np.ascontiguousarray(np.asarray(frame))
+
+
 class WorkingFrames(Sequence[np.ndarray]):
     """Frames of a video, resized once and kept within a memory bound.
 
@@ -62,12 +70,7 @@ class WorkingFrames(Sequence[np.ndarray]):
         if index in self._kept:
             self._kept.move_to_end(index)
             return self._kept[index]
-        frame = self.video[index]
-        if frame.shape[:2] != (self.height, self.width):
-            shrinking = self.height < frame.shape[0]
-            how = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
-            frame = cv2.resize(frame, (self.width, self.height), interpolation=how)
-        frame = np.ascontiguousarray(np.asarray(frame))
+        frame = resized(self.video[index], self.height, self.width)
         self._kept[index] = frame
         while len(self._kept) > 1 and len(self._kept) * frame.nbytes > self._room:
             self._kept.popitem(last=False)

@@ -1,0 +1,140 @@
+"""What kind of place each cell of a frame is, in the method's colours, as a napari layer.
+
+:func:`categorise_frame` does the arithmetic (it imports torch, so call it in a background thread);
+:class:`CategoryLayer` touches layers, so only the main thread may use it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.lab_array import GRID_STRIDE
+from napari_maskfree import constants as c
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+    from maskfree.config import CategoryConfig
+    from maskfree.matching_grid import MatchingGrid
+
+RGB = tuple[int, int, int]
+
+__all__ = ["CATEGORY_NAME", "CategoryLayer", "FrameCategories", "categorise_frame"]
+
+CATEGORY_NAME = "Match categories"
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameCategories:
+    """The kinds of place of all cells of a frame, by its matches in another.
+
+    ``categories`` uint8 (H4, W4), ``counts`` cells of each category, ``colours`` the method's own
+    colour of each (RGB, 0-255).
+    """
+
+    source: int
+    target: int
+    grid: MatchingGrid
+    categories: np.ndarray
+    counts: dict[int, int]
+    colours: dict[int, RGB]
+
+
+def categorise_frame(
+    source: int,
+    target: int,
+    pair: tuple[np.ndarray, np.ndarray],
+    grid: MatchingGrid,
+    config: CategoryConfig,
+) -> FrameCategories:
+    """Match two working frames, uint8 RGB, and say what kind of place each cell of the first is."""
+    import torch
+
+    from maskfree.category import CATEGORY_COLOURS, categorise
+    from maskfree.correspondence import match_patches
+    from maskfree.lab import to_lab
+
+    rows, columns = (n * GRID_STRIDE for n in grid.shape)
+    rgb = torch.from_numpy(np.stack(pair)[:, :rows, :columns].astype(np.float32) / 255)
+    lab = to_lab(rgb.permute(0, 3, 1, 2).contiguous()) * grid.stretch
+    matches = match_patches(lab[0], lab[1], config=grid.config)
+    categories = np.asarray(categorise(matches, lab[0], config=config))
+    values, counts = np.unique(categories, return_counts=True)
+    return FrameCategories(
+        source,
+        target,
+        grid,
+        categories.astype(np.uint8),
+        {int(v): int(n) for v, n in zip(values, counts, strict=True)},
+        {int(k): (int(v[0]), int(v[1]), int(v[2])) for k, v in CATEGORY_COLOURS.items()},
+    )
+
+
+class CategoryLayer:
+    """The layer over the viewer's video while it is shown."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self._layer: Labels | None = None
+
+    @property
+    def layer(self) -> Labels | None:
+        """Our layer while it is in the viewer."""
+        there = self._layer is not None and self._layer in self.viewer.layers
+        return self._layer if there else None
+
+    def show(self, image: Image, found: FrameCategories) -> None:
+        """Show what kind of place each cell of the frame is, in the method's colours."""
+        cell, scale = found.grid.cell_size, np.asarray(image.scale[-2:])
+        # napari counts pixel centres: the middle of the first cell is half a cell less half a pixel
+        place = {
+            "scale": scale * cell,
+            "translate": np.asarray(image.translate[-2:]) + scale * (cell - 1) / 2,
+        }
+        # napari's label 0 is transparent, and the method's category 0 is a colour of its own
+        labels = found.categories + 1
+        layer = self.layer
+        if layer is not None:
+            layer.data = labels
+            layer.scale, layer.translate = place["scale"], place["translate"]
+            layer.visible = True
+            return
+        from napari.layers import Labels
+
+        self._layer = Labels(
+            labels,
+            name=CATEGORY_NAME,
+            colormap=category_colormap(found.colours),
+            opacity=c.CATEGORY_OPACITY,
+            **place,
+        )
+        self._layer.editable = False
+        active = self.viewer.layers.selection.active
+        self.viewer.layers.insert(self.viewer.layers.index(image) + 1, self._layer)
+        if active is not None:
+            self.viewer.layers.selection.active = active
+
+    def hide(self) -> None:
+        """Hide the layer: it belongs to another frame or was switched off."""
+        if self.layer is not None:
+            self.layer.visible = False
+
+    def clear(self) -> None:
+        """Remove the layer, if it is there."""
+        if self.layer is not None:
+            self.viewer.layers.remove(self.layer)
+        self._layer = None
+
+
+def category_colormap(colours: dict[int, RGB]) -> Any:
+    """Return the colours of the categories for a layer that holds category + 1."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    shown: dict[int | None, Any] = {
+        value + 1: np.array([*(v / 255 for v in rgb), 1.0]) for value, rgb in colours.items()
+    }
+    return DirectLabelColormap(color_dict={**shown, 0: "transparent", None: "transparent"})
