@@ -94,9 +94,9 @@ STEPS = (
     Step(
         "follow",
         "Box it again further on",
-        "Move the slider under the picture on by five to ten frames and draw the box where the object "
-        "is now (or press S and pull it there). Between, it is interpolated. A further object: press "
-        "New track, then draw.",
+        "Move the slider under the picture on by five to ten frames and draw the box where the "
+        "object is now (or press S and pull it there). Between, it is interpolated. A further "
+        "object: press New track, then draw.",
         "boxes",
         "boxes.add_track",
         lambda f: f.most_keyframes > 1,

@@ -1,7 +1,6 @@
 """What the window does with layers, files and the session: the state's hands. No Qt here.
 
-Every method touches napari's layers and so runs in the main thread, except the function that
-:meth:`Project.session_job` returns, which touches none and may run in the background.
+Every method touches napari's layers and so runs in the main thread.
 """
 
 from __future__ import annotations
@@ -223,29 +222,6 @@ class Project:
         assert self.state.video is not None
         return video_layer.free_folder(video_layer.default_folder(self.state.video))
 
-    def session_job(self) -> Callable[[], Session]:
-        """Return a function that makes the session ready for a run; call it in any thread."""
-        boxes, info = self.state.boxed(), self.state.video
-        why = self.state.why_no_run()
-        if why or boxes is None or info is None:
-            raise InputError(why)
-        self.state.corrections.save()
-        folder, video, existing = self.session_folder(), self.video(), self.state.session
-
-        def prepare() -> Session:
-            copy = folder / video_layer.VIDEO_COPY
-            session = existing
-            if session is None:
-                session = Session.create_or_open(
-                    folder, video_source=info.source or str(copy), boxes=boxes
-                )
-            session.save_boxes(boxes)
-            if info.source is None and not copy.exists():
-                video_layer.write_zarr(video, folder)
-            return session
-
-        return prepare
-
     # ---- masks
 
     def _remove_masks(self) -> None:
@@ -386,23 +362,6 @@ class Project:
         """Return the colours of the tracks, which the masks layer has from now on."""
         self._coloured = dict(self.state.classes.colours())
         return self._coloured
-
-    def save_session_boxes(self) -> None:
-        """Write the boxes into the session, where there is one."""
-        boxes: BoxTracks | None = self.state.boxed()
-        if self.state.session is not None and boxes is not None and self.state.dirty:
-            self.state.session.save_boxes(boxes)
-            self.state.dirty = False
-
-    def rescue_boxes(self) -> Path:
-        """Write the boxes into the session, or beside where it would be; return the file."""
-        if self.state.session is not None:
-            self.save_session_boxes()
-            return Path(self.state.session.path) / "boxes.json"
-        path = self.session_folder().with_suffix(".boxes.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.save_boxes(path)
-        return path
 
 
 def _source_of(layer: Layer) -> str | None:

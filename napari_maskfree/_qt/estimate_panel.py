@@ -19,6 +19,7 @@ from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.durations import duration
 from napari_maskfree.run_plan import MadeFor
+from napari_maskfree.saving import session_job
 from napari_maskfree.worker import Job, preflight_stage
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class EstimatePanel(Panel):
     # ---- what a person does
 
     def _estimate(self) -> None:
-        ok, prepare = reported(self.main.project.session_job)
+        ok, prepare = reported(session_job, self.main.project)
         if ok:
             self.form.with_session(prepare, self._launch)
 

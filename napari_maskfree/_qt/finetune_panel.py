@@ -16,6 +16,7 @@ from napari_maskfree._qt.loss_legend import LossLegend
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
+from napari_maskfree.saving import session_job
 from napari_maskfree.worker import Job, finetune_stage, predict_stage
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class FinetunePanel(Panel):
     # ---- what a person does
 
     def _start(self) -> None:
-        ok, prepare = reported(self.project.session_job)
+        ok, prepare = reported(session_job, self.project)
         if ok:
             self.with_session(prepare, self._run)
 
@@ -240,7 +241,7 @@ class FinetunePanel(Panel):
         )
 
     def _predict(self) -> None:
-        ok, prepare = reported(self.project.session_job)
+        ok, prepare = reported(session_job, self.project)
         if ok:
             device = self.device.currentData()
             self.with_session(

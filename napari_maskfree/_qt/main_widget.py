@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
@@ -23,6 +22,7 @@ from napari_maskfree._qt.finetune_panel import FinetunePanel
 from napari_maskfree._qt.gold_watch import GoldWatch
 from napari_maskfree._qt.guide_bar import GuideBar
 from napari_maskfree._qt.job_follower import JobFollower
+from napari_maskfree._qt.key_targets import key_targets
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
@@ -31,9 +31,9 @@ from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.changes import Changes
-from napari_maskfree.classes import DIGITS
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
+from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job
 from napari_maskfree.state import State
 from napari_maskfree.worker import Job, running_stages
 
@@ -76,12 +76,15 @@ class MaskFreeWidget(QWidget):
         self._build()
         self.shortcuts = Shortcuts(self)
         self.python = CopyPython(self)
-        self._bind_keys()
+        for name, target in key_targets(self).items():
+            self.shortcuts.add(name, target)
+            if isinstance(target, QAbstractButton):
+                self.python.offer(name, target)
         self._guard = CloseGuard(self.may_close, self)
         self._saver = QTimer(self)
         self._saver.setSingleShot(True)
         self._saver.setInterval(SAVE_DELAY)
-        self._saver.timeout.connect(lambda: reported(self.project.save_session_boxes))
+        self._saver.timeout.connect(lambda: reported(save_session_boxes, self.state))
         self.state.tracks_changed.connect(self._save_soon)
         self.state.tracks_changed.connect(self._mark)
         self.state.video_changed.connect(self._mark)
@@ -159,74 +162,6 @@ class MaskFreeWidget(QWidget):
         if self.minimumWidth() != max(MIN_WIDTH, needed):
             self.setMinimumWidth(max(MIN_WIDTH, needed))
 
-    def _bind_keys(self) -> None:
-        boxes, state, clicks = self.boxes, self.state, self.masks.clicks
-        for name, target in {
-            "draw_boxes": boxes.new,
-            "new_track": boxes.add_track,
-            "next_track": lambda: state.select_next(1),
-            "previous_track": lambda: state.select_next(-1),
-            "next_keyframe": boxes.next,
-            "previous_keyframe": boxes.previous,
-            "copy_last_box": lambda: boxes.with_track(state.copy_last_box),
-            "keep_box": boxes.keep,
-            "delete_keyframe": boxes.delete,
-            "outside": boxes.outside,
-            "occluded": boxes.occluded,
-            "not_in_frame": lambda: boxes.with_track(state.clear_here),
-            "split_track": lambda: boxes.with_track(state.split_track),
-            **{f"class_{n}": partial(boxes.press_class, n) for n in range(1, DIGITS + 1)},
-            "colour_by_class": boxes.classes.by_class,
-            "onion_skin": boxes.onion,
-            "ignore_region": boxes.ignored.draw,
-            "delete_track": boxes.remove_track,
-            "propose_forward": boxes.proposal.forward,
-            "propose_backward": boxes.proposal.backward,
-            "accept_proposal": boxes.proposal.accept,
-            "undo": boxes.undo,
-            "redo": boxes.redo,
-            "next_finding": boxes.audit.next,
-            "timeline": boxes.timeline,
-            "zoom_in": lambda: self.timeline.zoom_by(2),
-            "zoom_out": lambda: self.timeline.zoom_by(1 / 2),
-            "range_start": lambda: state.start_range(),
-            "range_end": lambda: state.end_range(),
-            "not_in_range": lambda: boxes.with_range(state.clear_range),
-            "delete_range": lambda: boxes.with_range(state.remove_keyframes),
-            "fine_tune": self.finetune.start,
-            "predict_again": self.finetune.predict,
-            "cancel": self.finetune.cancel,
-            "outlines": self.masks.outline,
-            "evidence": self.masks.evidence.box,
-            "disagreement": self.masks.residual.box,
-            "confidence": self.masks.confidence.box,
-            "compare": self.masks.runs.compare.toggle,
-            "correct": self.masks.correct,
-            "click_mode": clicks.clicks,
-            "click_belongs": lambda: clicks.mode.click_under_mouse(True),
-            "click_not": lambda: clicks.mode.click_under_mouse(False),
-            "box_from_mask": clicks.from_mask,
-            "redraw_box": clicks.again,
-            "accept": self.masks.accept,
-            "carry_on": self.masks.carry.button,
-            "next_changed": self.masks.changed.next,
-            "previous_changed": self.masks.changed.previous,
-            "next_review": self.masks.review.next,
-            "accept_next": self.masks.review.accept,
-            "gold": self.masks.gold.mark,
-            "take_back": self.masks.take_back,
-            "keep_inside": self.masks.tools.inside,
-            "tidy_masks": self.masks.tools.tidy,
-            "pick_pixel": self.correspondence.pick,
-            "follow_cursor": self.correspondence.live,
-            "export": self.export.export,
-            "guide": self.guide.open,
-            "show_keys": self.keys,
-        }.items():
-            self.shortcuts.add(name, target)
-            if isinstance(target, QAbstractButton):
-                self.python.offer(name, target)
-
     def show_keys(self) -> None:
         """Open the page of keys."""
         page = self.findChild(CheatSheet) or CheatSheet(self.shortcuts, self.python, self)
@@ -284,10 +219,10 @@ class MaskFreeWidget(QWidget):
         if not self.state.dirty or self.state.boxed() is None:
             return True
         if self.state.session is not None:
-            return reported(self.project.save_session_boxes)[0]
+            return reported(save_session_boxes, self.state)[0]
         answer = self.ask_save(self)
         if answer == "save":
-            ok, prepare = reported(self.project.session_job)
+            ok, prepare = reported(session_job, self.project)
             saved, session = reported(prepare) if ok else (False, None)
             if saved:
                 self.state.dirty = False
@@ -310,7 +245,7 @@ class MaskFreeWidget(QWidget):
             if answer == "cancel":
                 return False
             if self.state.session is not None:
-                reported(self.project.save_session_boxes)
+                reported(save_session_boxes, self.state)
             if answer == "keep":
                 self.jobs.detach()
             else:
@@ -329,7 +264,7 @@ class MaskFreeWidget(QWidget):
         """Save what would be lost with our dock, which napari removes without asking."""
         reported(self.state.corrections.save)
         if self.state.dirty and self.state.boxed() is not None:
-            ok, path = reported(self.project.rescue_boxes)
+            ok, path = reported(rescue_boxes, self.project)
             if ok:
                 show_info(f"The boxes were saved in {path}")
 

@@ -9,6 +9,7 @@ import pytest
 
 from maskfree.types import InstanceMasks
 from napari_maskfree._qt.audit_list import _Reader
+from napari_maskfree.saving import session_job
 
 SOON = 10_000
 
@@ -59,7 +60,7 @@ def test_a_click_on_what_is_gone_is_no_harm(drawn, qtbot):
 
 def test_with_masks_boxes_are_held_against_them(drawn, qtbot, tmp_path):
     drawn.state.set_folder(tmp_path / "work.maskfree")
-    session = drawn.project.session_job()()
+    session = session_job(drawn.project)()
     masks = np.zeros((1, 48, 64), bool)
     masks[0, 30:40, 46:50] = True
     other = np.zeros((1, 48, 64), bool)
@@ -78,7 +79,7 @@ def test_masks_of_boxes_that_have_changed_since_say_nothing(drawn, qtbot, tmp_pa
     from maskfree.kept_tubes import KeptTubes
 
     drawn.state.set_folder(tmp_path / "work.maskfree")
-    session = drawn.project.session_job()()
+    session = session_job(drawn.project)()
     boxes, slack = np.zeros((2, 10, 4)), np.zeros((2, 10))
     run = SimpleNamespace(tube_path=tmp_path / "boxes.npz")
     run.tube_path.write_bytes(KeptTubes.of(drawn.state.tracks, boxes, slack).to_bytes())

@@ -10,6 +10,7 @@ from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.exporting import export_job
+from napari_maskfree.saving import save_session_boxes
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
@@ -226,7 +227,7 @@ def test_classes_are_in_the_session_and_change_no_export(drawn, tmp_path):
     export_job(drawn.project, tmp_path / "two", "ytvis")()
     one, two = ([p.read_bytes() for p in _files(tmp_path / n)] for n in ("one", "two"))
     assert one == two
-    drawn.project.save_session_boxes()
+    save_session_boxes(drawn.state)
     path = state.session.path
     state.set_session(None)
     drawn.open_session(path)

@@ -13,6 +13,7 @@ from maskfree.tracks import read_boxes
 from maskfree.types import IgnoreRegion
 from napari_maskfree.ignore_layer import IgnoreLayer, corners_of, vertices_of
 from napari_maskfree.ignoring import words_of
+from napari_maskfree.saving import session_job
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
@@ -204,7 +205,7 @@ def test_a_person_draws_a_region_and_lets_it_hold_everywhere(
     assert not ignored.everywhere.isEnabled()
     widget.project.go_to(5)
     assert layer.nshapes == 1
-    widget.project.session_job()()
+    session_job(widget.project)()
     saved = Session.open(tmp_path / "session").boxes
     assert saved.ignore == widget.state.ignoring.all
     widget.project.save_boxes(tmp_path / "b.json")

@@ -11,6 +11,7 @@ import pytest
 from maskfree.tracks import write_boxes
 from maskfree.types import InstanceMasks
 from napari_maskfree.constants import MIN_WIDTH
+from napari_maskfree.saving import session_job
 
 RUN = 150_000
 
@@ -162,7 +163,7 @@ def test_frames_in_memory_are_copied_for_the_run_and_a_session_opens_again(
     widget.state.set_folder(tmp_path / "work.maskfree")
     widget.state.load_tracks(clip.boxes(every=4))
     widget.project.show_boxes()
-    session = widget.project.session_job()()
+    session = session_job(widget.project)()
     assert (session.path / "video.zarr").is_dir()
     with session.open_video() as video:
         assert np.array_equal(video[3], clip.frames[3])
@@ -191,7 +192,7 @@ def test_changed_boxes_are_saved_into_the_session(widget, viewer, qtbot, clip, t
     viewer.add_image(clip.frames, rgb=True, name="clip")
     widget.state.set_folder(tmp_path / "work.maskfree")
     boxed(widget)
-    session = widget.project.session_job()()
+    session = session_job(widget.project)()
     widget.state.set_session(session)
     widget.state.set_box(1, (1, 2, 30, 40), 3)
     qtbot.waitUntil(lambda: not widget.state.dirty, timeout=5000)
