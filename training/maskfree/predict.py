@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["PredictProgress", "predict", "predict_video", "settle_video"]
+__all__ = ["PredictProgress", "boxed_masks", "predict", "predict_video", "settle_video"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,19 +119,44 @@ def predict_video(
             video, boxes, slack, ids, memory, config=config.consensus, hand=hand
         )
     for grid in grids:
-        here, loose = boxes[:, grid.frame], slack[:, grid.frame]
-        if consensus is not None:
-            heard = KeptLogits(size)
-            heard.add(grid, here, loose)
-            consensus.hear(heard)
-        parts = {}
-        for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
-            part = _refined(consensus, n, grid.frame)
-            if part is None:
-                window = _reach(here[n], loose[n], *size)
-                part = window, _enlarge(grid.logits[n], size, window)
-            parts[n] = part
-        yield grid.frame, _boxed(parts, here, ids, size, config)
+        yield grid.frame, boxed_masks(grid, tube, ids, size, config, consensus)
+
+
+def boxed_masks(
+    grid: GridFrame,
+    tube: tuple[np.ndarray, np.ndarray],
+    ids: Sequence[int],
+    size: tuple[int, int],
+    config: Config,
+    consensus: Consensus | None = None,
+) -> InstanceMasks:
+    """Turn what the network says about a frame with boxes into masks.
+
+    Parameters
+    ----------
+    tube
+        float ``(N, T, 4)`` boxes in the video's pixels, NaN where absent; ``(N, T)`` slack.
+    ids
+        The tracks' ids, in the boxes' order.
+    size
+        Height and width of the frame.
+    consensus
+        Refines them, and has heard of this frame alone afterwards; None: the network's own.
+    """
+    boxes, slack = tube
+    here, loose = boxes[:, grid.frame], slack[:, grid.frame]
+    if consensus is not None:
+        heard = KeptLogits(size)
+        heard.add(grid, here, loose)
+        consensus.hear(heard)
+    parts = {}
+    for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
+        part = _refined(consensus, n, grid.frame)
+        if part is None:
+            window = _reach(here[n], loose[n], *size)
+            part = window, _enlarge(grid.logits[n], size, window)
+        parts[n] = part
+    return _boxed(parts, here, ids, size, config)
 
 
 def settle_video(
@@ -269,7 +294,7 @@ def predict(
             f"Run: maskfree finetune --session {session.path}"
         )
     where = resolve_device(device)
-    model, config, _, track_ids = load_model(run.weights_path, where)
+    model, config, _, track_ids = load_model(run.kept_weights_path, where)
     own = video is None
     source = session.open_video() if own else open_video(video, config=config.video)
     with source:
