@@ -115,3 +115,7 @@ SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 320
 """Pixels: the widget's smallest width."""
+PREVIEW_CELL = 66
+"""Pixels: the least width of a small picture of a chosen frame."""
+PREVIEW_LINE, PREVIEW_HEM = 2, 4
+"""Pixels: a mask's outline in it, and the dark line under that."""

@@ -25,6 +25,7 @@ from napari_maskfree.history import History
 from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
 from napari_maskfree.run_plan import RunPlan
+from napari_maskfree.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,6 +55,7 @@ class State(Place):
         self.corrections = CorrectionBook()
         self.proposal = Proposal()
         self.plan = RunPlan()
+        self.watched = Watched()
         self._history: History[Content] = History()
 
     # ---- tracks
@@ -352,6 +354,7 @@ class State(Place):
 
     def _start_anew(self) -> None:
         self._open_corrections(None)
+        self.watched.forget()
         self._replace_tracks(None)
 
     def _open_corrections(self, session: Session | None) -> None:

@@ -183,6 +183,8 @@ class MaskFreeWidget(QWidget):
             "fine_tune": self.finetune.start,
             "predict_again": self.finetune.predict,
             "cancel": self.finetune.cancel,
+            "watch_frame": self.finetune.strip.watch,
+            "keep_best": self.finetune.strip.keep,
             "outlines": self.masks.outline,
             "evidence": self.masks.evidence.box,
             "disagreement": self.masks.residual.box,
@@ -358,6 +360,7 @@ class MaskFreeWidget(QWidget):
         self.finetune.curve.update()
         self.masks.gold.restyle()
         self.finetune.legend.restyle()
+        self.finetune.strip.restyle()
         self.masks.runs.restyle()
         self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))
