@@ -10,10 +10,10 @@ import numpy as np
 
 from maskfree.errors import InputError
 from maskfree.preview_files import MOMENTS
-from napari_maskfree.constants import PREVIEW_HEM, PREVIEW_LINE
+from napari_maskfree.constants import PREVIEW_HEM, PREVIEW_LINE, PREVIEW_SMOOTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from maskfree.preview_files import Shot
     from maskfree.run import Run
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     RGB = tuple[int, int, int]
 
 __all__ = ["PreviewReader", "Previews", "draw_preview", "score_words"]
+
+_COVERED = 0.5
+_UNKNOWN = (255, 255, 255)
+"""RGB of a track that is no more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,21 +120,21 @@ def draw_preview(
         RGB of each track.
     """
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    how = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
-    drawn = np.ascontiguousarray(cv2.resize(picture, (width, height), interpolation=how))
-    if masks is None or masks.masks.shape[1:] != picture.shape[:2]:
-        return drawn
-    outlines = [
-        cv2.findContours(
-            (cv2.resize(mask.astype(np.float32), (width, height)) >= 0.5).astype(np.uint8),
-            cv2.RETR_LIST,
-            cv2.CHAIN_APPROX_NONE,
-        )[0]
-        for mask in masks.masks
-    ]
-    for outline in outlines:
-        cv2.drawContours(drawn, outline, -1, (0, 0, 0), PREVIEW_HEM, cv2.LINE_AA)
-    for track_id, outline in zip(masks.track_ids, outlines, strict=True):
-        colour = colours.get(track_id, (255, 255, 255))
-        cv2.drawContours(drawn, outline, -1, colour, PREVIEW_LINE, cv2.LINE_AA)
-    return drawn
+    large = (width * PREVIEW_SMOOTH, height * PREVIEW_SMOOTH)
+    how = cv2.INTER_AREA if large[0] < picture.shape[1] else cv2.INTER_LINEAR
+    drawn = np.ascontiguousarray(cv2.resize(picture, large, interpolation=how))
+    if masks is not None and masks.masks.shape[1:] == picture.shape[:2]:
+        outlines = [_outline(mask, large) for mask in masks.masks]
+        for outline in outlines:
+            cv2.drawContours(drawn, outline, -1, (0, 0, 0), PREVIEW_HEM, cv2.LINE_AA)
+        for track_id, outline in zip(masks.track_ids, outlines, strict=True):
+            colour = colours.get(track_id, _UNKNOWN)
+            cv2.drawContours(drawn, outline, -1, colour, PREVIEW_LINE, cv2.LINE_AA)
+    return np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _outline(mask: np.ndarray, size: tuple[int, int]) -> Sequence[np.ndarray]:
+    """Return the outlines of a mask, bool ``(h, w)``, enlarged to ``size`` (width, height)."""
+    enlarged = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    inside = (enlarged >= _COVERED).astype(np.uint8)
+    return cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]

@@ -37,7 +37,7 @@ class PreviewCell(QWidget):
         self._masks: InstanceMasks | None = None
         self._tracks: Mapping[int, RGB] = {}
         self._drawn: np.ndarray | None = None
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumWidth(PREVIEW_CELL)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskfree.chosen_frames import chosen_frames
 from maskfree.errors import InputError
 from maskfree.preview_files import Measure, Shot
-from maskfree.types import InstanceMasks
+from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
 from napari_maskfree.preview_reader import PreviewReader, draw_preview, score_words
 from napari_maskfree.watched import Watched
 
@@ -38,18 +39,22 @@ def test_a_person_chooses_up_to_four_frames(clip):
     assert len(heard) == 6
 
 
-@pytest.mark.parametrize("now", [0, 5, 7])
-def test_frames_are_chosen_that_have_a_box(clip, now):
-    from maskfree.chosen_frames import chosen_frames
-    from maskfree.tracks import remove_keyframe
-
-    tracks = clip.boxes(every=7)  # frames 0 and 7
-    found = chosen_frames(tracks, 3, now=now)
-    assert len(found) == 3
-    assert now in found
-    for track in tracks.tracks:
-        tracks = remove_keyframe(tracks, track.id, 0)
-    assert chosen_frames(tracks, 3, now=now) == [7], "no box before the first keyframe"
+@pytest.mark.parametrize(
+    ("keyframes", "now", "expected"),
+    [
+        ((), 3, []),
+        ((0, 10, 20, 30, 40), None, [0, 20, 40]),
+        ((0, 10, 20, 30, 40), 13, [0, 13, 40]),
+        ((0, 10, 20, 30, 40), 10, [0, 10, 40]),
+        ((9,), None, [9, 29, 49]),  # held to the end
+        ((9,), 45, [9, 29, 45]),
+        ((9,), 3, [9, 29, 49]),  # no box there
+    ],
+)
+def test_frames_are_chosen_that_have_a_box(keyframes, now, expected):
+    boxes = tuple(Keyframe(frame, (1.0, 1.0, 9.0, 9.0)) for frame in keyframes)
+    tracks = BoxTracks(50, 32, 48, None, (Track(1, "cell", boxes),))
+    assert chosen_frames(tracks, 3, now=now) == expected
 
 
 # ---- what is read
@@ -125,6 +130,8 @@ def test_a_mask_is_drawn_as_an_outline_in_its_tracks_colour():
     assert drawn.shape == (64, 96, 3)
     red = (drawn[..., 0] > 200) & (drawn[..., 1] < 60)
     assert red[16:48, 18:23].any()
+    dark = drawn.max(2) < 90
+    assert dark[14:50, 16:24].any(), "a hem, for pictures of the same colour"
     assert (drawn[30:34, 28:36] == 128).all(), "the inside stays as it is"
     assert (drawn[:8] == 128).all()
     plain = draw_preview(picture, None, {}, width=24)
@@ -142,8 +149,12 @@ def test_the_strip_shows_a_reopened_session_and_goes_back_to_the_best(
     widget.open_session(previewed.path)
     widget.show_section("finetune")
     strip = widget.finetune.strip
-    widget.scroll_area.ensureWidgetVisible(strip)
-    qtbot.waitUntil(lambda: strip.isVisible() and strip.cells[5, "now"].drawn is not None)
+
+    def is_painted(moment):
+        widget.scroll_area.ensureWidgetVisible(strip.cells[5, moment])
+        return strip.cells[5, moment].drawn is not None
+
+    qtbot.waitUntil(lambda: is_painted("now") and is_painted("best"))
     assert list(strip.cells) == [(f, m) for f in (2, 5) for m in ("before", "now", "best")]
     assert [head.text() for head in strip.heads.values()] == ["Before", "Now · 30", "Best · 20"]
     assert not np.array_equal(strip.cells[5, "now"].drawn, strip.cells[5, "best"].drawn)

@@ -951,6 +951,9 @@ class PreviewConfig(Section):
         3, "frames of the clip around a chosen frame", unit="frames", low=1, high=64
     )
     picture_side: int = setting(240, "longer side of the kept pictures", unit="pixels", low=32)
+    picture_shape: float = setting(
+        4 / 3, "their width, where there is room around the boxes", unit="of the height", low=0.1
+    )
     margin: float = setting(
         0.3, "a picture shows this much around the frame's boxes", unit="of their size", low=0.0
     )

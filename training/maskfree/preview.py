@@ -22,7 +22,7 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.hand_pixels import HandPixels
 from maskfree.network_pass import network_pass
 from maskfree.predict import boxed_masks
-from maskfree.preview_files import Shot
+from maskfree.preview_files import MOMENTS, Shot
 from maskfree.preview_score import choose_measure, score_preview
 from maskfree.types import InstanceMasks
 from maskfree.undisturbed import undisturbed
@@ -158,13 +158,16 @@ class Previewer:
         self._spent += self._cost
 
     def _begin(self, first: int) -> None:
-        """Write what there is before the first step; a resumed run keeps what it scored before."""
+        """Write what there is before the first step; a resumed run goes on with what it has."""
         self._files.want(self._frames)
-        now, best = self._files.read("now"), self._files.read("best")
-        if first and now is not None and now.measure == self._measure:
-            self._history = tuple(pair for pair in now.history if pair[0] <= first)
-            if best is not None and self._run.best_path.is_file():
-                self._best = best.score
+        if first:
+            before, now, best = (self._files.read(moment) for moment in MOMENTS)
+            if before is not None:
+                self._before, self._boxed = dict(before.masks), set(before.boxes)
+            if now is not None and now.measure == self._measure:
+                self._history = tuple(pair for pair in now.history if pair[0] <= first)
+                if best is not None and self._run.best_path.is_file():
+                    self._best = best.score
         self._show_before(self._frames)
 
     def _show_before(self, frames: Sequence[int]) -> None:
@@ -271,21 +274,22 @@ class Previewer:
         return InstanceMasks(tuple(ids), masks, (0.0,) * len(ids))
 
     def _window(self, frame: int) -> tuple[tuple[slice, slice], tuple[int, int]]:
-        """Return the rows and columns around a frame's boxes, of the video's shape, and the size.
+        """Return the rows and columns around a frame's boxes, and the size of their picture.
 
         The whole frame where it has no box.
         """
-        _, height, width, _ = self._video.shape
+        frame_size = np.array(self._video.shape[1:3])
         boxes = self._trainer.tube[0][:, frame]
         boxes = boxes[np.isfinite(boxes).all(1)]
-        share, middle = 1.0, np.array([height, width]) / 2
+        side, middle = frame_size, frame_size / 2
         if len(boxes):
             low, high = boxes[:, 1::-1].min(0), boxes[:, :1:-1].max(0)
             grown = (high - low) * (1 + 2 * self._settings.margin)
-            share = float(np.clip((grown / [height, width]).max(), 0, 1))
+            shape = self._settings.picture_shape
+            wanted = np.maximum(grown, [grown[1] / shape, grown[0] * shape])
+            side = np.clip(np.round(wanted), 1, frame_size).astype(int)
             middle = (low + high) / 2
-        side = np.maximum(np.round(share * np.array([height, width])), 1).astype(int)
-        start = np.clip(np.round(middle - side / 2), 0, [height, width] - side).astype(int)
+        start = np.clip(np.round(middle - side / 2), 0, frame_size - side).astype(int)
         rows, columns = (slice(int(a), int(a + n)) for a, n in zip(start, side, strict=True))
         scale = min(1.0, self._settings.picture_side / max(side))
         return (rows, columns), (max(1, round(side[0] * scale)), max(1, round(side[1] * scale)))

@@ -125,10 +125,6 @@ class PreviewFiles:
         iio.imwrite(content, picture, extension=".png")
         atomic_write(self._picture(frame), content.getvalue())
 
-    def has_picture(self, frame: int) -> bool:
-        """Whether a frame's picture is kept."""
-        return self._picture(frame).is_file()
-
     def picture(self, frame: int) -> np.ndarray | None:
         """Return a frame's picture, uint8 ``(h, w, 3)``; None where there is none that is whole."""
         try:
