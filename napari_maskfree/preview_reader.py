@@ -94,7 +94,7 @@ def score_words(found: Previews) -> str:
     if now.measure.kind == "gold":
         what = f"J on gold {some} {frames}"
     else:
-        what = f"Confidence in {some} {frames} (no frame is gold)"
+        what = f"The network's confidence in {some} {frames} (no frame is gold)"
     if best is None or best.score is None:
         return f"{what}: no score yet."
     here = "" if now.score is None else f"now {now.score:.3f}, "

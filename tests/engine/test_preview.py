@@ -346,3 +346,24 @@ def test_wrong_frames_are_refused_before_a_run_is_made(
     with pytest.raises(InputError, match=r"^Expected 1 to 4 frames to preview, from 0 to 11, got "):
         list(go(small_session, small_config, previews=frames))
     assert not small_session.runs()
+
+
+def test_without_truth_the_networks_own_masks_are_scored(
+    small_session: Session, small_config: Config, often: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refined ones would be sure of themselves whatever the network says."""
+    from maskfree import preview
+
+    whole = preview.boxed_masks
+
+    def told(grid: Any, tube: Any, ids: Any, size: Any, config: Any, consensus: Any = None) -> Any:
+        made = whole(grid, tube, ids, size, config, consensus)
+        score = 0.25 if consensus is None else 0.99
+        masks = np.ones((len(ids), *size), bool)
+        return InstanceMasks(tuple(ids), masks, (score,) * len(ids)) if len(made.masks) else made
+
+    monkeypatch.setattr(preview, "boxed_masks", told)
+    list(go(small_session, small_config, previews=[4]))
+    now = last_run(small_session).previews.read("now")
+    assert now.score == 0.25
+    assert set(now.masks[4].scores) == {0.99}

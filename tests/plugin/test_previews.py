@@ -45,7 +45,7 @@ def test_a_person_chooses_up_to_four_frames(clip):
         ((), 3, []),
         ((0, 10, 20, 30, 40), None, [0, 20, 40]),
         ((0, 10, 20, 30, 40), 13, [0, 13, 40]),
-        ((0, 10, 20, 30, 40), 10, [0, 10, 40]),
+        ((0, 10, 20, 30, 40), 10, [10, 20, 40]),
         ((9,), None, [9, 29, 49]),  # held to the end
         ((9,), 45, [9, 29, 45]),
         ((9,), 3, [9, 29, 49]),  # no box there
@@ -97,7 +97,8 @@ def test_what_a_run_has_shown_is_read_once(previewed):
     assert found.frames == [2, 5]
     assert found.best_is_earlier
     assert score_words(found) == (
-        "Confidence in frames 2, 5 (no frame is gold): now 0.750, best 0.800 at step 20."
+        "The network's confidence in frames 2, 5 (no frame is gold): now 0.750, "
+        "best 0.800 at step 20."
     )
     previewed.runs()[-1].keep("best")
     assert reader.refresh(previewed)
@@ -192,7 +193,7 @@ def test_a_run_redraws_and_a_person_stops_it_with_the_best(
     hands.press(widget.finetune.start)
     qtbot.waitUntil(lambda: strip.found is not None and "best" in strip.found.shots, timeout=RUN)
     assert strip.found.frames == [3]
-    assert "Confidence in frame 3" in strip.scores.text()
+    assert "confidence in frame 3" in strip.scores.text()
     widget.project.go_to(6)
     hands.press(strip.watch)
     run = widget.state.session.runs()[-1]

@@ -94,8 +94,10 @@ def _finetune(args: argparse.Namespace) -> None:
 
 
 def _parse_preview(text: str | None) -> list[int] | Literal["auto"] | None:
-    if text is None or text == "auto":
-        return text
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     try:
         return [int(word) for word in text.split(",")]
     except ValueError:

@@ -8,6 +8,7 @@ before them took no more than their share of it (`config.PreviewConfig`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import warnings
 from typing import TYPE_CHECKING
@@ -192,9 +193,10 @@ class Previewer:
         with undisturbed(self._trainer.model):
             if not measured:
                 self._trainer.measure_norms()
-            found = self._predict(sorted({*frames, *self._measure.frames}))
-            boxed = {frame: self._ids(frame) for frame in found}
-            score = score_preview(self._measure, found, self._corrections, self._tracks, boxed)
+            found, own = self._predict(sorted({*frames, *self._measure.frames}))
+            scored = found if self._measure.kind == "gold" else own
+            boxed = {frame: self._ids(frame) for frame in scored}
+            score = score_preview(self._measure, scored, self._corrections, self._tracks, boxed)
             small = {frame: self._small(frame, found[frame]) for frame in frames}
             if score is not None:
                 self._history = (*self._history, (step, score))
@@ -214,8 +216,13 @@ class Previewer:
         self._frames = wanted or self._frames
         return self._frames
 
-    def _predict(self, frames: Sequence[int]) -> dict[int, InstanceMasks]:
-        """Return the masks of frames as the network is now, each from a clip around it."""
+    def _predict(
+        self, frames: Sequence[int]
+    ) -> tuple[dict[int, InstanceMasks], dict[int, InstanceMasks]]:
+        """Return the masks of frames as the network is now, each from a clip around it.
+
+        Refined, as a prediction's are; and the network's own.
+        """
         trainer, config, size = self._trainer, self._trainer.config, self._video.shape[1:3]
         boxes, slack = trainer.tube
         consensus = None
@@ -232,7 +239,7 @@ class Previewer:
                 config=config.consensus,
                 hand=hand,
             )
-        found = {}
+        found, own = {}, {}
         for frame in frames:
             grids = network_pass(
                 self._video,
@@ -246,10 +253,12 @@ class Previewer:
                 tube=trainer.tube,
             )
             grid = next(grid for grid in grids if grid.frame == frame)
-            found[frame] = boxed_masks(
-                grid, trainer.tube, trainer.track_ids, size, config, consensus
+            masks_of = functools.partial(
+                boxed_masks, grid, trainer.tube, trainer.track_ids, size, config
             )
-        return found
+            own[frame] = masks_of()
+            found[frame] = own[frame] if consensus is None else masks_of(consensus)
+        return found, own
 
     def _clip(self, frame: int) -> tuple[int, int]:
         length = min(self._settings.clip_length, len(self._video))

@@ -1,8 +1,9 @@
 """What the previews of a run are scored by.
 
 *gold*: J on gold frames that the run was not told of, where there are such. *confidence*: without
-any truth, the mean score of the masks, how stable they are times how well they fit their boxes
-(:mod:`maskfree.confidence`); a boxed track without a mask counts as 0.
+any truth, the mean score of the network's own masks, how stable they are times how well they fit
+their boxes (:mod:`maskfree.confidence`); a boxed track without a mask counts as 0. Refined masks
+are sure of themselves from the first steps on, whatever the network has learnt.
 """
 
 from __future__ import annotations

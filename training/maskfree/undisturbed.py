@@ -25,7 +25,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     norms = [m for m, _ in modes if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     kept = [{name: b.clone() for name, b in norm.named_buffers()} for norm in norms]
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if on_gpu else ()
     with torch.random.fork_rng(devices=devices):
         try:
             yield
