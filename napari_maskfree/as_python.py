@@ -176,6 +176,12 @@ for done in predict(session, device={now.device!r}):
     )
 
 
+def _keep_best(now: Situation) -> Code:
+    imports, body = _predict(now)
+    keep = 'run = session.latest_run()\nrun.keep("best")  # run.keep("last") goes back\n'
+    return imports, keep + body
+
+
 def _predict(now: Situation) -> Code:
     return (_PREDICT,), f"for done in predict(session, device={now.device!r}):\n    pass"
 
@@ -319,6 +325,7 @@ _MADE: Mapping[str, Callable[[Situation], Code]] = {
     ),
     "fine_tune": _fine_tune,
     "predict_again": _predict,
+    "keep_best": _keep_best,
     "evidence": _evidence,
     "accept": _accept,
     "next_review": _least_sure,

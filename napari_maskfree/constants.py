@@ -139,3 +139,8 @@ SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 320
 """Pixels: the widget's smallest width."""
+PREVIEW_CELL = 66
+"""Pixels: the least width of a small picture of a chosen frame."""
+PREVIEW_LINE, PREVIEW_HEM, PREVIEW_SMOOTH = 3, 5, 2
+"""A mask's outline in it, and the dark line under that, in pixels of a picture that is so many
+times larger: then it is averaged down."""

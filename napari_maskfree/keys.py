@@ -47,6 +47,8 @@ KEYS: dict[str, tuple[str, str]] = {
     "fine_tune": ("Fine-tune", "Alt+Shift+F"),
     "predict_again": ("Predict again", "Alt+Shift+M"),
     "cancel": ("Cancel the run", "Alt+Shift+X"),
+    "watch_frame": ("Redraw this frame while it trains", "Alt+Home"),
+    "keep_best": ("Stop the run and keep its best weights, or use them later", "Alt+End"),
     "outlines": ("Masks as outlines only", "Alt+M"),
     "evidence": ("Show the evidence", "Alt+E"),
     "disagreement": ("Show where masks disagree", "Alt+Shift+D"),

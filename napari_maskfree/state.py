@@ -26,6 +26,7 @@ from napari_maskfree.ignoring import Ignoring
 from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
 from napari_maskfree.run_plan import RunPlan
+from napari_maskfree.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,6 +57,7 @@ class State(Place):
         self.ignoring = Ignoring(self)
         self.proposal = Proposal()
         self.plan = RunPlan()
+        self.watched = Watched()
         self._history: History[Content] = History()
 
     # ---- tracks
@@ -354,6 +356,7 @@ class State(Place):
 
     def _start_anew(self) -> None:
         self._open_corrections(None)
+        self.watched.forget()
         self._replace_tracks(None)
 
     def _open_corrections(self, session: Session | None) -> None:

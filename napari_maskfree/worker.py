@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import functools
 import math
 import os
 import signal
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_maskfree import constants as c
 from napari_maskfree.attached import Attached, working_on
+from napari_maskfree.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,43 +44,14 @@ _WARNING = "maskfree: warning: "
 _MESSAGE = "The run ended with exit code {code} and said nothing. Look into {log}."
 
 
-class Tail:
-    """Reads the new whole lines of a file each time; the file may not exist yet."""
-
-    def __init__(self, path: Path, *, from_end: bool = False) -> None:
-        self.path = path
-        self._offset = path.stat().st_size if from_end and path.exists() else 0
-
-    def lines(self) -> list[bytes]:
-        """Return the whole lines that were written since the last call."""
-        try:
-            if self.path.stat().st_size < self._offset:
-                self._offset = 0
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                chunk = file.read()
-        except OSError:
-            return []
-        whole = chunk[: chunk.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return whole.splitlines()
-
-    def read(self) -> list[dict[str, Any]]:
-        """Return the records of a JSON-lines file that were written since the last call."""
-        records = []
-        for line in self.lines():
-            with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
-        return [r for r in records if isinstance(r, dict)]
-
-
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """One process of a job: its name, its command and the file that tells how far it is.
 
     ``log`` is looked up at every poll, because a run's folder is made by the process itself.
-    ``stop`` asks the process to end by itself, None where it cannot be asked. ``attached`` is a
-    process that runs already, started by a window that is closed by now.
+    ``stop`` asks the process to end by itself, None where it cannot be asked; ``keep_best`` asks it
+    to end with its best weights. ``attached`` is a process that runs already, started by a window
+    that is closed by now.
     """
 
     name: str
@@ -87,6 +59,7 @@ class Stage:
     log: Callable[[], Path | None]
     stop: Callable[[], None] | None = None
     attached: psutil.Process | None = None
+    keep_best: Callable[[], None] | None = None
 
 
 @dataclasses.dataclass
@@ -96,7 +69,8 @@ class JobView:
     ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
     the last step's losses by name, ``totals`` their sum at each of ``steps_seen``, ``terms`` each
     of them there: NaN where it was not, shorter where it has ended. ``preparing``: what a run looks
-    at before its first step, empty text later. ``warnings`` are what the processes said on their
+    at before its first step, empty text later. ``keeping``: it was asked to end with its best
+    weights. ``warnings`` are what the processes said on their
     way, each once; of an attached one they are not known.
     """
 
@@ -108,6 +82,7 @@ class JobView:
     seconds_left: float | None = None
     message: str = ""
     device: str = ""
+    keeping: bool = False
     steps_seen: list[int] = dataclasses.field(default_factory=list)
     totals: list[float] = dataclasses.field(default_factory=list)
     losses: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -155,7 +130,7 @@ class Job:
             self._hasten()
         elif self.view.state == "stopping":
             self._end("stopped", "Stopped.")
-        elif code != 0:
+        elif code != 0 and not (self.view.keeping and self._status == "stopped"):
             attached = isinstance(self._process, Attached)
             words = self.view.message if attached else self._last_words(code)
             self._end("failed", words or "The run ended without a result. Start it again.")
@@ -174,6 +149,13 @@ class Job:
             self._signal(force=False)
         else:
             stage.stop()
+
+    def keep_best(self) -> None:
+        """Ask the run to end with its best weights; what comes after it goes on with them."""
+        stage = self.stages[self._index]
+        if self.view.state == "running" and stage.keep_best is not None:
+            stage.keep_best()
+            self.view.keeping = True
 
     def kill(self, grace: float = 0.0) -> None:
         """End the process now, after at most ``grace`` seconds of asking, and wait for it."""
@@ -215,7 +197,7 @@ class Job:
         stage = self.stages[self._index]
         self.view.stage = stage.name
         self.view.done, self.view.total, self.view.seconds_left = 0, 0, None
-        self.view.preparing = ""
+        self.view.preparing, self.view.keeping = "", False
         path = stage.log()
         self._status = ""
         running = stage.attached is not None
@@ -326,9 +308,19 @@ def _engine() -> list[str]:
 
 
 def finetune_stage(
-    folder: Path, *, preset: str, steps: int, device: str, seed: int, extra: Sequence[str] = ()
+    folder: Path,
+    *,
+    preset: str,
+    steps: int,
+    device: str,
+    seed: int,
+    extra: Sequence[str] = (),
+    previews: Sequence[int] = (),
 ) -> Stage:
-    """Return the process that fine-tunes a new run of the session at ``folder``."""
+    """Return the process that fine-tunes a new run of the session at ``folder``.
+
+    ``previews``: the frames that it redraws meanwhile.
+    """
     runs = folder / "runs"
     before = {p.name for p in runs.iterdir()} if runs.is_dir() else set()
 
@@ -340,17 +332,19 @@ def finetune_stage(
         found = run_folder()
         return found / "metrics.jsonl" if found else None
 
-    def stop() -> None:
+    def stop(keep_best: bool = False) -> None:
         from maskfree.session import Session
 
         found = run_folder()
         for run in Session.open(folder).runs() if found else ():
             if run.name == found.name:
-                run.request_stop()
+                run.request_stop(keep_best=keep_best)
 
     command = [*_engine(), "finetune", "--session", str(folder), "--preset", preset]
     command += ["--steps", str(steps), "--device", device, "--seed", str(seed), *extra]
-    return Stage("finetune", tuple(command), log, stop)
+    if previews:
+        command += ["--preview", ",".join(map(str, previews))]
+    return Stage("finetune", tuple(command), log, stop, keep_best=lambda: stop(True))
 
 
 def running_stages(folder: Path) -> list[Stage]:
@@ -358,10 +352,13 @@ def running_stages(folder: Path) -> list[Stage]:
     found = working_on(folder, ("finetune", "predict"))
     stages = []
     if "finetune" in found:
+        from maskfree.run import Run
+
         runs = sorted(p for p in (folder / "runs").glob("*") if p.name.isdigit())
         newest = runs[-1] if runs else folder
-        log, stop = newest / "metrics.jsonl", newest / "stop"
-        stages.append(Stage("finetune", (), lambda: log, stop.touch, found["finetune"]))
+        run, log = Run(newest), newest / "metrics.jsonl"
+        best = functools.partial(run.request_stop, keep_best=True)
+        stages.append(Stage("finetune", (), lambda: log, run.request_stop, found["finetune"], best))
     if "predict" in found:
         stages.append(
             Stage("predict", (), lambda: folder / "predict.jsonl", attached=found["predict"])

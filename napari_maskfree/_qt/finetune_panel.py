@@ -13,6 +13,7 @@ from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.estimate_panel import EstimatePanel
 from napari_maskfree._qt.loss_curve import LossCurve
 from napari_maskfree._qt.loss_legend import LossLegend
+from napari_maskfree._qt.preview_strip import PreviewStrip
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
@@ -51,7 +52,9 @@ class FinetunePanel(Panel):
         )
         self.cancel = button("Cancel", self._cancel, "Ask the run to stop after its step")
         self.predict = button(
-            "Predict again", self._predict, "Masks of every frame from the last run's weights"
+            "Predict again",
+            self.predict_again,
+            "Masks of every frame from the newest run's weights",
         )
         self.why = hint()
         self.estimate = EstimatePanel(main, self)
@@ -59,10 +62,11 @@ class FinetunePanel(Panel):
         self.progress.setTextVisible(True)
         self.status = hint()
         self.warned = hint()
+        self.strip = PreviewStrip(main, self)
         self.curve = LossCurve(main.palette_)
         self.legend = LossLegend(self.curve)
         self.add(row(self.start, self.predict, self.cancel), self.why, self.estimate)
-        self.add(self.progress, self.status, self.warned, self.curve, self.legend)
+        self.add(self.progress, self.status, self.warned, self.strip, self.curve, self.legend)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
         for signal in (
@@ -146,6 +150,7 @@ class FinetunePanel(Panel):
         learnt = self._has_weights()
         self.predict.setVisible(learnt and not busy)
         explain(self.predict, "A run is at work." if busy else "" if learnt else _NOTHING_LEARNT)
+        self.strip.refresh()
         self.estimate.refresh()
 
     def _has_weights(self) -> bool:
@@ -170,7 +175,9 @@ class FinetunePanel(Panel):
         self.progress.setValue(view.done)
         self.progress.setFormat("%v / %m" if view.total else "starting…")
         where = f" on {view.device}" if view.device else ""
-        if view.state == "stopping":
+        if view.keeping and view.active:
+            text = "Stopping after this step; then the best is predicted…"
+        elif view.state == "stopping":
             text = "Stopping…" if view.preparing else "Stopping after this step…"
         elif view.active:
             left = "" if view.seconds_left is None else f" · {duration(view.seconds_left)} left"
@@ -236,11 +243,13 @@ class FinetunePanel(Panel):
                 device=device,
                 seed=self.seed.value(),
                 extra=("--set", *changed) if changed else (),
+                previews=self.strip.frames,
             ),
             predict_stage(session.path, device=device),
         )
 
-    def _predict(self) -> None:
+    def predict_again(self) -> None:
+        """Predict the masks of every frame with the newest run."""
         ok, prepare = reported(session_job, self.project)
         if ok:
             device = self.device.currentData()

@@ -59,6 +59,12 @@ class JobFollower(QObject):
             self.job.stop()
             self.updated.emit()
 
+    def keep_best(self) -> None:
+        """Ask the run to end with its best weights."""
+        if self.job is not None:
+            self.job.keep_best()
+            self.updated.emit()
+
     def kill(self) -> None:
         """End the job now and wait for it; nothing is left behind."""
         self._rest()

@@ -56,6 +56,8 @@ def key_targets(widget: MaskFreeWidget) -> dict[str, QAbstractButton | Callable[
         "fine_tune": finetune.start,
         "predict_again": finetune.predict,
         "cancel": finetune.cancel,
+        "watch_frame": finetune.strip.watch,
+        "keep_best": finetune.strip.keep,
         "outlines": masks.outline,
         "evidence": masks.evidence.box,
         "disagreement": masks.residual.box,

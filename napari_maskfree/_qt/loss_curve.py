@@ -94,7 +94,8 @@ class LossCurve(QWidget):
         return {n: self._thin(steps, self._series[n].smooth, columns) for n in shown}
 
     def _thin(self, steps: np.ndarray, values: list[float], columns: int) -> np.ndarray:
-        return thin(steps, np.asarray(values), total=self._total, columns=max(columns, 1))
+        known = steps[: len(values)]  # a run's list of steps grows before we hear of the losses
+        return thin(known, np.asarray(values), total=self._total, columns=max(columns, 1))
 
     # ---- painting
 

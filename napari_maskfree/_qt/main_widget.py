@@ -323,6 +323,7 @@ class MaskFreeWidget(QWidget):
         self.finetune.curve.update()
         self.masks.gold.restyle()
         self.finetune.legend.restyle()
+        self.finetune.strip.restyle()
         self.masks.runs.restyle()
         self.timeline.restyle()
         self.setStyleSheet(style_sheet(self.palette_))

@@ -76,3 +76,24 @@ def test_resume_goes_on_where_a_run_was_stopped(
     assert "those given now are not used" in result.err
     records = session.runs()[0].records()
     assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
+
+
+def test_previews_and_the_best_weights_from_the_shell(
+    cli: Callable[..., Result], refuses: Callable[..., str], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    new = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    assert refuses(*new, "--preview", "a,b", *SMALL) == (
+        '--preview expects frames such as 0,30,60, or auto, got "a,b".'
+    )
+    assert "Expected 1 to 4 frames to preview, from 0 to " in refuses(*new, "--preview", "900")
+    assert not folder.exists()
+    told = cli(*new, "--steps", 2, "--preview", "1,2", "--keep", "best", *SMALL, "--json").json
+    run = folder / "runs" / "0001"
+    assert told["weights"] == str(run / "best.safetensors")
+    assert told["kept_step"] == 2
+    assert {path.name for path in (run / "previews").iterdir()} == {
+        *("before.json", "best.json", "frames.json", "now.json"),
+        *("00001.png", "00002.png"),
+    }
+    assert cli("predict", folder, "--frames", "0:1").code == 0

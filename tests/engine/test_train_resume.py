@@ -67,7 +67,7 @@ def test_the_time_left_counts_the_steps_of_this_process_only(
     clock = iter(range(100))
     # the trainer's own clock only: zarr's event loop would wait for ever on such a clock
     fake = types.SimpleNamespace(monotonic=lambda: float(next(clock)))
-    monkeypatch.setattr("maskfree.train.time", fake)
+    monkeypatch.setattr("maskfree.training_loop.time", fake)
     left = [p.seconds_left for p in go(small_session, small_config, resume=True)]
     assert left == [2.0, 1.0, 0.0]  # a second a step, three steps to go
 

@@ -130,6 +130,14 @@ def test_what_is_seen(widget, followed, qtbot):
         assert (np.abs(seen(curve, other) - colour).max(-1) < 60).sum() == 0, name
 
 
+def test_a_painting_between_a_step_and_its_losses_shows_those_before(widget):
+    curve, steps = widget.finetune.curve, [1, 2]
+    curve.show_values(steps, [2.0, 1.0], {"outside": [2.0, 1.0]}, 4)
+    steps.append(3)  # the follower's own list: a progress bar that is set paints at once
+    assert all(len(points) == 2 for points in curve.curves(100).values())
+    curve.grab()
+
+
 def test_another_run_begins_anew(widget, followed, qtbot):
     followed({"class": 4.0, "prior": 1.0}, {"class": 2.0, "prior": 1.0})
     curve, legend = widget.finetune.curve, widget.finetune.legend

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.settings import as_text
@@ -81,13 +81,29 @@ def _finetune(args: argparse.Namespace) -> None:
         device=args.device,
         seed=args.seed,
         resume=args.resume,
+        previews=_parse_preview(args.preview),
+        keep=args.keep,
     )
+    best = f" (the best, of step {result['kept_step']})" if "kept_step" in result else ""
     text = (
         f"run {result['run']} {result['status']}: {result['steps']} steps, loss "
-        f"{result['loss']:.3f}, {clock(result['seconds'])}, in {result['weights']}\n"
+        f"{result['loss']:.3f}, {clock(result['seconds'])}, in {result['weights']}{best}\n"
         f"next: maskfree predict {args.session}"
     )
     _show(args, result, text)
+
+
+def _parse_preview(text: str | None) -> list[int] | Literal["auto"] | None:
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f'--preview expects frames such as 0,30,60, or auto, got "{text}".'
+        ) from None
 
 
 def _preflight(args: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ __all__ = [
     "PairwiseConfig",
     "PredictConfig",
     "PreflightConfig",
+    "PreviewConfig",
     "PriorConfig",
     "ResidualConfig",
     "SamplingConfig",
@@ -988,6 +989,34 @@ class PreflightConfig(Section):
     )
     order: tuple[str, ...] = ("amp", "clip", "frame", "freeze", "cpu")
     """What is tried in turn where a run does not fit, see :mod:`maskfree.fallbacks`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviewConfig(Section):
+    """A few frames, predicted again and again while a run goes on; not part of a run's config."""
+
+    frames: int = setting(3, "frames that are looked at where nobody chose any", low=1, high=4)
+    most_frames: int = setting(4, "most frames that one may choose", low=1)
+    most_gold: int = setting(
+        4, "most gold frames that a preview is scored on, spread over them", unit="frames", low=1
+    )
+    every: int = setting(10, "fewest steps from one preview to the next", unit="steps", low=1)
+    share: float = setting(
+        0.05,
+        "previews wait until those before them took no more than this part of the steps' time",
+        low=0.001,
+        high=1.0,
+    )
+    clip_length: int = setting(
+        3, "frames of the clip around a chosen frame", unit="frames", low=1, high=64
+    )
+    picture_side: int = setting(240, "longer side of the kept pictures", unit="pixels", low=32)
+    picture_shape: float = setting(
+        4 / 3, "their width, where there is room around the boxes", unit="of the height", low=0.1
+    )
+    margin: float = setting(
+        0.3, "a picture shows this much around the frame's boxes", unit="of their size", low=0.0
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,8 @@ from maskfree.tracks import check_against_video
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
 
     from maskfree.config import Config
     from maskfree.run import Run
@@ -43,11 +44,14 @@ def finetune_session(
     device: str,
     seed: int | None,
     resume: bool,
+    previews: Sequence[int] | Literal["auto"] | None = None,
+    keep: Literal["best", "last"] = "last",
 ) -> dict[str, Any]:
     """Make or reopen the session ``folder``, train a run to its end and return what came of it.
 
     ``video`` and ``boxes`` (paths) may be None for a session that has them. ``settings`` and
-    ``steps`` are text, as given on the command line.
+    ``steps`` are text, as given on the command line. ``previews`` and ``keep``: see
+    :func:`maskfree.train.finetune`.
 
     Raises
     ------
@@ -63,6 +67,8 @@ def finetune_session(
     existing = Session.open(folder) if is_session(folder) else None
     tracks = check_input(existing, folder, video, boxes, config)
     _check_device(device)
+    if previews is not None and previews != "auto":
+        _check_preview(previews, tracks)
     if resume and existing is not None:
         _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
     session = existing
@@ -72,8 +78,9 @@ def finetune_session(
         session = Session.create_or_open(
             folder, video_source=video, boxes=None if boxes is None else tracks
         )
+    options: dict[str, Any] = {"resume": resume, "previews": previews, "keep": keep}
     try:
-        return _train(session, config, device=device, seed=seed or 0, resume=resume)
+        return _train(session, config, device=device, seed=seed or 0, **options)
     except InputError:
         if existing is None and not session.runs():
             _take_back(session.path, new_folders)
@@ -113,6 +120,12 @@ def check_input(
     return tracks
 
 
+def _check_preview(previews: Sequence[int], tracks: BoxTracks) -> None:
+    from maskfree.preview import check_frames
+
+    check_frames(previews, tracks)
+
+
 def _check_device(name: str) -> None:
     from maskfree.device import resolve_device
 
@@ -136,9 +149,7 @@ def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:
         )
 
 
-def _train(
-    session: Session, config: Config, *, device: str, seed: int, resume: bool
-) -> dict[str, Any]:
+def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:
     from maskfree.train import finetune
 
     last: Progress | None = None
@@ -155,9 +166,7 @@ def _train(
                 note=f"loss {progress.total:.3f}",
             )
 
-        steps = finetune(
-            session, config, device=device, seed=seed, resume=resume, watch=bar.prepare
-        )
+        steps = finetune(session, config, watch=bar.prepare, **options)
         try:
             follow(steps, report)
         except Interrupted as stop:
@@ -176,8 +185,14 @@ def _train(
         "loss": last.total,
         "losses": last.losses,
         "seconds": round(time.monotonic() - started, 1),
-        "weights": str(run.weights_path),
+        "weights": str(run.kept_weights_path),
+        **_kept_step(run),
     }
+
+
+def _kept_step(run: Run) -> dict[str, int]:
+    best = run.previews.read("best") if run.keeps_best else None
+    return {} if best is None else {"kept_step": best.step}
 
 
 def _own_run(session: Session) -> Run:

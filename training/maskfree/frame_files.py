@@ -11,7 +11,7 @@ from maskfree.storage import writing
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FrameFiles"]
+__all__ = ["FrameFiles", "stamp_of"]
 
 _NAME = re.compile(r"(\d{5,})\.json")
 
@@ -30,13 +30,13 @@ class FrameFiles:
         """Return by frame what changes whenever its file is written: (time in ns, size)."""
         found = {}
         for frame, path in self._files():
-            if (known := _stamp(path)) is not None:  # else removed by another process just now
+            if (known := stamp_of(path)) is not None:  # else removed by another process just now
                 found[frame] = known
         return found
 
     def stamp(self, frame: int) -> tuple[int, int] | None:
         """Return the stamp of one frame, None where it has no file that can be seen."""
-        return _stamp(self._file(frame))
+        return stamp_of(self._file(frame))
 
     def _file(self, frame: int) -> Path:
         return self.path / f"{frame:05d}.json"
@@ -49,7 +49,8 @@ class FrameFiles:
         return [(int(match.group(1)), path) for match, path in found if match]
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Return what changes whenever a file is written, None where it cannot be seen."""
     try:
         known = path.stat()
     except OSError:  # never written, removed just now, or not to be seen

@@ -29,19 +29,27 @@ from maskfree.told_frames import boxes_of_masks, told_frames
 from maskfree.tracks import box_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from maskfree.corrections import Correction
     from maskfree.mask_store import MaskStore
     from maskfree.run import Run
     from maskfree.session import Session
-    from maskfree.types import BoxTracks, Track
+    from maskfree.types import BoxTracks, InstanceMasks, Track
 
     Truth = Mapping[int, Mapping[int, Correction]]
     Pairs = dict[int, tuple[float, float]]
 
-__all__ = ["GoldScores", "gold_frames", "gold_json", "gold_scores", "gold_text"]
+__all__ = [
+    "GoldScores",
+    "compared",
+    "gold_frames",
+    "gold_json",
+    "gold_scores",
+    "gold_text",
+    "is_scored",
+]
 
 _VERSION = 1
 """Of the way in which a run is scored: what another one wrote is not read."""
@@ -192,23 +200,43 @@ def _score_frame(
         raise InputError(
             f"Frame {frame} has no masks any more. Predict again: maskfree predict DIR"
         )
+    pairs: dict[int, tuple[float, float] | None] = {}
+    for track_id, mask, true, hidden in compared(masks, truth, boxes, frame, ignored):
+        pairs[track_id] = None
+        if is_scored(mask, true, hidden):
+            f = boundary_f(mask, true, ignored=hidden)
+            pairs[track_id] = region_similarity(mask, true, hidden), f
+    return pairs
+
+
+def is_scored(mask: np.ndarray, true: np.ndarray, hidden: np.ndarray | None) -> bool:
+    """Say whether either mask has a pixel that counts; bool ``(H, W)`` all."""
+    either = mask | true
+    return bool(either.any() if hidden is None else (either & ~hidden).any())
+
+
+def compared(
+    masks: InstanceMasks,
+    truth: Mapping[int, Correction],
+    boxes: BoxTracks,
+    frame: int,
+    ignored: np.ndarray | None,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Yield each track of a frame's truth with its mask, its true one, and what does not count.
+
+    All bool ``(H, W)``; the last is None where everything counts. Tracks that were boxed elsewhere
+    than the truth lies, or not known, are left out.
+    """
     predicted = dict(zip(masks.track_ids, masks.masks, strict=True))
     tracks: dict[int, Track] = {track.id: track for track in boxes.tracks}
-    pairs: dict[int, tuple[float, float] | None] = {}
     for track_id, own in truth.items():
         if own.size != masks.masks.shape[1:] or track_id not in tracks:
             continue
         true = own.is_object
-        mask = predicted.get(track_id, np.zeros(own.size, bool))
         if true.any() and not is_where_boxed(tracks[track_id], frame, true):
             continue
         hidden = None if ignored is None or ignored.shape != own.size else ignored
-        counted = true | mask if hidden is None else (true | mask) & ~hidden
-        pairs[track_id] = None
-        if counted.any():
-            f = boundary_f(mask, true, ignored=hidden)
-            pairs[track_id] = region_similarity(mask, true, hidden), f
-    return pairs
+        yield track_id, predicted.get(track_id, np.zeros(own.size, bool)), true, hidden
 
 
 def _left_out(

@@ -17,7 +17,7 @@ from maskfree.types import InstanceMasks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MaskStore"]
+__all__ = ["MaskStore", "masks_from_json", "masks_to_json"]
 
 _OF_FRAME = ("a frame's masks", "size")
 _REMEDY = "Predict this frame again."
@@ -42,13 +42,7 @@ class MaskStore(FrameFiles):
         """
         if frame < 0:
             raise ValueError(f"frame must be 0 or more, got {frame}. Count from the first frame.")
-        _check(masks)
-        counts = rle.encode(masks.masks)
-        instances = [
-            {"id": int(track_id), "score": float(score), "counts": text}
-            for track_id, score, text in zip(masks.track_ids, masks.scores, counts, strict=True)
-        ]
-        content = {"size": [int(n) for n in masks.masks.shape[1:]], "instances": instances}
+        content = masks_to_json(masks)
         make_folder(self.path)
         atomic_write(self._file(frame), json.dumps(content) + "\n")
 
@@ -63,7 +57,7 @@ class MaskStore(FrameFiles):
         path = self._file(frame)
         if not path.is_file():
             return None
-        return _decode(read_json(path, "mask file"), str(path))
+        return masks_from_json(read_json(path, "mask file"), str(path))
 
     def read_scores(self, frame: int) -> dict[int, float]:
         """Return the scores of ``frame`` by track id, without decoding the masks.
@@ -111,7 +105,31 @@ def _check(masks: InstanceMasks) -> None:
         )
 
 
-def _decode(data: object, where: str) -> InstanceMasks:
+def masks_to_json(masks: InstanceMasks) -> dict[str, Any]:
+    """Return a frame's masks as the plain values that its file holds.
+
+    Raises
+    ------
+    ValueError
+        For masks whose shape, ids and scores do not fit together.
+    """
+    _check(masks)
+    counts = rle.encode(masks.masks)
+    instances = [
+        {"id": int(track_id), "score": float(score), "counts": text}
+        for track_id, score, text in zip(masks.track_ids, masks.scores, counts, strict=True)
+    ]
+    return {"size": [int(n) for n in masks.masks.shape[1:]], "instances": instances}
+
+
+def masks_from_json(data: object, where: str) -> InstanceMasks:
+    """Return what :func:`masks_to_json` made; ``where`` it stands begins every message.
+
+    Raises
+    ------
+    InputError
+        Where it is broken.
+    """
     fields = as_object(data, where, *_OF_FRAME)
     height, width = _size(fields.get("size"), where)
     items = _instances(fields, where)

@@ -1,7 +1,8 @@
-"""The optimiser of a run: the backbone learns at a rate of its own, or stays as it is."""
+"""The optimiser of a run and its rate; the backbone learns at one of its own, or stays as it is."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from maskfree.config import OptimiserConfig
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["make_optimiser"]
+__all__ = ["learning_rate", "make_optimiser"]
 
 
 def make_optimiser(
@@ -33,3 +34,14 @@ def make_optimiser(
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
+
+
+def learning_rate(step: int, config: OptimiserConfig) -> float:
+    """Return the learning rate of a step: one-cycle (linear up, cosine down) or constant."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warm = max(1.0, config.warmup * config.steps)
+    if step < warm:
+        return config.learning_rate * min(1.0, (step + 1) / warm)
+    done = (step - warm) / max(1.0, config.steps - warm)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["PredictProgress", "predict", "predict_video", "settle_video"]
+__all__ = ["PredictProgress", "boxed_masks", "predict", "predict_video", "settle_video"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,19 +127,48 @@ def predict_video(
             ignore=ignore,
         )
     for grid in grids:
-        here, loose = boxes[:, grid.frame], slack[:, grid.frame]
-        if consensus is not None:
-            heard = KeptLogits(size)
-            heard.add(grid, here, loose)
-            consensus.hear(heard)
-        parts = {}
-        for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
-            part = _refined(consensus, n, grid.frame)
-            if part is None:
-                window = _reach(here[n], loose[n], *size)
-                part = window, _enlarge(grid.logits[n], size, window)
-            parts[n] = part
-        yield grid.frame, _boxed(parts, here, ids, ignore.at(grid.frame), size, config)
+        ignored = ignore.at(grid.frame)
+        yield grid.frame, boxed_masks(grid, tube, ids, ignored, size, config, consensus)
+
+
+def boxed_masks(
+    grid: GridFrame,
+    tube: tuple[np.ndarray, np.ndarray],
+    ids: Sequence[int],
+    ignored: np.ndarray | None,
+    size: tuple[int, int],
+    config: Config,
+    consensus: Consensus | None = None,
+) -> InstanceMasks:
+    """Turn what the network says about a frame with boxes into masks.
+
+    Parameters
+    ----------
+    tube
+        float ``(N, T, 4)`` boxes in the video's pixels, NaN where absent; ``(N, T)`` slack.
+    ids
+        The tracks' ids, in the boxes' order.
+    ignored
+        Pixels of the frame that have no part in the scores: bool ``(H, W)``, None: there are none.
+    size
+        Height and width of the frame.
+    consensus
+        Refines them, and has heard of this frame alone afterwards; None: the network's own.
+    """
+    boxes, slack = tube
+    here, loose = boxes[:, grid.frame], slack[:, grid.frame]
+    if consensus is not None:
+        heard = KeptLogits(size)
+        heard.add(grid, here, loose)
+        consensus.hear(heard)
+    parts = {}
+    for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
+        part = _refined(consensus, n, grid.frame)
+        if part is None:
+            window = _reach(here[n], loose[n], *size)
+            part = window, _enlarge(grid.logits[n], size, window)
+        parts[n] = part
+    return _boxed(parts, here, ids, ignored, size, config)
 
 
 def settle_video(
@@ -284,7 +313,7 @@ def predict(
             f"Run: maskfree finetune --session {session.path}"
         )
     where = resolve_device(device)
-    model, config, _, track_ids = load_model(run.weights_path, where)
+    model, config, _, track_ids = load_model(run.kept_weights_path, where)
     own = video is None
     source = session.open_video() if own else open_video(video, config=config.video)
     with source:

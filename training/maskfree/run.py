@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.config import Config
+from maskfree.errors import InputError
 from maskfree.json_checks import as_object, as_whole
 from maskfree.json_log import JsonLog
+from maskfree.preview_files import PreviewFiles
 from maskfree.settings import from_dict, to_dict
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 
@@ -24,6 +26,7 @@ __all__ = ["Run", "list_runs", "new_run"]
 
 _NAME = re.compile(r"\d{4,}")
 _CONFIG = "config.json"
+_BEST = "best\n"
 
 
 class Run:
@@ -113,6 +116,49 @@ class Run:
         return self.path / "consensus.npz"
 
     @property
+    def best_path(self) -> Path:
+        """The weights whose preview was best so far, where previews were asked for."""
+        return self.path / "best.safetensors"
+
+    @property
+    def previews(self) -> PreviewFiles:
+        """The chosen frames, redrawn while it trains."""
+        return PreviewFiles(self.path / "previews")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether its best weights are those to predict with, rather than its last."""
+        return self._keep_path.is_file() and self.best_path.is_file()
+
+    @property
+    def kept_weights_path(self) -> Path:
+        """The weights to predict with."""
+        return self.best_path if self.keeps_best else self.weights_path
+
+    def keep(self, which: str) -> None:
+        """Let predictions use the "best" weights or the "last"; both stay on disk.
+
+        Raises
+        ------
+        InputError
+            Where there are no best ones, or the folder may not be written.
+        """
+        if which == "last":
+            with writing(self._keep_path):
+                self._keep_path.unlink(missing_ok=True)
+            return
+        if not self.best_path.is_file():
+            raise InputError(
+                f"Run {self.name} has no best weights to keep: it was made without previews. "
+                "Fine-tune with --preview auto."
+            )
+        atomic_write(self._keep_path, _BEST)
+
+    @property
+    def _keep_path(self) -> Path:
+        return self.path / "keep"
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether weights were saved."""
         return self.weights_path.is_file()
@@ -121,15 +167,25 @@ class Run:
     def _stop_path(self) -> Path:
         return self.path / "stop"
 
-    def request_stop(self) -> None:
-        """Ask the process that trains this run to stop after its step."""
-        with writing(self._stop_path):
-            self._stop_path.touch()
+    def request_stop(self, *, keep_best: bool = False) -> None:
+        """Ask the process that trains this run to stop after its step, and what it is to keep."""
+        if keep_best:
+            atomic_write(self._stop_path, _BEST)
+        else:
+            with writing(self._stop_path):
+                self._stop_path.touch()
 
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked the run to stop."""
         return self._stop_path.exists()
+
+    @property
+    def stop_keeps_best(self) -> bool:
+        """Whether who asked it to stop wants its best weights rather than its last."""
+        with contextlib.suppress(OSError):
+            return self._stop_path.read_text(encoding="utf-8") == _BEST
+        return False
 
     def remove(self) -> None:
         """Take away a run that has learnt nothing."""

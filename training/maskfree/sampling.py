@@ -16,7 +16,7 @@ from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import Clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from maskfree.config import AugmentConfig, SamplingConfig
     from maskfree.consensus import Consensus
@@ -153,7 +153,7 @@ class ClipSampler:
         clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
         return TrainingClip(clip, targets, labels, hand, ignored)
 
-    def pictures(self, count: int, seed: int) -> Iterator[torch.Tensor]:
+    def pictures(self, count: int, seed: int) -> Generator[torch.Tensor, None, None]:
         """Yield what ``count`` clips look like, float ``(T, 3, H, W)``; drawing goes on as before.
 
         The same ``seed`` yields the same clips.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maskfree.session import Session
     from maskfree.types import BoxTracks
 
-__all__ = ["MasksNote", "boxes_of_masks", "note_training", "told_frames"]
+__all__ = ["MasksNote", "boxes_of_masks", "note_training", "told_frames", "trained_frames"]
 
 _KEYS = ("trained", "masks")
 
@@ -39,6 +39,11 @@ def told_frames(run: Run) -> frozenset[int] | None:
     """
     known = _read(run)
     return frozenset().union(*known.values()) if known.keys() == set(_KEYS) else None
+
+
+def trained_frames(run: Run) -> frozenset[int]:
+    """Return the frames whose corrections a run learns from, or learnt from, as far as it noted."""
+    return frozenset(_read(run).get(_KEYS[0], ()))
 
 
 def boxes_of_masks(run: Run) -> BoxTracks | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import io
-import math
 import os
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,20 +19,23 @@ from maskfree.model.checkpoint import save_model
 from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
-from maskfree.optimiser import make_optimiser
+from maskfree.optimiser import learning_rate, make_optimiser
 from maskfree.prepare import prepare
+from maskfree.preview import Previewer, check_frames
 from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
 from maskfree.train_state import load_state, plain_rng, wide_rng
+from maskfree.training_loop import Progress, take_steps
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import Literal
 
-    from maskfree.config import Config, OptimiserConfig
+    from maskfree.config import Config
     from maskfree.consensus_memory import ConsensusMemory
     from maskfree.corrections import Correction
     from maskfree.session import Run, Session
@@ -44,32 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Trainer", "finetune", "learning_rate"]
 
 _SEEDS = 2**63
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """One finished optimiser step: losses by name (weighted; they sum to ``total``), seconds."""
-
-    step: int
-    steps: int
-    losses: dict[str, float]
-    seconds_left: float
-
-    @property
-    def total(self) -> float:
-        """The sum of the losses."""
-        return sum(self.losses.values())
-
-
-def learning_rate(step: int, config: OptimiserConfig) -> float:
-    """Return the learning rate of a step: one-cycle (linear up, cosine down) or constant."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warm = max(1.0, config.warmup * config.steps)
-    if step < warm:
-        return config.learning_rate * min(1.0, (step + 1) / warm)
-    done = (step - warm) / max(1.0, config.steps - warm)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 class Trainer:
@@ -203,13 +178,12 @@ class Trainer:
             return
         self.measure_norms()
         self._teacher = KeptLogits(self._video.shape[1:3])
-        bound = self.track_ids if self.config.matching.mode == "bound" else []
         for grid in network_pass(
             self._video,
             self._tracks,
             self.model,
             self.config,
-            track_ids=bound,
+            track_ids=self.bound_ids,
             device=self.device,
             most_clips=self.config.consensus.teacher_clips,
             mirror=False,
@@ -221,7 +195,8 @@ class Trainer:
     def measure_norms(self) -> None:
         """Let the batch norms see clips as the weights are now: the same ones for a seed."""
         if count := self.config.optimiser.norm_clips:
-            self.model.measure_norms(self._sampler.pictures(count, self._seed))
+            with contextlib.closing(self._sampler.pictures(count, self._seed)) as clips:
+                self.model.measure_norms(clips)
 
     @property
     def tubes(self) -> KeptTubes:
@@ -233,14 +208,22 @@ class Trainer:
         """What it learnt about the video beside the network's weights."""
         return self._consensus.memory(self.track_ids)
 
+    @property
+    def bound_ids(self) -> list[int]:
+        """The track that each of the first queries is bound to; empty when they are not bound."""
+        return self.track_ids if self.config.matching.mode == "bound" else []
+
+    def save_weights(self, path: Path) -> None:
+        """Write the weights alone, see :func:`~maskfree.model.checkpoint.save_model`."""
+        save_model(path, self.model, self.config, classes=self.classes, track_ids=self.bound_ids)
+
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
         self.measure_norms()
-        bound = self.track_ids if self.config.matching.mode == "bound" else []
         atomic_write(run.tube_path, self.tubes.to_bytes())
         if self.config.consensus.refine:
             atomic_write(run.memory_path, self.memory.to_bytes())
-        save_model(run.weights_path, self.model, self.config, classes=self.classes, track_ids=bound)
+        self.save_weights(run.weights_path)
         state = {
             "step": step,
             "classes": self.classes,
@@ -300,6 +283,8 @@ def finetune(
     seed: int = 0,
     resume: bool = False,
     watch: Watch = unwatched,
+    previews: Sequence[int] | Literal["auto"] | None = None,
+    keep: Literal["best", "last"] = "last",
 ) -> Iterator[Progress]:
     """Fine-tune on a session's video and boxes; every step is written to the run's metrics.
 
@@ -307,6 +292,14 @@ def finetune(
     ``watch`` and the metrics hear how far it is. Stops within one step, or one look at a frame,
     when the run's stop file appears, and within one step when the generator is closed; what was
     learnt is kept. With ``resume`` the newest run goes on where it stopped.
+
+    Parameters
+    ----------
+    previews
+        Frames to redraw while it trains (:mod:`maskfree.preview`); None for none, unless the best
+        weights are to be kept. What is learnt is the same, bit for bit.
+    keep
+        Which weights to predict with: the last, or those of the best preview.
 
     Yields
     ------
@@ -329,9 +322,11 @@ def finetune(
         old = session.resumable_run() if resume else None
         if old is not None:
             config, seed = old.config, old.seed
+        chosen = check_frames(previews, tracks, needed=keep == "best")
         run = old or session.new_run(config, seed=seed)
         try:
             run.clear_stop()
+            run.keep("last")
             run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
             corrections = session.corrections.read_all()
             note_training(run, corrections, resumed=old is not None)
@@ -356,39 +351,19 @@ def finetune(
             if asked:
                 return
             raise
-        yield from _steps(trainer, run, first)
-
-
-def _steps(trainer: Trainer, run: Run, first: int) -> Iterator[Progress]:
-    steps = trainer.config.optimiser.steps
-    done, status, message = first, "stopped", ""
-    started = time.monotonic()
-    try:
-        for index in range(first, steps):
-            if run.stop_requested:
-                break
-            losses = trainer.step(index)
-            done = index + 1
-            left = (time.monotonic() - started) / (done - first) * (steps - done)
-            run.append(
-                {"step": done, "steps": steps, "losses": losses, "seconds_left": round(left, 1)}
+        previewer = None
+        if chosen is not None:
+            previewer = Previewer(
+                trainer,
+                run,
+                session,
+                video=video,
+                tracks=tracks,
+                corrections=corrections,
+                frames=chosen,
+                first=first,
             )
-            yield Progress(done, steps, losses, left)
-            if done % trainer.config.optimiser.checkpoint_every == 0 and done < steps:
-                trainer.save(run, done)
-        status = "done" if done == steps else "stopped"
-    except Exception as error:
-        status, message = "failed", str(error)
-        raise
-    finally:
-        try:
-            if done > first and status != "failed":
-                trainer.save(run, done)
-        except Exception as error:
-            status, message = "failed", str(error)
-            raise
-        finally:
-            run.append({"status": status, "step": done, "message": message})
+        yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 
 def _kept_tubes(run: Run) -> KeptTubes | None:

@@ -1,0 +1,45 @@
+"""Which few frames stand for a video, where nobody chose any. No torch here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskfree.tracks import boxes_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.types import BoxTracks
+
+__all__ = ["chosen_frames", "spread"]
+
+_LOOKED_AT = 64
+"""Frames in which boxes are looked for where there are few keyframes."""
+
+
+def spread(frames: Sequence[int], count: int) -> list[int]:
+    """Return at most ``count`` of the frames, evenly spread, first and last among them."""
+    if len(frames) <= count:
+        return list(frames)
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
+
+
+def chosen_frames(tracks: BoxTracks, count: int, *, now: int | None = None) -> list[int]:
+    """Return at most ``count`` frames with a box, in order.
+
+    They are spread over the keyframes, or, where those are too few, over all frames with a box.
+    ``now``, if it has a box, is one of them, in place of the nearest.
+    """
+    drawn = sorted({k.frame for t in tracks.tracks for k in t.keyframes if k.xyxy is not None})
+    if not drawn:
+        return []
+    if len(drawn) < count:
+        looked = np.linspace(drawn[0], tracks.num_frames - 1, _LOOKED_AT).round().astype(int)
+        drawn = [f for f in sorted({*drawn, *looked.tolist()}) if boxes_at(tracks, f)]
+    found = spread(drawn, count)
+    if now is not None and now not in found and boxes_at(tracks, now):
+        found.remove(min(found, key=lambda frame: abs(frame - now)))
+        found.append(now)
+    return sorted(found)

@@ -1,0 +1,79 @@
+"""The steps of a run, one after the other: noted, previewed, saved, and stopped when asked to."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maskfree.preview import Previewer
+    from maskfree.run import Run
+    from maskfree.train import Trainer
+
+__all__ = ["Progress", "take_steps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """One finished optimiser step: losses by name (weighted; they sum to ``total``), seconds."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    seconds_left: float
+
+    @property
+    def total(self) -> float:
+        """The sum of the losses."""
+        return sum(self.losses.values())
+
+
+def take_steps(
+    trainer: Trainer, run: Run, first: int, *, previewer: Previewer | None, keep_best: bool
+) -> Iterator[Progress]:
+    """Take the steps of a run from number ``first`` on, and save what was learnt.
+
+    It stops after a step when the run's stop file appears or the generator is closed. With
+    ``keep_best``, or where the stop file asks for it, the weights to predict with are those of the
+    best preview.
+    """
+    steps = trainer.config.optimiser.steps
+    done, status, message = first, "stopped", ""
+    left_alone = False
+    started = time.monotonic()
+    try:
+        for index in range(first, steps):
+            if run.stop_requested:
+                break
+            losses = trainer.step(index)
+            done = index + 1
+            left = (time.monotonic() - started) / (done - first) * (steps - done)
+            run.append(
+                {"step": done, "steps": steps, "losses": losses, "seconds_left": round(left, 1)}
+            )
+            yield Progress(done, steps, losses, left)
+            if done % trainer.config.optimiser.checkpoint_every == 0 and done < steps:
+                trainer.save(run, done)
+            if previewer is not None and done < steps:
+                previewer.after(done)
+        left_alone = True
+        status = "done" if done == steps else "stopped"
+    except Exception as error:
+        status, message = "failed", str(error)
+        raise
+    finally:
+        try:
+            if done > first and status != "failed":
+                trainer.save(run, done)
+                if previewer is not None and left_alone:
+                    previewer.last(done)
+                if (keep_best or run.stop_keeps_best) and run.best_path.is_file():
+                    run.keep("best")
+        except Exception as error:
+            status, message = "failed", str(error)
+            raise
+        finally:
+            run.append({"status": status, "step": done, "message": message})
