@@ -120,7 +120,10 @@ class Redraw:
             return
         track_id, frame, before = self._waits
         now = self.state.keyframe(track_id, frame)
-        if now is not None and now.xyxy is not None and now != before:
+        drawn = None if now is None else now.xyxy
+        if self.project.boxes is None:
+            self.end()
+        elif drawn is not None and (before is None or drawn != before.xyxy):
             self.end()
             self._defer(self._back)
 

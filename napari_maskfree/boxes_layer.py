@@ -28,6 +28,8 @@ __all__ = ["BOXES_NAME", "BoxesLayer", "box_from_vertices", "is_upright", "recta
 BOXES_NAME = "Boxes"
 _PIXEL_CENTRE = 0.5
 _EDIT_MODES = ("select", "direct")
+_DRAWING = ("add_polygon", "add_path", "add_polyline", "add_polygon_lasso")
+"""Modes in which a shape is drawn by several clicks: what is drawn anew would be lost."""
 
 
 def rectangle_from_box(xyxy: Box) -> np.ndarray:
@@ -108,6 +110,8 @@ class BoxesLayer:
             signal.disconnect(slot, missing_ok=True)
         self.layer.events.data.disconnect(self._on_data)
         self.layer.selected_data.events.items_changed.disconnect(self._on_selected, missing_ok=True)
+        for key in ("Control-Z", "Control-Shift-Z"):
+            self.layer.bind_key(key, None, overwrite=True)
         if self._follow_drag in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._follow_drag)
 
@@ -131,8 +135,9 @@ class BoxesLayer:
         steps = np.floor(np.log2(max(zoom * float(self.layer.scale[-1]), c.LEAST_ZOOM)) * 2) / 2
         before = self._edge_width
         self._least_edge = c.LEAST_EDGE / 2.0 ** float(steps)
-        if self._edge_width != before:
-            self.refresh(keep_selection=True)
+        busy = str(self.layer.mode) in _DRAWING or len(self.layer.selected_data) > 1
+        if self._edge_width != before and not busy:
+            self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
 
     def _draw(self, keep_selection: bool) -> None:
         layer, tracks = self.layer, self.state.tracks

@@ -52,6 +52,7 @@ class ClickMode:
         self._call, self._notify = call, notify
         self.clicks = Clicks()
         self._layer: Labels | None = None
+        self._session: object = None
 
     @property
     def is_on(self) -> bool:
@@ -75,6 +76,8 @@ class ClickMode:
         layer.events.mode.connect(self._on_mode)
         self.viewer.mouse_drag_callbacks.append(self._on_drag)
         self.viewer.layers.events.removed.connect(self._on_removed)
+        self.state.session_changed.connect(self._on_session)
+        self._session = self.state.session
         self._layer = layer
         self.changed.emit(True)
 
@@ -84,6 +87,7 @@ class ClickMode:
         if layer is None:
             return
         layer.events.mode.disconnect(self._on_mode)
+        self.state.session_changed.disconnect(self._on_session, missing_ok=True)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         if self._on_drag in self.viewer.mouse_drag_callbacks:
             self.viewer.mouse_drag_callbacks.remove(self._on_drag)
@@ -125,7 +129,9 @@ class ClickMode:
     # ---- what happens in the viewer
 
     def _on_drag(self, _viewer: Any, event: Any) -> Generator[None, None, None]:
-        if event.button not in (_LEFT, _RIGHT):
+        layer = self._layer
+        heard = layer is not None and layer.visible and event.button in (_LEFT, _RIGHT)
+        if not heard or self.viewer.layers.selection.active != layer:
             return
         belongs = event.button == _LEFT and "Shift" not in {str(m) for m in event.modifiers}
         place, start = tuple(event.position), np.array(event.pos, float)
@@ -140,6 +146,11 @@ class ClickMode:
     def _on_mode(self, _event: Any = None) -> None:
         if self._layer is not None and str(self._layer.mode) != "pan_zoom":
             self.end()
+
+    def _on_session(self) -> None:
+        """Forget the clicks of another session: they say nothing of this one."""
+        if self.state.session is not self._session:
+            self._session, self.clicks = self.state.session, Clicks()
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._layer:

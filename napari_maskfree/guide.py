@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from maskfree.kept_masks import runs_with_masks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,29 +31,35 @@ class Facts:
     """What a person has done so far, as far as the guide asks."""
 
     video: bool = False
+    frames: int = 0
     boxes: int = 0
     most_keyframes: int = 0
     masks: bool = False
     looked_at: int = 0
-    painted: int = 0
+    painted: bool = False
     runs: int = 0
     exported: bool = False
 
 
-def facts_of(state: State, *, exported: bool) -> Facts:
-    """Return what is so now; ``exported``: whether this window has written an export."""
+def facts_of(state: State, *, exported: bool, painted: bool) -> Facts:
+    """Return what is so now.
+
+    ``exported``: whether this window has written an export; ``painted``: whether a mask was
+    painted or clicked on in it, which one that is accepted does not tell.
+    """
     tracks = state.tracks.tracks if state.tracks is not None else ()
     boxes = [sum(k.xyxy is not None for k in t.keyframes) for t in tracks]
     session = state.session
     own = [c for frame in state.corrections.items().values() for c in frame.values()]
     return Facts(
         video=state.video is not None,
+        frames=state.video.num_frames if state.video is not None else 0,
         boxes=sum(boxes),
         most_keyframes=max(boxes, default=0),
         masks=session is not None and bool(session.masks.frames()),
         looked_at=sum(c.carried is None for c in own),
-        painted=sum(c.carried is None and not c.accepted for c in own),
-        runs=len(session.runs()) if session is not None else 0,
+        painted=painted or any(c.carried is None and not c.accepted for c in own),
+        runs=len(runs_with_masks(session)) if session is not None else 0,
         exported=exported,
     )
 
@@ -85,8 +93,8 @@ STEPS = (
     Step(
         "box",
         "Draw a box",
-        "Press New boxes layer, then drag a rectangle around the object, as tight as you can. The "
-        "sample also has boxes that are drawn already: the button under it loads them.",
+        "Press the outlined button, then drag a rectangle around the object, as tight as you can. "
+        "The sample also has boxes that are drawn already: the button under it loads them.",
         "boxes",
         "boxes.new",
         lambda f: f.boxes > 0,
@@ -98,8 +106,8 @@ STEPS = (
         "object is now (or press S and pull it there). Between, it is interpolated. A further "
         "object: press New track, then draw.",
         "boxes",
-        "boxes.add_track",
-        lambda f: f.most_keyframes > 1,
+        "boxes.new",
+        lambda f: f.most_keyframes > 1 or f.frames == 1,
     ),
     Step(
         "train",
@@ -128,7 +136,7 @@ STEPS = (
         "stay as they are in every later run.",
         "masks",
         "masks.correct",
-        lambda f: f.painted > 0,
+        lambda f: f.painted,
     ),
     Step(
         "teach",

@@ -100,6 +100,8 @@ class IgnoreLayer:
         self.state.tracks_changed.disconnect(self.refresh, missing_ok=True)
         self.state.frame_changed.disconnect(self._on_frame, missing_ok=True)
         self.layer.events.data.disconnect(self._on_data)
+        for key in ("Control-Z", "Control-Shift-Z"):
+            self.layer.bind_key(key, None, overwrite=True)
         if self._follow_drag in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._follow_drag)
 

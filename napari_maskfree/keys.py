@@ -71,7 +71,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "keep_inside": ("Brush and eraser keep inside the box", "Alt+I"),
     "tidy_masks": ("Fill holes, drop specks", "Alt+U"),
     "pick_pixel": ("Pick a pixel to see its look-alikes", "Alt+Shift+V"),
-    "follow_cursor": ("Look-alikes of the pixel under the cursor", "Alt+Shift+S"),
+    "follow_cursor": ("Look-alikes of the pixel under the cursor", "Alt+Shift+Home"),
     "export": ("Export", "Alt+Shift+E"),
     "guide": ("Open or close the guide", "Alt+Shift+H"),
     "show_keys": ("Show all keys", "?"),

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from napari_maskfree.project import Project
     from napari_maskfree.state import State
 
-__all__ = ["rescue_boxes", "save_session_boxes", "session_job"]
+__all__ = ["rescue_boxes", "save_session_boxes", "session_job", "worth_saving"]
+
+
+def worth_saving(state: State) -> bool:
+    """Say whether something is drawn: a box, or an ignore region without any."""
+    return state.boxed() is not None or bool(state.tracks is not None and state.tracks.ignore)
 
 
 def session_job(project: Project) -> Callable[[], Session]:
@@ -53,9 +58,12 @@ def save_session_boxes(state: State) -> None:
 
 
 def rescue_boxes(project: Project) -> Path:
-    """Write the boxes into the session, or beside where it would be; return the file."""
+    """Write the boxes into the session, or beside where it would be; return the file.
+
+    A session has boxes: ignore regions alone go beside it.
+    """
     session = project.state.session
-    if session is not None:
+    if session is not None and project.state.boxed() is not None:
         save_session_boxes(project.state)
         return Path(session.path) / "boxes.json"
     path = project.session_folder().with_suffix(".boxes.json")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import math
 import os
 import signal
@@ -57,9 +56,9 @@ class Stage:
     name: str
     command: tuple[str, ...]
     log: Callable[[], Path | None]
-    stop: Callable[[], None] | None = None
+    stop: Callable[[], object] | None = None
     attached: psutil.Process | None = None
-    keep_best: Callable[[], None] | None = None
+    keep_best: Callable[[], bool] | None = None
 
 
 @dataclasses.dataclass
@@ -154,8 +153,15 @@ class Job:
         """Ask the run to end with its best weights; what comes after it goes on with them."""
         stage = self.stages[self._index]
         if self.view.state == "running" and stage.keep_best is not None:
-            stage.keep_best()
-            self.view.keeping = True
+            self.view.keeping = stage.keep_best()
+
+    @property
+    def run_folder(self) -> Path | None:
+        """The folder of the run that is fine-tuned now; None until it is made, and otherwise."""
+        if not self.view.active or self.view.stage != "finetune":
+            return None
+        log = self.stages[self._index].log()
+        return None if log is None else log.parent
 
     def kill(self, grace: float = 0.0) -> None:
         """End the process now, after at most ``grace`` seconds of asking, and wait for it."""
@@ -332,13 +338,14 @@ def finetune_stage(
         found = run_folder()
         return found / "metrics.jsonl" if found else None
 
-    def stop(keep_best: bool = False) -> None:
+    def stop(keep_best: bool = False) -> bool:
         from maskfree.session import Session
 
         found = run_folder()
-        for run in Session.open(folder).runs() if found else ():
-            if run.name == found.name:
-                run.request_stop(keep_best=keep_best)
+        runs = [r for r in Session.open(folder).runs() if r.name == found.name] if found else []
+        for run in runs:
+            run.request_stop(keep_best=keep_best)
+        return bool(runs)
 
     command = [*_engine(), "finetune", "--session", str(folder), "--preset", preset]
     command += ["--steps", str(steps), "--device", device, "--seed", str(seed), *extra]
@@ -357,7 +364,11 @@ def running_stages(folder: Path) -> list[Stage]:
         runs = sorted(p for p in (folder / "runs").glob("*") if p.name.isdigit())
         newest = runs[-1] if runs else folder
         run, log = Run(newest), newest / "metrics.jsonl"
-        best = functools.partial(run.request_stop, keep_best=True)
+
+        def best() -> bool:
+            run.request_stop(keep_best=True)
+            return True
+
         stages.append(Stage("finetune", (), lambda: log, run.request_stop, found["finetune"], best))
     if "predict" in found:
         stages.append(

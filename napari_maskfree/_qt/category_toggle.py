@@ -107,6 +107,7 @@ class CategoryToggle(Panel):
             self.follow()
         else:
             self._say("")
+            self.legend.setVisible(False)
             self.near.want("categories", ())
             self.project.matches.categories.hide()
 

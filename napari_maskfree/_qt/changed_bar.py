@@ -62,7 +62,7 @@ class ChangedBar(Panel):
     def refresh(self) -> None:
         """Show what is known of the selected track."""
         track_id, frame = self.state.selected, self.state.frame
-        self.setVisible(bool(self.changes.tracks()))
+        self.setVisible(bool(self.changes.why))
         words = self.changes.said(track_id)
         here = self.changes.at(track_id, frame) if track_id is not None else None
         if here is not None:
@@ -121,6 +121,7 @@ class ChangedBar(Panel):
         def take(found: Found) -> None:
             if version == self._version and self.state.session is session:
                 self.changes.show(why, found, source)
+                self.changes.follow(self.state.corrections)
 
         self._background.run(lambda: work(watch), take)
 

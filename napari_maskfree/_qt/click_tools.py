@@ -82,10 +82,12 @@ class ClickTools(Panel):
         self.refresh()
 
     def _from_mask(self) -> None:
+        ok, words = reported(self._make_box)
+        if ok:
+            show_info(words)
+
+    def _make_box(self) -> str:
         if self.project.editor is not None:
             self.project.editor.commit()
         shown, frame = self.project.shown_masks(), self.state.frame
-        masks = shown.read(frame) if shown is not None else None
-        ok, words = reported(box_from_mask, self.state, frame, masks)
-        if ok:
-            show_info(words)
+        return box_from_mask(self.state, frame, shown.read(frame) if shown is not None else None)

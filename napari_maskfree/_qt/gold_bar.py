@@ -10,7 +10,7 @@ from maskfree.corrections import is_gold
 from napari_maskfree import gold
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.gold_curve import GoldCurve
-from napari_maskfree._qt.section import Panel, button, explain, hint
+from napari_maskfree._qt.section import Panel, button, explain, heading, hint
 
 if TYPE_CHECKING:
     from napari_maskfree._qt.main_widget import MaskFreeWidget
@@ -37,7 +37,7 @@ class GoldBar(Panel):
         self.mark.setCheckable(True)
         self.here, self.readout = hint(), hint()
         self.curve = GoldCurve(main.palette_)
-        self.add(self.mark, self.here, self.readout, self.curve)
+        self.add(heading("Gold frames"), self.mark, self.here, self.readout, self.curve)
         main.gold.changed.connect(self.show_scores)
         for signal in (
             self.state.frame_changed,

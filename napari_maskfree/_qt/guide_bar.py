@@ -15,7 +15,7 @@ from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import button, restyle, row
 from napari_maskfree._qt.wrapped import Wrapped
 from napari_maskfree.constants import MARGIN, SPACING
-from napari_maskfree.guide import END, INVITATION, STEPS, Guide, facts_of
+from napari_maskfree.guide import END, INVITATION, STEPS, Facts, Guide, facts_of
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["GuideBar"]
 
 _TITLE = "A guided first run"
+_BY_HAND = ("paint ", "click ")
+"""How the names of changes begin that a person makes to a mask's pixels."""
 _SETTLE = 100
 """Milliseconds until what a step changed in the column has found its place."""
 
@@ -40,7 +42,7 @@ class GuideBar(QFrame):
         self.setObjectName("mfGuide")
         self.main, self.state = main, main.state
         self.guide = Guide()
-        self.exported = self._declined = False
+        self.exported = self._painted = self._declined = False
         self._pointed: QWidget | None = None
         self.open = button("Guide", self.toggle, "Step by step through a first video")
         self.open.setCheckable(True)
@@ -74,9 +76,9 @@ class GuideBar(QFrame):
             self.state.video_changed,
             self.state.tracks_changed,
             self.state.session_changed,
-            self.state.corrections.changed,
         ):
             signal.connect(self.look)
+        self.state.corrections.changed.connect(self._corrected)
         main.jobs.updated.connect(self.refresh)
         main.jobs.finished.connect(self.look)
         self.refresh()
@@ -84,10 +86,17 @@ class GuideBar(QFrame):
     # ---- what is shown
 
     def look(self, *_: object) -> None:
-        """Tick what has been done since."""
-        if self.guide.active:
-            self.guide.look(facts_of(self.state, exported=self.exported))
+        """Tick what has been done since; a run at work has done nothing yet."""
+        if self.guide.active and not self.main.busy:
+            self.guide.look(self._facts())
         self.refresh()
+
+    def _facts(self) -> Facts:
+        return facts_of(self.state, exported=self.exported, painted=self._painted)
+
+    def _corrected(self, *_: object) -> None:
+        self._painted |= (self.state.undo_name or "").startswith(_BY_HAND)
+        self.look()
 
     def refresh(self) -> None:
         """Show the step, or the invitation, or nothing."""
@@ -142,7 +151,7 @@ class GuideBar(QFrame):
             self._start()
 
     def _start(self) -> None:
-        self.guide.start(facts_of(self.state, exported=self.exported))
+        self.guide.start(self._facts())
 
     def _close(self) -> None:
         self._declined = True

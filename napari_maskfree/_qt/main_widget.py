@@ -33,7 +33,7 @@ from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.changes import Changes
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
-from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job
+from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job, worth_saving
 from napari_maskfree.state import State
 from napari_maskfree.worker import Job, running_stages
 
@@ -216,11 +216,14 @@ class MaskFreeWidget(QWidget):
         return self._may_leave_boxes()
 
     def _may_leave_boxes(self) -> bool:
-        if not self.state.dirty or self.state.boxed() is None:
+        if not self.state.dirty or not worth_saving(self.state):
             return True
-        if self.state.session is not None:
+        boxed = self.state.boxed() is not None
+        if boxed and self.state.session is not None:
             return reported(save_session_boxes, self.state)[0]
         answer = self.ask_save(self)
+        if answer == "save" and not boxed:
+            return self._rescue_boxes()
         if answer == "save":
             ok, prepare = reported(session_job, self.project)
             saved, session = reported(prepare) if ok else (False, None)
@@ -263,10 +266,15 @@ class MaskFreeWidget(QWidget):
     def _rescue(self) -> None:
         """Save what would be lost with our dock, which napari removes without asking."""
         reported(self.state.corrections.save)
-        if self.state.dirty and self.state.boxed() is not None:
-            ok, path = reported(rescue_boxes, self.project)
-            if ok:
-                show_info(f"The boxes were saved in {path}")
+        if self.state.dirty and worth_saving(self.state):
+            self._rescue_boxes()
+
+    def _rescue_boxes(self) -> bool:
+        ok, path = reported(rescue_boxes, self.project)
+        if ok:
+            self.state.dirty = False
+            show_info(f"The boxes were saved in {path}")
+        return ok
 
     def shut_down(self) -> None:
         """Stop timers, thread and process, and let go of the viewer.

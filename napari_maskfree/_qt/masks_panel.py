@@ -20,7 +20,7 @@ from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.residual_toggle import ResidualToggle
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.runs_list import RunsList
-from napari_maskfree._qt.section import Panel, button, explain, hint, row
+from napari_maskfree._qt.section import Panel, button, explain, heading, hint, row
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
 
@@ -76,20 +76,20 @@ class MasksPanel(Panel):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
+        self.review = ReviewBar(main)
+        form.addRow(self.review)
+        form.addRow(heading("Correct"))
         form.addRow(row(self.correct, self.accept, self.take_back, self.carry.button))
         form.addRow(self.clicks)
         form.addRow(self.tools)
         form.addRow(self.by_hand)
         form.addRow(self.changed)
-        self.review = ReviewBar(main)
-        form.addRow(self.review)
         self.confidence = ConfidencePanel(main)
-        form.addRow(self.confidence)
         self.gold = GoldBar(main)
         form.addRow(self.gold)
         self.runs = RunsList(main)
         self.add(self.empty, self.controls, self.show_layer, self.runs)
-        self.add(self.evidence, self.residual)
+        self.add(heading("Why these masks"), self.confidence, self.evidence, self.residual)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)

@@ -46,6 +46,7 @@ class PreviewStrip(Panel):
         self.main, self.state, self._panel = main, main.state, panel
         self.reader = PreviewReader()
         self.cells: dict[tuple[int, str], PreviewCell] = {}
+        self._wish: list[int] = []
         self.watch = button("Watch this frame", self._watch, _WATCH)
         self.watch.setCheckable(True)
         self.keep = button("Stop, keep best", self._keep, _STOP)
@@ -85,15 +86,25 @@ class PreviewStrip(Panel):
 
     @property
     def found(self) -> Previews | None:
-        """What the newest run has shown so far."""
-        return self.reader.found
+        """What the newest run has shown so far; while one is trained, what that one has."""
+        found, job = self.reader.found, self.main.jobs.job
+        if found is None or job is None or not self._training:
+            return found
+        return found if found.run.path == job.run_folder else None
+
+    @property
+    def _training(self) -> bool:
+        view = self.main.jobs.view
+        return view is not None and view.active and view.stage == "finetune"
 
     # ---- what is shown
 
     def refresh(self) -> None:
         """Read what is new, and say what can be done."""
-        if self.reader.refresh(self.state.session):
+        found = self.found
+        if self.reader.refresh(self.state.session) or self.found is not found:
             self._draw()
+        self._tell_run()
         self._enable()
 
     def restyle(self) -> None:
@@ -157,7 +168,7 @@ class PreviewStrip(Panel):
         self.about.setText(f"Redrawn while it trains: {some} {listed}{chosen}." if frames else "")
         self.about.setVisible(bool(frames))
         view = self.main.jobs.view
-        training = view is not None and view.active and view.stage == "finetune"
+        training = self._training
         self.keep.setVisible(training or bool(found and found.best_is_earlier))
         if training:
             self._name_keep("Stop, keep best", _STOP)
@@ -183,9 +194,17 @@ class PreviewStrip(Panel):
         """Choose the shown frame, or let it go; a run at work hears of it."""
         self.state.watched.choose(self._watched)
         reported(self.state.watched.toggle, self.state.frame)
-        if self.main.jobs.active and self.found is not None and self.frames:
-            reported(self.found.run.previews.want, self.frames)
+        self._wish = self.frames if self._training else []
+        self._tell_run()
         self._enable()
+
+    def _tell_run(self) -> None:
+        """Tell the run at work which frames are wanted, as soon as it has a folder to read it."""
+        if self._wish and not self._training:
+            self._wish = []
+        if self._wish and self.found is not None:
+            reported(self.found.run.previews.want, self._wish)
+            self._wish = []
 
     def _keep(self) -> None:
         """Stop and keep the best; after the run, go to the best or back to the last."""

@@ -8,7 +8,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QProgressBar
 
 from napari_maskfree._qt.background import reported
-from napari_maskfree._qt.section import Panel, button, explain, hint, row
+from napari_maskfree._qt.section import Panel, button, explain, heading, hint, row
 from napari_maskfree.review import Review
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ReviewBar(Panel):
         self.where = hint()
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
-        self.add(row(self.next, self.accept), self.where, self.bar)
+        self.add(heading("Review"), row(self.next, self.accept), self.where, self.bar)
         main.scores.changed.connect(self.refresh)
         self.state.corrections.changed.connect(self.refresh)
         self.state.session_changed.connect(self._restart)

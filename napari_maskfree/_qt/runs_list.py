@@ -16,7 +16,7 @@ from maskfree.kept_masks import show_run
 from maskfree.run_book import RunBook
 from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.compare_bar import CompareBar
-from napari_maskfree._qt.section import Panel, explain, hint
+from napari_maskfree._qt.section import Panel, explain, heading, hint
 from napari_maskfree.constants import RUN_ROWS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RunsList(Panel):
         self.about = hint()
         self.rows = self._make_rows()
         self.compare = CompareBar(main)
-        self.add(self.about, self.rows, self.compare)
+        self.add(heading("Runs"), self.about, self.rows, self.compare)
         self.state.session_changed.connect(self.refresh)
         main.scores.changed.connect(self._read)
         main.jobs.updated.connect(self.enable)

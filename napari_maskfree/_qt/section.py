@@ -28,6 +28,7 @@ __all__ = [
     "Section",
     "button",
     "explain",
+    "heading",
     "hint",
     "restyle",
     "row",
@@ -129,6 +130,13 @@ def restyle(widget: QWidget) -> None:
     if style is not None:
         style.unpolish(widget)
         style.polish(widget)
+
+
+def heading(text: str) -> QLabel:
+    """Return the title of a part of a section."""
+    label = QLabel(text)
+    label.setObjectName("mfHeading")
+    return label
 
 
 def hint(text: str = "") -> QLabel:

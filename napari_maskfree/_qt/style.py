@@ -71,6 +71,8 @@ def style_sheet(p: Palette) -> str:
         background: transparent; }}
     QFrame#mfSection QWidget#mfBody {{ background: transparent; }}
     QLabel#mfTitle {{ font-weight: 600; }}
+    QLabel#mfHeading {{ font-weight: 600; padding-top: 8px;
+        border-top: 1px solid {css(p.border)}; }}
     QLabel#mfHint, QLabel#mfSummary {{ color: {css(p.muted)}; }}
     QLabel#mfBadge {{ background: {css(p.border)}; color: {css(p.text)}; border-radius: 9px;
         font-weight: 600; min-width: 18px; max-width: 18px; min-height: 18px; max-height: 18px; }}

@@ -14,7 +14,8 @@ DONE = Facts(
     most_keyframes=2,
     masks=True,
     looked_at=1,
-    painted=1,
+    painted=True,
+    frames=8,
     runs=2,
     exported=True,
 )
@@ -82,7 +83,7 @@ def test_outside_keyframes_are_no_boxes(widget, clip_folder):
     state.set_box(state.new_track(), (10, 10, 40, 40), frame=0)
     state.set_frame(4)
     state.set_outside(state.selected, True)
-    facts = facts_of(state, exported=False)
+    facts = facts_of(state, exported=False, painted=False)
     assert (facts.video, facts.boxes, facts.most_keyframes) == (True, 1, 1)
     assert not facts.masks
     assert facts.runs == 0
@@ -114,8 +115,7 @@ def test_it_leads_from_the_sample_to_the_run(widget, hands, qtbot):
     hands.press(widget.boxes.new)
     widget.state.set_box(widget.state.selected, (100, 100, 300, 300))
     assert bar.title.text() == "Box it again further on"
-    assert not widget.boxes.new.property("guided")
-    assert widget.boxes.add_track.property("guided")
+    assert widget.boxes.new.property("guided")
     widget.state.set_box(widget.state.selected, (110, 100, 310, 300), frame=10)
     assert bar.title.text() == "Fine-tune"
     assert not widget.state.undo_name.startswith("guide")
