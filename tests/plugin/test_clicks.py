@@ -241,3 +241,20 @@ def test_the_box_is_made_again_and_redrawn(masked, hands, qtbot, notices):
     state.set_box(1, (1, 1, 40, 40), 1)
     qtbot.wait(50)
     assert project.viewer.layers.selection.active == project.boxes.layer
+
+
+def test_a_click_into_another_layer_is_not_heard(masked, viewer, hands):
+    state, tools = masked.state, masked.masks.clicks
+    masked.project.go_to(2)
+    hands.press(tools.clicks)
+    viewer.layers.selection.active = masked.project.boxes.layer
+    masked.project.boxes.layer.mode = "pan_zoom"
+    hands.click((20, 18))
+    assert not state.corrections[2]
+    viewer.layers.selection.active = masked.project.masks
+    masked.project.masks.visible = False
+    hands.click((20, 18))
+    assert not state.corrections[2]
+    masked.project.masks.visible = True
+    hands.click((20, 18))
+    assert state.corrections[2]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from maskfree.corrections import Correction
 from napari_maskfree.guide import END, INVITATION, STEPS, Facts, Guide, facts_of
 
 DONE = Facts(
@@ -167,3 +169,19 @@ def test_while_a_run_is_at_work_it_says_so(widget, hands, monkeypatch, clip_fold
     monkeypatch.setattr(widget.finetune, "preparing", True)
     bar.refresh()
     assert bar.words.text() == train.busy
+
+
+def test_painting_an_accepted_mask_counts(widget, hands, clip_folder):
+    widget.video.open_path(str(clip_folder))
+    bar = widget.guide
+    hands.press(bar.open)
+    while bar.guide.step.key != "correct":
+        hands.press(bar.skip)
+    state = widget.state
+    state.set_box(state.new_track(), (10, 10, 40, 40))
+    assert bar.guide.step.key == "correct"
+    own = Correction.whole(np.zeros((64, 96), bool))
+    state.apply("accept frame 0", state.tracks, {0: {1: own}})
+    assert bar.guide.step.key == "correct"
+    state.apply("paint track 1 in frame 1", state.tracks, {1: {1: own}})
+    assert bar.guide.step.key == "teach"

@@ -219,3 +219,19 @@ def test_a_person_draws_a_region_and_lets_it_hold_everywhere(
     assert widget.state.ignoring.all == ()
     widget.boxes.undo.click()
     assert widget.state.ignoring.all == saved.ignore
+
+
+def test_regions_without_a_box_are_not_lost(widget, clip_folder, tmp_path, notices):
+    asked = []
+    widget.ask_save = lambda _: asked.append(1) or "save"
+    widget.video.open_path(str(clip_folder))
+    widget.state.set_folder(tmp_path / "session")
+    widget.project.show_boxes()
+    widget.state.ignoring.draw([(5, 5), (20, 5), (20, 20), (5, 20)])
+    assert widget.state.boxed() is None
+    assert widget.may_leave()
+    assert asked == [1]
+    (regions,) = read_boxes(tmp_path / "session.boxes.json").ignore
+    assert box_of_region(regions) is not None
+    assert widget.may_leave()
+    assert asked == [1]

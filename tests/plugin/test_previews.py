@@ -206,3 +206,26 @@ def test_a_run_redraws_and_a_person_stops_it_with_the_best(
     assert run.keeps_best
     assert widget.project.masks is not None
     assert strip.found.frames == [3, 6], "the last look shows what was wanted meanwhile"
+
+
+def test_the_run_before_is_not_taken_for_the_one_at_work(widget, previewed, monkeypatch):
+    from types import SimpleNamespace
+
+    from napari_maskfree.worker import JobView
+
+    widget.open_session(previewed.path)
+    strip, run = widget.finetune.strip, previewed.runs()[-1]
+    assert strip.found is not None
+    job = SimpleNamespace(view=JobView(stage="finetune"), run_folder=None)
+    monkeypatch.setattr(widget.jobs, "job", job)
+    strip.refresh()
+    assert strip.found is None
+    assert not strip.keep.isEnabled()
+    widget.project.go_to(3)
+    strip.watch.click()
+    assert run.previews.wanted(8) == [2, 5]
+    job.run_folder = run.path  # its folder is there now, and it hears of the wish
+    strip.refresh()
+    assert strip.found is not None
+    assert 3 in run.previews.wanted(8)
+    monkeypatch.setattr(widget.jobs, "job", None)
