@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -231,7 +233,7 @@ def test_regions_without_a_box_are_not_lost(widget, clip_folder, tmp_path, notic
     assert widget.state.boxed() is None
     assert widget.may_leave()
     assert asked == [1]
-    (regions,) = read_boxes(tmp_path / "session.boxes.json").ignore
-    assert box_of_region(regions) is not None
+    (region,) = json.loads((tmp_path / "session.boxes.json").read_text("utf-8"))["ignore"]
+    assert region["xyxy"] == [5, 5, 20, 20]
     assert widget.may_leave()
     assert asked == [1]
