@@ -55,13 +55,18 @@ def categorise_frame(
     import torch
 
     from maskfree.category import CATEGORY_COLOURS, categorise
-    from maskfree.correspondence import match_patches
+    from maskfree.correspondence import drop_ignored, match_patches
     from maskfree.lab import to_lab
 
     rows, columns = (n * GRID_STRIDE for n in grid.shape)
     rgb = torch.from_numpy(np.stack(pair)[:, :rows, :columns].astype(np.float32) / 255)
     lab = to_lab(rgb.permute(0, 3, 1, 2).contiguous()) * grid.stretch
     matches = match_patches(lab[0], lab[1], config=grid.config)
+    hidden = [grid.ignored(frame) for frame in (source, target)]
+    if any(cells is not None for cells in hidden):
+        none = np.zeros(grid.shape, bool)
+        here, there = (torch.from_numpy(none if h is None else h) for h in hidden)
+        matches = drop_ignored(matches, here, there)
     categories = np.asarray(categorise(matches, lab[0], config=config))
     values, counts = np.unique(categories, return_counts=True)
     return FrameCategories(

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from maskfree.matching_grid import grid_of_run
+from maskfree.matching_grid import compared_video, grid_of_run
 from napari_maskfree.constants import NEAR_FRAMES
 
 if TYPE_CHECKING:
@@ -162,4 +162,5 @@ def _read(
     if grid is None:
         grid = grid_of_run(matched.video, matched.tracks, matched.config)
         known = known if grid == shown else frozenset()
-    return grid, {t: grid.frame(matched.video[t]) for t in wanted if t not in known}
+    video = compared_video(matched.video, matched.tracks, matched.config)
+    return grid, {t: grid.frame(video[t]) for t in wanted if t not in known}

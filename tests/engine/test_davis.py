@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from maskfree.formats import FORMATS, Annotations, export
 from maskfree.formats.davis import flatten, read, to_ids
 from maskfree.formats.indexed_png import davis_palette, encode_ids, read_ids
 from maskfree.tracks import box_at
-from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
+from maskfree.types import BoxTracks, IgnoreRegion, InstanceMasks, Keyframe, Track
 
 CLIP = Path(__file__).parents[2] / "../shared/videos/gowt1-nuclei/masks"
 SHAPE = (12, 16)
@@ -135,6 +136,13 @@ def test_losses_are_named(tmp_path: Path) -> None:
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["00000.png", "00002.png"]
     assert report.frames == 2
+
+
+def test_ignore_regions_are_named_as_lost() -> None:
+    made = annotations([instances({1: A})])
+    region = IgnoreRegion(((0, 0), (4, 0), (4, 4)), 0, None)
+    made = dataclasses.replace(made, boxes=dataclasses.replace(made.boxes, ignore=(region,)))
+    assert "'ignore' regions are not kept" in FORMATS["davis"].losses(made)
 
 
 def test_many_frames_are_named_by_the_first_and_the_last() -> None:

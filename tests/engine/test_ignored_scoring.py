@@ -144,3 +144,13 @@ def test_gold_frames_are_scored_without_the_regions_as_they_are_now(tmp_path: Pa
     session.save_boxes(tracks)
     (none,) = gold_scores(session)
     assert none.scores is None
+
+
+@pytest.mark.parametrize("value", ["0", "256", "-1", "1.5", "void"])
+def test_void_is_a_value_that_a_mask_can_have(
+    tmp_path: Path, truth: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    assert main(["evaluate", str(tmp_path), "--truth", str(truth), f"--void={value}"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"expected a value of the masks, 1 to 255, got {value}" in said[0]

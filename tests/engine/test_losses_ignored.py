@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from maskfree.config import PairwiseConfig, TemporalKNNConfig
-from maskfree.correspondence import match_clip, without_ignored
+from maskfree.correspondence import drop_ignored, match_clip
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
 
 N, T, H, W = 2, 3, 9, 11
@@ -150,7 +150,7 @@ def test_pairwise_by_a_slow_loop() -> None:
 def test_a_match_from_or_into_a_region_is_none() -> None:
     _, _, lab, ignored = clip()
     (_, match), *_ = match_clip(lab, config=TEMPORAL)
-    found = without_ignored(match, ignored[0], ignored[1])
+    found = drop_ignored(match, ignored[0], ignored[1])
     v, u = match.target_yx.unbind(-1)
     gone = ignored[0] | ignored[1][v.clamp(0, H - 1), u.clamp(0, W - 1)]
     assert gone.any() and not gone.all()

@@ -245,3 +245,20 @@ def test_the_scale_is_the_runs():
     scale = tracks_scale(video, tracks, Config())
     found = ResidualMaker(video, tracks).of(1, masks.__getitem__)
     assert found.signed.shape == (round(80 * scale / 4), round(96 * scale / 4))
+
+
+def test_what_is_ignored_has_no_part_in_colours_and_contrast():
+    from maskfree.ignore_regions import rectangle
+    from maskfree.types import BoxTracks, IgnoreRegion, Keyframe, Track
+
+    frames, masks = moving_square()
+    region = IgnoreRegion(rectangle((60, 0, 96, 20)), 0, None)
+    track = Track(1, "a", (Keyframe(0, (16, 24, 48, 56)),))
+    tracks = BoxTracks(3, 80, 96, None, (track,), (region,))
+    found = []
+    for seed in (0, 1):  # whatever the region shows
+        there = np.random.default_rng(seed).integers(0, 256 >> 3 * seed, (3, 20, 36, 3))
+        frames[:, :20, 60:] = there
+        video = open_video(frames.copy(), axes="tyxc")
+        found.append(ResidualMaker(video, tracks).of(1, masks.__getitem__).signed)
+    np.testing.assert_array_equal(*found)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 
 from maskfree.config import CategoryConfig, TemporalKNNConfig
+from maskfree.ignore_regions import rectangle
 from maskfree.inspect_patch import Fate
 from maskfree.matching_grid import MatchingGrid
+from maskfree.types import IgnoreRegion
 from napari_maskfree.category_layer import CategoryLayer, categorise_frame
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.inspection import (
@@ -327,6 +331,19 @@ def test_on_other_axes_they_lie_in_the_shown_plane(shape, choice, at):
     assert cross[other] == at[other]
     assert tuple(points.scale) == tuple(scale)
     assert tuple(points.translate) == tuple(translate)
+
+
+def test_an_ignored_cell_has_no_match():
+    frames = moving(0, 2)
+    region = IgnoreRegion(rectangle((0, 0, SIZE[1], SIZE[0])), 1, None)
+    grid = MatchingGrid(SIZE, SIZE, 1.0, PAPER, (region,))
+    found = categorise_frame(0, 1, (frames[0], frames[1]), grid, CategoryConfig())
+    assert set(found.counts) == {0}, "in the frame that it is matched with, all is ignored"
+    away = dataclasses.replace(grid, ignore=(dataclasses.replace(region, frame=5),))
+    plain = categorise_frame(0, 1, (frames[0], frames[1]), GRID, CategoryConfig())
+    other = categorise_frame(0, 1, (frames[0], frames[1]), away, CategoryConfig())
+    np.testing.assert_array_equal(other.categories, plain.categories)
+    assert set(plain.counts) != {0}
 
 
 def test_a_category_lies_over_its_cell():

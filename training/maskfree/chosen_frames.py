@@ -6,24 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.run_difference import evenly
 from maskfree.tracks import boxes_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from maskfree.types import BoxTracks
 
-__all__ = ["chosen_frames", "spread"]
+__all__ = ["chosen_frames"]
 
 _LOOKED_AT = 64
 """Frames in which boxes are looked for where there are few keyframes."""
-
-
-def spread(frames: Sequence[int], count: int) -> list[int]:
-    """Return at most ``count`` of the frames, evenly spread, first and last among them."""
-    if len(frames) <= count:
-        return list(frames)
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
 def chosen_frames(tracks: BoxTracks, count: int, *, now: int | None = None) -> list[int]:
@@ -38,7 +30,7 @@ def chosen_frames(tracks: BoxTracks, count: int, *, now: int | None = None) -> l
     if len(drawn) < count:
         looked = np.linspace(drawn[0], tracks.num_frames - 1, _LOOKED_AT).round().astype(int)
         drawn = [f for f in sorted({*drawn, *looked.tolist()}) if boxes_at(tracks, f)]
-    found = spread(drawn, count)
+    found = evenly(drawn, count)
     if now is not None and now not in found and boxes_at(tracks, now):
         found.remove(min(found, key=lambda frame: abs(frame - now)))
         found.append(now)

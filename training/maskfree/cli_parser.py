@@ -19,6 +19,8 @@ _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
 _PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
 _STEPS = "optimiser steps; default: the preset's"
 _FORMATS = "davis, ytvis or boxes"
+_MOST_ID = 255
+"""An indexed PNG has no more values."""
 _JSON = "print the result as JSON, for scripts"
 
 _MAIN_EPILOG = """\
@@ -298,9 +300,22 @@ def _add_evaluate(parser: _Parser) -> None:
     parser.add_argument("session", metavar="DIR", help="the session's folder")
     parser.add_argument("--truth", required=True, metavar="MASKS", help="folder of true masks")
     parser.add_argument(
-        "--void", metavar="N", type=int, help="a value of MASKS that does not count, as 255"
+        "--void", metavar="N", type=_void, help="a value of MASKS that does not count, as 255"
     )
     parser.add_argument("--json", action="store_true", help=_JSON)
+
+
+def _void(text: str) -> int:
+    """Return a value of a mask that is not background, see ``--void``."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= _MOST_ID:
+        raise argparse.ArgumentTypeError(
+            f"expected a value of the masks, 1 to {_MOST_ID}, got {text}; 0 is background"
+        )
+    return value
 
 
 def _add_correspond(parser: _Parser) -> None:

@@ -22,11 +22,11 @@ __all__ = [
     "Category",
     "candidate_offsets",
     "categorise",
+    "drop_ignored",
     "frame_pairs",
     "match_clip",
     "match_patches",
     "to_lab",
-    "without_ignored",
 ]
 
 _TUBES = ("cyclic", "neighbour", "dense")
@@ -143,7 +143,7 @@ def match_clip(
     return list(zip(pairs, _match(lab[source], lab[target], config), strict=True))
 
 
-def without_ignored(
+def drop_ignored(
     matches: Matches, ignored_source: torch.Tensor, ignored_target: torch.Tensor
 ) -> Matches:
     """Return the matches with those from or into an ignored cell not valid, infinitely far.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.chosen_frames import spread
 from maskfree.gold_scores import compared, gold_frames, is_scored
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import region_similarity
 from maskfree.preview_files import Measure
+from maskfree.run_difference import evenly
 from maskfree.told_frames import trained_frames
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def choose_measure(
     told = trained_frames(run)
     gold = [frame for frame in gold_frames(corrections) if frame not in told]
     if gold:
-        return Measure("gold", tuple(spread(gold, most_gold)))
+        return Measure("gold", tuple(evenly(gold, most_gold)))
     return Measure("confidence", tuple(frames))
 
 

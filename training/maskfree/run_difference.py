@@ -57,7 +57,7 @@ def frame_agreement(one: InstanceMasks | None, other: InstanceMasks | None) -> f
 
 
 def evenly(frames: Sequence[int], at_most: int) -> list[int]:
-    """Return all frames, or ``at_most`` of them spread evenly."""
+    """Return at most ``at_most`` of the frames, evenly spread, first and last among them."""
     if len(frames) <= at_most:
         return list(frames)
     return [frames[i] for i in np.linspace(0, len(frames) - 1, at_most).round().astype(int)]

@@ -23,6 +23,7 @@ import numpy as np
 from maskfree.config import Config, ResidualConfig
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.lab import GRID_STRIDE
+from maskfree.matching_grid import compared_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -214,9 +215,9 @@ class ResidualMaker:
         config: Config | None = None,
         residual: ResidualConfig | None = None,
     ) -> None:
-        self.video, self.tracks = video, tracks
-        self._ignore = None if tracks is None else IgnoreMasks(tracks)
         self.config = config or Config()
+        self.video, self.tracks = compared_video(video, tracks, self.config), tracks
+        self._ignore = None if tracks is None else IgnoreMasks(tracks)
         self.residual = residual or ResidualConfig()
         self._working: tuple[tuple[int, int], float] | None = None
         self._lab: collections.OrderedDict[int, torch.Tensor] = collections.OrderedDict()
@@ -262,12 +263,12 @@ class ResidualMaker:
             return matches
         import torch
 
-        from maskfree.correspondence import without_ignored
+        from maskfree.correspondence import drop_ignored
 
         none = np.zeros(grid, bool)
         hidden = [self._ignore.resized(t, grid) for t in (frame, other)]
         here, there = (torch.from_numpy(none if m is None else m) for m in hidden)
-        return without_ignored(matches, here, there)
+        return drop_ignored(matches, here, there)
 
     def _neighbours(self, frame: int) -> Sequence[int]:
         return [f for f in (frame - 1, frame + 1) if 0 <= f < len(self.video)]

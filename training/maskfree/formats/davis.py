@@ -184,6 +184,8 @@ def losses(annotations: Annotations) -> list[str]:
         named.append(f"labels are not kept: {list_names(labels)}")
     if annotations.boxes.tracks:
         named.append("boxes are not kept, only masks")
+    if annotations.boxes.ignore:
+        named.append("'ignore' regions are not kept")
     if found.scored:
         named.append("scores are not kept")
     return named

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from maskfree.correspondence import match_clip, without_ignored
+from maskfree.correspondence import drop_ignored, match_clip
 from maskfree.losses.agreement import Pairs, agreement, true_places
 from maskfree.losses.checks import check_box_masks, check_ignored, check_lab, check_mask_logits
 
@@ -81,7 +81,7 @@ def temporal_knn_loss(
     for frames, match in matches:
         _check_match(match, frames, mask_logits)
         if ignored is not None:
-            match = without_ignored(match, ignored[frames[0]], ignored[frames[1]])
+            match = drop_ignored(match, ignored[frames[0]], ignored[frames[1]])
         lists.append(_list_pairs(match, frames, mask_logits, inside, config))
     return agreement(mask_logits, lists)
 
