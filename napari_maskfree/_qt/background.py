@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from maskfree.errors import InputWarning
 
@@ -26,7 +26,8 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="maskfree")
         self._open = True
-        self._finished.connect(self._deliver)
+        # queued: work that is done at once is not handed back before `run` has returned
+        self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def run(
         self,
@@ -36,7 +37,8 @@ class Background(QObject):
     ) -> Future[Any]:
         """Call ``work`` in the thread, then ``done`` with its result in the main thread.
 
-        An error is shown as a notification, and ``failed`` is called with its text.
+        Neither is called before this returns. An error is shown as a notification, and ``failed``
+        is called with its text.
         """
         future = self._pool.submit(work)
         future.add_done_callback(lambda f: self._open and self._finished.emit(f, done, failed))

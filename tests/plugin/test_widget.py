@@ -333,3 +333,18 @@ def test_opening_the_widget_imports_no_torch():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == "False"
+
+
+def test_what_is_done_at_once_is_handed_back_later(widget, qtbot, monkeypatch):
+    from concurrent.futures import Future
+
+    def at_once(work):
+        future = Future()
+        future.set_result(work())
+        return future
+
+    monkeypatch.setattr(widget.background._pool, "submit", at_once)
+    seen = []
+    widget.background.run(lambda: 7, seen.append)
+    assert not seen
+    qtbot.waitUntil(lambda: seen == [7])
