@@ -53,6 +53,7 @@ class ResidualToggle(Panel):
         self.add(self.box, self.legend, self.says)
         self.state.frame_changed.connect(self._follow)
         self.state.corrections.changed.connect(self._follow)
+        self.state.tracks_changed.connect(self._follow)
         self.project.residual.lost.connect(self._uncheck)
         self._set_visible(False)
 
@@ -118,12 +119,15 @@ class ResidualToggle(Panel):
     def _ready(self) -> bool:
         """Make a reader for the open video and session; False where the video cannot be read."""
         state = self.state
-        about = (self.project.image, state.video, state.session and state.session.path)
+        boxed = state.boxed()
+        ignore = boxed.ignore if boxed is not None else ()
+        session = state.session and state.session.path
+        about = (self.project.image, state.video, session, ignore)
         if self._reader is None or self._about != about:
             ok, video = reported(self.project.video)
             if not ok:
                 return False
-            self._reader, self._about = ResidualReader(video, state.boxed()), about
+            self._reader, self._about = ResidualReader(video, boxed), about
         return True
 
     def _show(self, found: Residual | str | None) -> None:

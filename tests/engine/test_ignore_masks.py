@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -118,3 +119,15 @@ def test_a_region_thinner_than_a_pixel_between_two_centres_covers_none(frame: in
     thin = IgnoreMasks(of(region(*rectangle((4.6, 0, 5.4, 24)), frame=frame)))
     mask = thin.at(3)
     assert mask is not None and not mask.any()
+
+
+def test_a_mask_is_resized_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignore, calls, real = IgnoreMasks(of(region(*rectangle((2, 2, 6, 6)), until=1))), [], cv2.resize
+    monkeypatch.setattr(cv2, "resize", lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+    none, some = np.zeros((0, 2), np.float32), np.array([[0, 0], [4, 4]], np.float32)
+    assert ignore.outside(none, 0, (20, 30)) is none
+    assert not calls
+    for frame in (0, 1, 0):
+        assert ignore.outside(some, frame, (20, 30)).shape == (1, 2)
+    assert len(calls) == 1, "both frames have the same regions"
+    assert ignore.outside(some, 2, (20, 30)) is some

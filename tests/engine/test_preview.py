@@ -14,9 +14,11 @@ from maskfree.corrections import Correction
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.checkpoint import read_tensors
 from maskfree.predict import predict
-from maskfree.preview import Previewer
+from maskfree.preview import Previewer, check_frames
 from maskfree.preview_files import Measure
-from maskfree.types import InstanceMasks
+from maskfree.tracks import set_keyframe
+from maskfree.train import Trainer
+from maskfree.types import InstanceMasks, Keyframe
 from training_run import go, last_run, losses_of, same
 
 if TYPE_CHECKING:
@@ -228,18 +230,176 @@ def test_who_stops_a_run_may_keep_the_best(
 
 
 def test_a_run_without_previews_has_no_best(small_session: Session, small_config: Config) -> None:
-    for progress in go(small_session, small_config):
-        if progress.step == 2:
-            last_run(small_session).request_stop(keep_best=True)
+    steps = go(small_session, small_config)
+    next(steps), next(steps)
+    last_run(small_session).request_stop(keep_best=True)
+    with pytest.warns(InputWarning, match="best weights were to be kept, but no preview has a"):
+        list(steps)
     run = last_run(small_session)
     assert run.status == "stopped"
     assert not run.keeps_best
+    assert not run.best_tube_path.exists()
     with pytest.raises(InputError) as caught:
         run.keep("best")
     assert str(caught.value) == (
         "Run 0001 has no best weights to keep: it was made without previews. Fine-tune with "
         "--preview auto."
     )
+
+
+def broken_at(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Trainer.step
+
+    def step(self: Trainer, number: int) -> dict[str, float]:
+        if number == index:
+            raise InputError("The loss is nan at step 2.")
+        return real(self, number)
+
+    monkeypatch.setattr(Trainer, "step", step)
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_predicts_with_its_best(
+    small_session: Session,
+    small_config: Config,
+    often: None,
+    scored: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scored(0.8)
+    broken_at(1, monkeypatch)
+    with pytest.raises(InputError, match="nan"):
+        list(go(small_session, small_config, keep="best"))
+    run = last_run(small_session)
+    assert (run.status, run.steps_done) == ("failed", 1)
+    assert not run.weights_path.exists()
+    assert run.keeps_best
+    assert run.has_checkpoint
+    assert run.kept_tube_path == run.best_tube_path
+    assert run.kept_memory_path == run.best_memory_path
+    list(predict(small_session, device="cpu"))
+    assert small_session.mask_store().read(4) is not None
+
+
+def test_the_best_is_predicted_with_what_it_was_scored_with(
+    small_session: Session, small_config: Config, often: None, scored: Callable[..., None]
+) -> None:
+    scored(0.8, 0.2, 0.2, 0.2)
+    found = {}
+    for progress in go(small_session, small_config, keep="best"):
+        if progress.step == 2:
+            run = last_run(small_session)
+            found = {p: p.read_bytes() for p in (run.best_tube_path, run.best_memory_path)}
+    assert found == {p: p.read_bytes() for p in (run.kept_tube_path, run.kept_memory_path)}
+    run.keep("last")
+    assert (run.kept_tube_path, run.kept_memory_path) == (run.tube_path, run.memory_path)
+    run.keep("best")
+    run.best_tube_path.unlink()  # a run of an earlier version
+    assert run.kept_tube_path == run.tube_path
+
+
+def test_a_run_that_cannot_be_resumed_keeps_its_best(
+    small_session: Session,
+    small_config: Config,
+    often: None,
+    scored: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scored(0.9, 0.2, 0.5, 0.3)
+    steps = go(small_session, small_config, keep="best")
+    next(steps), next(steps), next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    run = last_run(small_session)
+    assert run.keeps_best
+    content = run.state_path.read_bytes()
+    run.state_path.write_bytes(b"broken")
+    with pytest.raises(InputError):
+        list(go(small_session, small_config, resume=True))
+    assert run.keeps_best
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    run.state_path.write_bytes(content)
+    monkeypatch.setattr("maskfree.train.Previewer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(go(small_session, small_config, resume=True, keep="best"))
+    assert run.keeps_best
+    assert run.status == "stopped"
+
+
+@pytest.mark.parametrize("still_there", [True, False])
+def test_a_resumed_run_goes_on_with_its_measure_where_it_can(
+    small_session: Session,
+    small_config: Config,
+    small_clip: GeneratedClip,
+    often: None,
+    scored: Callable[..., None],
+    still_there: bool,
+) -> None:
+    gold(small_session, small_clip, 6)
+    scored(0.9, 0.2, 0.5, 0.3)
+    steps = go(small_session, small_config, previews=[4])
+    next(steps), next(steps), next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    run = last_run(small_session)
+    first = run.best_path.read_bytes()
+    gold(small_session, small_clip, 2)
+    if not still_there:
+        small_session.corrections.write(6, {})
+    list(go(small_session, small_config, previews=[4], resume=True))
+    now, best = run.previews.read("now"), run.previews.read("best")
+    if still_there:
+        assert now.measure == Measure("gold", (6,))
+        assert best.step == 1
+        assert run.best_path.read_bytes() == first
+        return
+    assert now.measure == Measure("gold", (2,))
+    assert [step for step, _ in now.history] == [best.step]
+    assert best.step > 2
+    assert run.path.joinpath("earlier_best.safetensors").read_bytes() == first
+    for name in ("json", "boxes.npz", "consensus.npz"):
+        assert run.path.joinpath(f"earlier_best.{name}").is_file()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_box_that_moved_is_shown_anew(
+    small_session: Session, small_config: Config, often: None, moved: bool
+) -> None:
+    steps = go(small_session, small_config, previews=[0, 8])
+    next(steps), next(steps), next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    files = last_run(small_session).previews
+    picture, before = files.picture(0), files.read("before")
+    assert before.boxes == {0, 8}
+    small_session.mask_store().write(0, InstanceMasks((1,), np.ones((1, 64, 96), bool), (1.0,)))
+    if moved:
+        tracks = small_session.boxes
+        for track in tracks.tracks:
+            tracks = set_keyframe(tracks, track.id, Keyframe(0, (4.0, 4.0, 24.0, 24.0)))
+        small_session.save_boxes(tracks)
+    list(go(small_session, small_config, previews=[0, 8], resume=True))
+    after = files.read("before")
+    assert after.boxes == ({8} if moved else {0, 8})
+    assert after.windows[8] == before.windows[8]
+    assert (after.windows[0] != before.windows[0]) == moved
+    assert (files.picture(0).shape == picture.shape) != moved
+    for moment in ("before", "now", "best"):
+        shot = files.read(moment)
+        for frame, masks in shot.masks.items():
+            assert shot.windows[frame] == after.windows[frame]
+            assert masks.masks.shape[1:] == files.picture(frame).shape[:2]
+
+
+def test_damaged_masks_are_previewed_as_boxes(
+    small_session: Session, small_config: Config, often: None
+) -> None:
+    masks = InstanceMasks((2,), np.ones((1, 64, 96), bool), (0.5,))
+    small_session.mask_store().write(8, masks)
+    next(small_session.mask_store().path.glob("*8.json")).write_text("{")
+    list(go(small_session, small_config, previews=[0, 8]))
+    files = last_run(small_session).previews
+    assert files.read("before").boxes == {0, 8}
+    assert len(files.read("now").history) == 4
 
 
 def test_a_resumed_run_goes_on_with_its_scores(
@@ -348,6 +508,24 @@ def test_wrong_frames_are_refused_before_a_run_is_made(
     assert not small_session.runs()
 
 
+def test_the_best_needs_a_frame_with_a_box(
+    small_session: Session, small_config: Config, small_clip: GeneratedClip
+) -> None:
+    tracks = small_session.boxes
+    for track in tracks.tracks:
+        tracks = set_keyframe(tracks, track.id, Keyframe(11, None, outside=True))
+    small_session.save_boxes(tracks)
+    with pytest.raises(InputError) as caught:
+        list(go(small_session, small_config, previews=[11], keep="best"))
+    assert str(caught.value) == (
+        "Expected a frame with a box among those to preview, since the best weights are to be "
+        "kept, got 11. Choose others, or let them be chosen: --preview auto"
+    )
+    assert not small_session.runs()
+    assert check_frames([11], tracks, needed=True, gold=True) == [11]
+    assert check_frames([11], tracks) == [11]
+
+
 def test_without_truth_the_networks_own_masks_are_scored(
     small_session: Session, small_config: Config, often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,8 +534,10 @@ def test_without_truth_the_networks_own_masks_are_scored(
 
     whole = preview.boxed_masks
 
-    def told(grid: Any, tube: Any, ids: Any, size: Any, config: Any, consensus: Any = None) -> Any:
-        made = whole(grid, tube, ids, size, config, consensus)
+    def told(
+        grid: Any, tube: Any, ids: Any, ignored: Any, size: Any, config: Any, consensus: Any = None
+    ) -> Any:
+        made = whole(grid, tube, ids, ignored, size, config, consensus)
         score = 0.25 if consensus is None else 0.99
         masks = np.ones((len(ids), *size), bool)
         return InstanceMasks(tuple(ids), masks, (score,) * len(ids)) if len(made.masks) else made

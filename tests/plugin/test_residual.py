@@ -319,6 +319,16 @@ def test_another_session_is_compared_anew(masked, settled, tmp_path):
     assert not masked.masks.residual.box.isChecked()
 
 
+def test_another_ignore_region_is_compared_anew(masked, settled):
+    masked.project.go_to(2)
+    masked.masks.residual.box.setChecked(True)
+    assert "leaves them out" in settled()
+    masked.state.ignoring.draw(((38, 30), (58, 30), (58, 50), (38, 50)))
+    assert settled().startswith("Frame 2 agrees")
+    masked.state.undo()
+    assert "leaves them out" in settled()
+
+
 def test_unchecked_while_it_is_computed_it_shows_nothing(masked, viewer, qtbot):
     toggle = masked.masks.residual
     toggle.box.setChecked(True)

@@ -56,6 +56,7 @@ class IgnoreMasks:
     def __init__(self, tracks: BoxTracks) -> None:
         self._tracks = tracks
         self._kept: dict[tuple[int, ...], np.ndarray] = {}
+        self._sized: dict[tuple[tuple[int, ...], tuple[int, int]], np.ndarray] = {}
 
     def __bool__(self) -> bool:
         return bool(self._tracks.ignore)
@@ -92,12 +93,20 @@ class IgnoreMasks:
 
     def resized(self, frame: int, size: tuple[int, int]) -> np.ndarray | None:
         """Return :meth:`at` at another size ``(h, w)``: True where any of it is ignored."""
-        return self.crop(frame, slice(None), slice(None), size)
+        key = tuple(regions_at(self._tracks, frame)), size
+        if key not in self._sized:
+            made = self.crop(frame, slice(None), slice(None), size)
+            if made is None:
+                return None
+            while len(self._sized) >= _MOST_KEPT:
+                del self._sized[next(iter(self._sized))]
+            self._sized[key] = made
+        return self._sized[key]
 
     def outside(self, points: np.ndarray, frame: int, size: tuple[int, ...]) -> np.ndarray:
         """Return those of the points ``(P, 2)``, xy in a frame of ``size``, that count."""
-        ignored = self.resized(frame, (size[0], size[1]))
-        if ignored is None or not len(points):
+        ignored = self.resized(frame, (size[0], size[1])) if len(points) else None
+        if ignored is None:
             return points
         x, y = np.clip(points.round().astype(int), 0, [size[1] - 1, size[0] - 1]).T
         return np.asarray(points[~ignored[y, x]])

@@ -361,13 +361,14 @@ def predict(
 
 
 def _memory(run: Run, config: Config) -> ConsensusMemory | None:
-    if not config.consensus.refine or not run.memory_path.is_file():
+    if not config.consensus.refine or not run.kept_memory_path.is_file():
         return None
-    return ConsensusMemory.from_file(run.memory_path, config.consensus)
+    return ConsensusMemory.from_file(run.kept_memory_path, config.consensus)
 
 
 def _tubes(run: Run) -> KeptTubes | None:
-    return KeptTubes.from_file(run.tube_path) if run.tube_path.is_file() else None
+    path = run.kept_tube_path
+    return KeptTubes.from_file(path) if path.is_file() else None
 
 
 def source_name(video: Video) -> str:

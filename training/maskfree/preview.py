@@ -7,11 +7,12 @@ before them took no more than their share of it (`config.PreviewConfig`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,8 @@ from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.network_pass import network_pass
 from maskfree.predict import boxed_masks
 from maskfree.preview_files import MOMENTS, Shot
-from maskfree.preview_score import choose_measure, score_preview
+from maskfree.preview_score import choose_measure, is_measurable, score_preview
+from maskfree.tracks import boxes_at
 from maskfree.types import InstanceMasks
 from maskfree.undisturbed import undisturbed
 
@@ -46,7 +48,11 @@ _COVERED = 0.5
 
 
 def check_frames(
-    asked: Sequence[int] | str | None, tracks: BoxTracks, *, needed: bool = False
+    asked: Sequence[int] | str | None,
+    tracks: BoxTracks,
+    *,
+    needed: bool = False,
+    gold: bool = False,
 ) -> list[int] | None:
     """Return the frames to preview; None where nobody asks for any.
 
@@ -54,11 +60,16 @@ def check_frames(
     ----------
     asked
         The frames; "auto" to have them chosen; None for none, unless they are ``needed``.
+    needed
+        Something is to be chosen by their scores.
+    gold
+        There are gold frames: scores do not hang on these.
 
     Raises
     ------
     InputError
-        For frames that the video does not have, and for too many.
+        For frames that the video does not have, for too many, and where scores are needed for
+        frames without a box.
     """
     settings = PreviewConfig()
     if asked is None and not needed:
@@ -71,6 +82,12 @@ def check_frames(
             f"Expected 1 to {settings.most_frames} frames to preview, from 0 to "
             f"{tracks.num_frames - 1}, got {', '.join(map(str, asked)) or 'none'}. Choose others, "
             "or let them be chosen: --preview auto"
+        )
+    if needed and not gold and not any(boxes_at(tracks, frame) for frame in asked):
+        raise InputError(
+            "Expected a frame with a box among those to preview, since the best weights are to be "
+            f"kept, got {', '.join(map(str, asked))}. Choose others, or let them be chosen: "
+            "--preview auto"
         )
     return sorted(set(asked))
 
@@ -163,20 +180,62 @@ class Previewer:
         """Write what there is before the first step; a resumed run goes on with what it has."""
         self._files.want(self._frames)
         if first:
-            before, now, best = (self._files.read(moment) for moment in MOMENTS)
-            if before is not None:
-                self._before, self._boxed = dict(before.masks), set(before.boxes)
-            if now is not None and now.measure == self._measure:
-                self._history = tuple(pair for pair in now.history if pair[0] <= first)
-                if best is not None and self._run.best_path.is_file():
-                    self._best = best.score
+            self._take_up(first)
         self._show_before(self._frames)
+
+    def _take_up(self, first: int) -> None:
+        """Go on with the scores there are; where nothing can be scored like that, begin anew."""
+        before, now, best = (self._found(moment) for moment in MOMENTS)
+        if before is not None:
+            self._before = dict(before.masks)
+            self._boxed = set(before.boxes & before.masks.keys())
+        old = best or now
+        if old is not None and old.measure is not None:
+            if is_measurable(old.measure, self._run, self._corrections, len(self._video)):
+                self._measure = old.measure
+        if now is not None and now.measure == self._measure:
+            self._history = tuple(pair for pair in now.history if pair[0] <= first)
+        if best is not None and best.measure == self._measure and self._run.best_path.is_file():
+            self._best = best.score
+            self._files.write("best", best)
+        else:
+            self._run.put_best_aside()
+
+    def _found(self, moment: str) -> Shot | None:
+        """Return a moment with the frames whose pictures show what they would now."""
+        try:
+            shot = self._files.read(moment)
+        except InputError:  # damaged: as if there were none
+            return None
+        if shot is None:
+            return None
+        frames = [f for f in shot.masks if f < len(self._video) and self._is_current(shot, f)]
+        return dataclasses.replace(
+            shot,
+            masks={frame: shot.masks[frame] for frame in frames},
+            windows={frame: shot.windows[frame] for frame in frames},
+        )
+
+    def _is_current(self, shot: Shot, frame: int) -> bool:
+        return (
+            shot.windows.get(frame) == self._xyxy(frame)
+            and shot.masks[frame].masks.shape[1:] == self._window(frame)[1]
+        )
+
+    def _xyxy(self, frame: int) -> tuple[int, ...]:
+        (rows, columns), _ = self._window(frame)
+        return columns.start, rows.start, columns.stop, rows.stop
+
+    def _shot(self, step: int, masks: Mapping[int, InstanceMasks], **more: Any) -> Shot:
+        return Shot(step, masks, windows={frame: self._xyxy(frame) for frame in masks}, **more)
 
     def _show_before(self, frames: Sequence[int]) -> None:
         """Keep the masks that the session has of frames, or their boxes, and what they show."""
         new = [frame for frame in frames if frame not in self._before]
         for frame in new:
-            found = self._session.masks.read(frame)
+            found = None
+            with contextlib.suppress(InputError):  # damaged: said where the masks are shown
+                found = self._session.masks.read(frame)
             if found is None or found.masks.shape[1:] != self._video.shape[1:3]:
                 found = self._filled(frame)
                 self._boxed.add(frame)
@@ -186,7 +245,7 @@ class Previewer:
             self._files.write_picture(frame, small)
             self._before[frame] = self._small(frame, found)
         if new:
-            self._files.write("before", Shot(0, self._before, boxes=frozenset(self._boxed)))
+            self._files.write("before", self._shot(0, self._before, boxes=frozenset(self._boxed)))
 
     def _look(self, step: int, *, measured: bool) -> None:
         frames = self._wanted()
@@ -201,9 +260,9 @@ class Previewer:
             small = {frame: self._small(frame, found[frame]) for frame in frames}
             if score is not None:
                 self._history = (*self._history, (step, score))
-            shot = Shot(step, small, self._measure, self._history)
+            shot = self._shot(step, small, measure=self._measure, history=self._history)
             if score is not None and (self._best is None or score >= self._best):
-                self._trainer.save_weights(self._run.best_path)
+                self._trainer.save_best(self._run)
                 self._files.write("best", shot)
                 self._best = score
         self._files.write("now", shot)

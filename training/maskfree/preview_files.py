@@ -57,7 +57,8 @@ class Shot:
 
     ``step``: after so many; 0 before the first. ``masks``: by frame, at the size of its picture.
     ``history``: step and score of every preview up to this one. ``boxes``: the masks are filled
-    boxes, since there were no masks yet.
+    boxes, since there were no masks yet. ``windows``: the part of each frame that its picture
+    shows, xyxy in the video's pixels.
     """
 
     step: int
@@ -65,6 +66,7 @@ class Shot:
     measure: Measure | None = None
     history: tuple[tuple[int, float], ...] = ()
     boxes: frozenset[int] = frozenset()
+    windows: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def score(self) -> float | None:
@@ -77,6 +79,11 @@ class PreviewFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def best_path(self) -> Path:
+        """Where the moment "best" is kept."""
+        return self._shot("best")
 
     def stamp(self) -> tuple[object, ...]:
         """Return what changes whenever one of the moments is written."""
@@ -151,6 +158,7 @@ class PreviewFiles:
             "measure": measure,
             "history": [[step, round(score, 4)] for step, score in shot.history],
             "boxes": sorted(shot.boxes),
+            "windows": {str(f): list(xyxy) for f, xyxy in sorted(shot.windows.items())},
             "frames": {str(f): masks_to_json(masks) for f, masks in sorted(shot.masks.items())},
         }
         atomic_write(self._shot(moment), json.dumps(content) + "\n")
@@ -169,8 +177,10 @@ class PreviewFiles:
         where = str(path)
         fields = as_object(read_json(path, "preview"), where, "a preview", "step")
         frames = as_object(fields.get("frames"), where, "frames", "0")
+        listed = as_object(fields.get("windows", {}), where, "windows", "0")
         try:
             masks = {int(f): masks_from_json(own, where) for f, own in frames.items()}
+            windows = {int(f): _window(own, where) for f, own in listed.items()}
         except ValueError as error:
             raise InputError(f"{where}: {error}. {_REMEDY}") from error
         return Shot(
@@ -182,6 +192,7 @@ class PreviewFiles:
                 as_whole(f, where, "boxes", low=0)
                 for f in as_list(fields.get("boxes"), where, "boxes")
             ),
+            windows,
         )
 
     def _shot(self, moment: str) -> Path:
@@ -202,6 +213,10 @@ def _measure(value: Any, where: str) -> Measure | None:
         )
     frames = as_list(fields.get("frames"), where, "frames")
     return Measure(fields["kind"], tuple(as_whole(f, where, "frames", low=0) for f in frames))
+
+
+def _window(value: Any, where: str) -> tuple[int, ...]:
+    return tuple(as_whole(v, where, "windows", low=0) for v in as_list(value, where, "windows"))
 
 
 def _pair(value: Any, where: str) -> tuple[int, float]:

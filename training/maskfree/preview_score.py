@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Corrections = Mapping[int, Mapping[int, Correction]]
 
-__all__ = ["choose_measure", "score_preview"]
+__all__ = ["choose_measure", "is_measurable", "score_preview"]
 
 
 def choose_measure(
@@ -40,6 +40,14 @@ def choose_measure(
     if gold:
         return Measure("gold", tuple(evenly(gold, most_gold)))
     return Measure("confidence", tuple(frames))
+
+
+def is_measurable(measure: Measure, run: Run, corrections: Corrections, num_frames: int) -> bool:
+    """Whether previews can still be scored by a measure that was chosen before."""
+    if measure.kind == "gold":
+        untold = set(gold_frames(corrections)) - set(trained_frames(run))
+        return set(measure.frames) <= untold
+    return all(frame < num_frames for frame in measure.frames)
 
 
 def score_preview(

@@ -27,6 +27,7 @@ __all__ = ["Run", "list_runs", "new_run"]
 _NAME = re.compile(r"\d{4,}")
 _CONFIG = "config.json"
 _BEST = "best\n"
+_ASIDE = "earlier_"
 
 
 class Run:
@@ -121,6 +122,16 @@ class Run:
         return self.path / "best.safetensors"
 
     @property
+    def best_tube_path(self) -> Path:
+        """The boxes that the best weights were scored with."""
+        return self.path / "best.boxes.npz"
+
+    @property
+    def best_memory_path(self) -> Path:
+        """What the run had learnt about its video when the best weights were scored."""
+        return self.path / "best.consensus.npz"
+
+    @property
     def previews(self) -> PreviewFiles:
         """The chosen frames, redrawn while it trains."""
         return PreviewFiles(self.path / "previews")
@@ -134,6 +145,18 @@ class Run:
     def kept_weights_path(self) -> Path:
         """The weights to predict with."""
         return self.best_path if self.keeps_best else self.weights_path
+
+    @property
+    def kept_tube_path(self) -> Path:
+        """The boxes to predict with."""
+        with_best = self.keeps_best and self.best_tube_path.is_file()
+        return self.best_tube_path if with_best else self.tube_path
+
+    @property
+    def kept_memory_path(self) -> Path:
+        """What to refine predictions with."""
+        with_best = self.keeps_best and self.best_memory_path.is_file()
+        return self.best_memory_path if with_best else self.memory_path
 
     def keep(self, which: str) -> None:
         """Let predictions use the "best" weights or the "last"; both stay on disk.
@@ -154,14 +177,28 @@ class Run:
             )
         atomic_write(self._keep_path, _BEST)
 
+    def put_best_aside(self) -> None:
+        """Rename the best weights and what belongs to them: what follows has no score like theirs.
+
+        Raises
+        ------
+        InputError
+            Where the folder may not be written.
+        """
+        own = self.best_path, self.best_tube_path, self.best_memory_path
+        for path in (*own, self.best_path.with_suffix(".json"), self.previews.best_path):
+            if path.is_file():
+                with writing(path):
+                    path.replace(path.with_name(f"{_ASIDE}{path.name}"))
+
     @property
     def _keep_path(self) -> Path:
         return self.path / "keep"
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether weights were saved."""
-        return self.weights_path.is_file()
+        """Whether there are weights to predict with."""
+        return self.kept_weights_path.is_file()
 
     @property
     def _stop_path(self) -> Path:

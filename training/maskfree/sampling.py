@@ -305,7 +305,8 @@ class ClipSampler:
         for i, t in enumerate(indices):
             whole = ignore.at(t)
             if whole is not None:
-                near = cv2.dilate(whole.astype(np.float32), np.ones((side, side), np.uint8))
+                near = cv2.dilate(whole.astype(np.uint8), np.ones((side, side), np.uint8))
+                near = near.astype(np.float32)
                 out[i] = cv2.remap(near, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return torch.from_numpy(out)
 

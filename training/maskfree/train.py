@@ -12,6 +12,7 @@ import torch
 
 from maskfree.device import has_bfloat16, resolve_device
 from maskfree.errors import InputError
+from maskfree.gold_scores import gold_frames
 from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.backbone import pretrained_backbone
@@ -213,17 +214,20 @@ class Trainer:
         """The track that each of the first queries is bound to; empty when they are not bound."""
         return self.track_ids if self.config.matching.mode == "bound" else []
 
-    def save_weights(self, path: Path) -> None:
-        """Write the weights alone, see :func:`~maskfree.model.checkpoint.save_model`."""
-        save_model(path, self.model, self.config, classes=self.classes, track_ids=self.bound_ids)
+    def save_best(self, run: Run) -> None:
+        """Write what a prediction needs to be made as now, as the best of the run."""
+        self._save_for_predicting(run.best_path, run.best_tube_path, run.best_memory_path)
+
+    def _save_for_predicting(self, weights: Path, tube: Path, memory: Path) -> None:
+        atomic_write(tube, self.tubes.to_bytes())
+        if self.config.consensus.refine:
+            atomic_write(memory, self.memory.to_bytes())
+        save_model(weights, self.model, self.config, classes=self.classes, track_ids=self.bound_ids)
 
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs."""
         self.measure_norms()
-        atomic_write(run.tube_path, self.tubes.to_bytes())
-        if self.config.consensus.refine:
-            atomic_write(run.memory_path, self.memory.to_bytes())
-        self.save_weights(run.weights_path)
+        self._save_for_predicting(run.weights_path, run.tube_path, run.memory_path)
         state = {
             "step": step,
             "classes": self.classes,
@@ -322,13 +326,13 @@ def finetune(
         old = session.resumable_run() if resume else None
         if old is not None:
             config, seed = old.config, old.seed
-        chosen = check_frames(previews, tracks, needed=keep == "best")
+        corrections = session.corrections.read_all()
+        gold = bool(gold_frames(corrections))
+        chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
         run = old or session.new_run(config, seed=seed)
         try:
             run.clear_stop()
-            run.keep("last")
             run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
-            corrections = session.corrections.read_all()
             note_training(run, corrections, resumed=old is not None)
             trainer = Trainer(
                 video,
@@ -342,6 +346,19 @@ def finetune(
                 watch=RunWatch(run, watch),
             )
             first = trainer.restore(run.state_path) if old is not None else 0
+            previewer = None
+            if chosen is not None:
+                previewer = Previewer(
+                    trainer,
+                    run,
+                    session,
+                    video=video,
+                    tracks=tracks,
+                    corrections=corrections,
+                    frames=chosen,
+                    first=first,
+                )
+            run.keep("last")
         except BaseException as error:
             asked = isinstance(error, StopAsked)  # who follows the run hears that it was heeded
             if old is None and not asked:
@@ -351,18 +368,6 @@ def finetune(
             if asked:
                 return
             raise
-        previewer = None
-        if chosen is not None:
-            previewer = Previewer(
-                trainer,
-                run,
-                session,
-                video=video,
-                tracks=tracks,
-                corrections=corrections,
-                frames=chosen,
-                first=first,
-            )
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 

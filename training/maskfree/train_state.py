@@ -28,7 +28,14 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         return state
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        LookupError,
+        pickle.UnpicklingError,
+    ) as error:
         raise InputError(
             f"{path} cannot be resumed: it is damaged or incomplete. Fine-tune without --resume."
         ) from error

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from typing import TYPE_CHECKING
+
+from maskfree.errors import InputWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from maskfree.train import Trainer
 
 __all__ = ["Progress", "take_steps"]
+
+_NO_BEST = (
+    "The best weights were to be kept, but no preview has a score. The last weights are kept. Let "
+    "frames with a box be redrawn: --preview auto"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +74,15 @@ def take_steps(
         raise
     finally:
         try:
+            wants_best = keep_best or run.stop_keeps_best
             if done > first and status != "failed":
                 trainer.save(run, done)
                 if previewer is not None and left_alone:
                     previewer.last(done)
-                if (keep_best or run.stop_keeps_best) and run.best_path.is_file():
-                    run.keep("best")
+            if wants_best and run.best_path.is_file():
+                run.keep("best")
+            elif wants_best and status != "failed":
+                warnings.warn(_NO_BEST, InputWarning, stacklevel=2)
         except Exception as error:
             status, message = "failed", str(error)
             raise
