@@ -51,6 +51,9 @@ _HOW = (
 _OUTSIDE = "That is outside the picture: click on a pixel of the video."
 _SHADES = 5
 
+_SPIN_WIDTH = 90
+"""Pixels: the row has to fit the narrowest dock."""
+
 
 class CorrespondencePanel(Panel):
     """Pick a pixel, or follow the cursor: its look-alikes, and why others are none."""
@@ -88,6 +91,7 @@ class CorrespondencePanel(Panel):
         self.each_side = QSpinBox()
         self.each_side.setRange(1, MOST_EACH_SIDE)
         self.each_side.setPrefix("± ")
+        self.each_side.setMaximumWidth(_SPIN_WIDTH)
         self.each_side.setProperty("tip", "Frames before and after that are compared with")
         self.each_side.valueChanged.connect(self._options_changed)
         self.rejected = QCheckBox("Rejected")
@@ -114,8 +118,9 @@ class CorrespondencePanel(Panel):
         self.categories = CategoryToggle(self.main, self.near)
         self.add(
             self.how,
-            row(self.pick, self.live, self.clear),
-            row(QLabel("Frames"), self.each_side, self.rejected, self.tube, 1),
+            row(self.pick, self.live),
+            row(QLabel("Frames"), self.each_side, 1, self.clear),
+            row(self.rejected, self.tube, 1),
             self.result,
             self.strip,
             self.legend,
