@@ -111,7 +111,12 @@ def inspect(
     answers = []
     for target in targets:
         found = inspect_cell(
-            frames[frame], frames[target], cell, config=grid.config, stretch=grid.stretch
+            frames[frame],
+            frames[target],
+            cell,
+            config=grid.config,
+            stretch=grid.stretch,
+            ignored=(grid.ignored(frame), grid.ignored(target)),
         )
         tiles = tuple(
             _tile(frames[target], found, int(i), cell, grid) for i in _shown(found, grid.config)
@@ -119,20 +124,27 @@ def inspect(
         answers.append(FrameAnswer(target, found, tiles))
     path = None
     if tube:
-        path = follow_cell(frames, tube, cell, config=grid.config, stretch=grid.stretch)
+        path = follow_cell(
+            frames,
+            tube,
+            cell,
+            config=grid.config,
+            stretch=grid.stretch,
+            ignored=grid.ignored,
+        )
     query = _patch(frames[frame], cell, grid.config.patch_size)
     return Inspection(frame, yx, cell, grid, query, tuple(answers), path)
 
 
 def _shown(found: Candidates, config: TemporalKNNConfig) -> list[int]:
     """Return the candidates to show: the K best, and the best one that another rule rejected."""
-    best = [i for i in range(min(config.num_neighbors, len(found.fate))) if _is_inside(found, i)]
+    best = [i for i in range(min(config.num_neighbors, len(found.fate))) if _is_shown(found, i)]
     others = [i for fate in (Fate.BEYOND_K, Fate.RADIUS) for i in found.of(fate)[:1].tolist()]
     return best + [i for i in others if i not in best][:1]
 
 
-def _is_inside(found: Candidates, index: int) -> bool:
-    return bool(found.fate[index] != Fate.OUTSIDE)
+def _is_shown(found: Candidates, index: int) -> bool:
+    return found.fate[index] not in (Fate.OUTSIDE, Fate.IGNORED)
 
 
 def _tile(
@@ -170,6 +182,7 @@ def rule_words(fate: Fate, config: TemporalKNNConfig) -> str:
         Fate.BEYOND_K: f"beyond the best {config.num_neighbors}",
         Fate.RADIUS: "outside the search radius",
         Fate.OUTSIDE: "outside the picture",
+        Fate.IGNORED: "in an ignore region",
     }[fate]
 
 
@@ -198,6 +211,9 @@ def sentence(found: Inspection) -> str:
     place = f"Pixel ({x}, {y}) of frame {found.frame}"
     if answer is None:
         return f"{place} has no frame beside it."
+    hidden = found.grid.ignored(found.frame)
+    if hidden is not None and hidden[found.cell]:
+        return f"{place} lies in an ignore region: no loss looks there."
     count = answer.candidates.count
     kept, far = count(Fate.KEPT), count(Fate.TOO_FAR)
     limit, best = found.grid.config.max_distance, found.grid.config.num_neighbors
@@ -210,6 +226,8 @@ def sentence(found: Inspection) -> str:
         were = "was" if far == 1 else "were"
         return f"{text}; {far} more {were} too far in colour (over {limit:g})."
     text = f"{place} has no look-alike in frame {answer.frame}"
+    if count(Fate.IGNORED):
+        return f"{text} that counts: what it looks like lies in an ignore region."
     if count(Fate.RADIUS):
         return (
             f"{text} within the search radius ({found.grid.radius:.0f} px), but one beyond it: "

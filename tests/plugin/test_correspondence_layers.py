@@ -333,6 +333,35 @@ def test_on_other_axes_they_lie_in_the_shown_plane(shape, choice, at):
     assert tuple(points.translate) == tuple(translate)
 
 
+def test_what_lies_in_an_ignore_region_is_no_look_alike():
+    frames = dict(enumerate(moving(0, 2)))
+    whole = rectangle((0, 0, SIZE[1], SIZE[0]))
+
+    def found(*regions):
+        grid = MatchingGrid(SIZE, SIZE, 1.0, PAPER, regions)
+        return inspect(frames, grid, 0, PIXEL, targets=[1], tube=[0, 1])
+
+    plain, there, here = (
+        found(),
+        found(IgnoreRegion(whole, 1, None)),
+        found(IgnoreRegion(rectangle((40, 28, 41, 29)), 0, 0)),  # in the same cell
+    )
+    kept = plain.answers[0].candidates.count(Fate.KEPT)
+    assert kept
+    for other in (there, here):
+        candidates = other.answers[0].candidates
+        assert (candidates.count(Fate.KEPT), candidates.count(Fate.IGNORED)) == (0, kept)
+        assert all(tile.fate is not Fate.IGNORED for tile in other.answers[0].tiles)
+        assert other.path.frames == (0,)
+    assert plain.path.frames == (0, 1)
+    assert sentence(there).endswith("what it looks like lies in an ignore region.")
+    assert (
+        sentence(here) == "Pixel (40, 30) of frame 0 lies in an ignore region: no loss looks there."
+    )
+    beside = found(IgnoreRegion(rectangle((0, 0, 20, 20)), 0, None))
+    assert sentence(beside) == sentence(plain)
+
+
 def test_an_ignored_cell_has_no_match():
     frames = moving(0, 2)
     region = IgnoreRegion(rectangle((0, 0, SIZE[1], SIZE[0])), 1, None)

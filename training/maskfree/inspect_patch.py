@@ -37,6 +37,8 @@ class Fate(enum.IntEnum):
     """Near enough, but beyond the search radius: the method never looks at it."""
     OUTSIDE = 4
     """Beyond the edge of the picture."""
+    IGNORED = 5
+    """Would be kept, but its cell or the one that is compared touches an ignore region."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,7 @@ def inspect_cell(
     *,
     config: TemporalKNNConfig,
     stretch: float = 1.0,
+    ignored: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> Candidates:
     """Return the candidates of a cell of one frame in another.
 
@@ -82,6 +85,9 @@ def inspect_cell(
         R and its window and stride, K, N, D.
     stretch
         What Lab is multiplied with, see :func:`maskfree.sampling.lab_stretch`.
+    ignored
+        The cells of the source and of the target, bool ``(H // 4, W // 4)``, that an ignore region
+        touches; None where there is none. As in the method, no other takes the place of such a one.
 
     Raises
     ------
@@ -97,7 +103,14 @@ def inspect_cell(
     half = config.patch_size // 2
     patch = cut_cells(source, cell, half) * np.float32(stretch)
     window = cut_cells(target, cell, half + _reach(config)) * np.float32(stretch)
-    return judge_candidates(patch, window, cell, grid, config=config)
+    found = judge_candidates(patch, window, cell, grid, config=config)
+    here, there = ignored
+    kept = found.of(Fate.KEPT)
+    if there is not None:
+        found.fate[kept[there[tuple(found.yx[kept].T)]]] = Fate.IGNORED
+    if here is not None and here[cell]:
+        found.fate[kept] = Fate.IGNORED
+    return found
 
 
 def judge_candidates(

@@ -14,6 +14,8 @@ from maskfree.lab_array import GRID_STRIDE
 from maskfree.working import WorkingFrames, resized, working_scale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maskfree.config import Config, TemporalKNNConfig
     from maskfree.types import BoxTracks, IgnoreRegion
     from maskfree.video import Video
@@ -37,6 +39,9 @@ class MatchingGrid:
     stretch: float
     config: TemporalKNNConfig
     ignore: tuple[IgnoreRegion, ...] = ()
+    _hidden: dict[tuple[int, ...], np.ndarray] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -59,10 +64,15 @@ class MatchingGrid:
 
     def ignored(self, frame: int) -> np.ndarray | None:
         """Return the cells with an ignored pixel: bool of ``shape``; None where nothing is."""
-        here = [region for region in self.ignore if holds_at(region, frame)]
+        here = tuple(n for n, region in enumerate(self.ignore) if holds_at(region, frame))
         if not here:
             return None
-        whole = np.logical_or.reduce([region_mask(region, *self.video_size) for region in here])
+        if here not in self._hidden:
+            self._hidden[here] = self._cells_of([self.ignore[n] for n in here])
+        return self._hidden[here]
+
+    def _cells_of(self, regions: Sequence[IgnoreRegion]) -> np.ndarray:
+        whole = np.logical_or.reduce([region_mask(region, *self.video_size) for region in regions])
         part = cv2.resize(whole.astype(np.float32), self.size[::-1], interpolation=cv2.INTER_AREA)
         rows, columns = self.shape
         cells = part[: rows * GRID_STRIDE, : columns * GRID_STRIDE] > 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from maskfree.inspect_patch import Fate, inspect_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
 
@@ -46,6 +46,7 @@ def follow_cell(
     *,
     config: TemporalKNNConfig,
     stretch: float = 1.0,
+    ignored: Callable[[int], np.ndarray | None] = lambda _: None,
 ) -> PatchPath:
     """Follow the best match of a cell through frames, then from the last back into the first.
 
@@ -59,6 +60,8 @@ def follow_cell(
         Row and column in the first frame.
     config, stretch
         As for :func:`maskfree.inspect_patch.inspect_cell`.
+    ignored
+        Returns the cells of a frame that an ignore region touches, None where there is none.
 
     Notes
     -----
@@ -70,7 +73,14 @@ def follow_cell(
 
     def step(source: int, target: int) -> bool:
         nonlocal here
-        found = inspect_cell(frames[source], frames[target], here, config=config, stretch=stretch)
+        found = inspect_cell(
+            frames[source],
+            frames[target],
+            here,
+            config=config,
+            stretch=stretch,
+            ignored=(ignored(source), ignored(target)),
+        )
         kept = found.of(Fate.KEPT)
         if len(kept):
             here = (int(found.yx[kept[0], 0]), int(found.yx[kept[0], 1]))
