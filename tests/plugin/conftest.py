@@ -151,6 +151,7 @@ class Hands:
 
         assert button.isEnabled(), button.toolTip()
         assert button.isVisible(), button.text()
+        self.qtbot.wait(20)  # until rows that have just appeared lie still
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         self.qtbot.wait(20)
 
