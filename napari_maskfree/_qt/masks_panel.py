@@ -85,11 +85,14 @@ class MasksPanel(Panel):
         form.addRow(self.by_hand)
         form.addRow(self.changed)
         self.confidence = ConfidencePanel(main)
+        self._certain = Panel()  # shown with the masks; the panel in it hides itself without scores
+        self._certain.setObjectName("mfBody")
+        self._certain.add(self.confidence)
         self.gold = GoldBar(main)
         form.addRow(self.gold)
         self.runs = RunsList(main)
         self.add(self.empty, self.controls, self.show_layer, self.runs)
-        self.add(heading("Why these masks"), self.confidence, self.evidence, self.residual)
+        self.add(heading("Why these masks"), self._certain, self.evidence, self.residual)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)
@@ -104,6 +107,7 @@ class MasksPanel(Panel):
         shown = self.project.masks is not None
         self.empty.setVisible(frames == 0)
         self.controls.setVisible(shown)
+        self._certain.setVisible(shown)
         self.show_layer.setVisible(frames > 0 and not shown)
         if self._styled is not self.project.masks:
             self._styled = self.project.masks

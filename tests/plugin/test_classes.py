@@ -183,7 +183,7 @@ def test_classes_are_added_renamed_given_and_removed(drawn, hands, qtbot, notice
     assert 'There is a class "car" already' in notices[-1]
     hands.press(panel.add_class)
     write(qtbot, panel.rows, "  ")
-    assert len(shown(drawn)) == 2
+    qtbot.waitUntil(lambda: len(shown(drawn)) == 2)
 
 
 def test_a_digit_key_gives_the_class(drawn, viewer, qtbot, notices):
