@@ -4,7 +4,8 @@ usage: python .ci/window.py python docs/make_tour.py CLIP [--tracks 1 4] [--ever
 
 CLIP holds ``frames/`` and ``masks/`` (pixel = instance id). The masks are the eyes of the one who
 walks: they say where to draw a box, whether a mask is right, what is to be painted, and at the end
-how good it became. The pictures show the panel alone, because a clip may not be free to publish.
+how good it became. The pictures show the panel alone, with the video in it painted over, because a
+clip may not be free to publish.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from PIL import Image
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, QRect, Qt
+from qtpy.QtGui import QColor, QMouseEvent, QPainter
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
@@ -31,11 +32,14 @@ from napari_maskfree._commands import dock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qtpy.QtGui import QPixmap
+
     from maskfree.types import InstanceMasks
 
 DOCS = Path(__file__).parent
 SIZE = (1400, 1000)
 COLOURS = 64
+COVER = (90, 90, 90)
 RUN_TIME = 7200
 GOOD = 0.8
 """A mask that covers this much of the truth (J) is accepted; below it is corrected."""
@@ -115,8 +119,8 @@ class Walk:
 
     # ---- the log
 
-    def step(self, *done: str, seen: str = "") -> None:
-        """Log what the screen says, what was done and what came of it, with a picture."""
+    def step(self, *done: str) -> None:
+        """Log what the screen says and what is done next, with a picture."""
         bar = self.widget.guide
         minutes = (time.monotonic() - self.started) / 60
         title = bar.title.text()
@@ -124,7 +128,8 @@ class Walk:
         self.lines.append(f"The screen says: *{bar.words.text()}*\n")
         name = f"{len(list(self.pictures.glob('*.png'))) + 1:02}.png"
         live(0.5)
-        shot = self.widget.grab().toImage()
+        shot = self.widget.grab()
+        self.cover(shot)
         path = self.pictures / name
         shot.save(str(path))
         with Image.open(path) as picture:
@@ -133,8 +138,16 @@ class Walk:
         self.lines.append(f"![The panel](images/tour/{name})\n")
         for sentence in done:
             self.lines.append(f"- {sentence}")
-        if seen:
-            self.lines.append(f"\n{seen}")
+
+    def cover(self, shot: QPixmap) -> None:
+        """Paint over the small pictures of the video."""
+        painter, column = QPainter(shot), self.widget.scroll_area
+        view = QRect(column.mapTo(self.widget, QPoint(0, 0)), column.size())
+        for cell in self.widget.finetune.strip.cells.values():
+            if cell.isVisible():
+                place = QRect(cell.mapTo(self.widget, QPoint(0, 0)), cell.size())
+                painter.fillRect(place & view, QColor(*COVER))
+        painter.end()
 
     def note(self, text: str) -> None:
         """Log a result."""
@@ -221,7 +234,8 @@ class Walk:
 
     def review(self) -> None:
         """Accept the masks that are right, from the least sure on."""
-        self.step(seen=f"{self.look()}. {self.widget.masks.review.bar.text()}.")
+        self.step(f"Looked at {LOOKS} masks, from the least sure on.")
+        self.note(f"{self.look()}. {self.widget.masks.review.bar.text()}.")
 
     def look(self) -> str:
         """Look at some masks; go past those that are not good enough."""
@@ -314,7 +328,8 @@ HEAD = """# A tour: two objects, from boxes to exported masks
 A log of one walk through the window that follows only what the screen says, made by
 `python .ci/window.py python docs/make_tour.py CLIP --tracks {tracks} --every {every}` on the clip
 `{clip}` ({frames} frames). Boxes and paint are drawn with the mouse; the clip's true masks are the
-eyes of the one who walks, and the network never sees them. Pictures show the panel alone. Minutes
+eyes of the one who walks, and the network never sees them. Pictures show the panel alone, the video
+in it painted over. Minutes
 are from the opening of the window, on a CPU.
 """
 
