@@ -8,6 +8,8 @@ PY := .venv/bin/python
 endif
 
 WINDOW := $(PY) .ci/window.py
+# Processes that share the tests, each with a display of its own.
+WORKERS ?= 2
 export PYTHON
 # Threads that spin while they wait make everything slow as soon as another program uses a core.
 OMP_WAIT_POLICY ?= PASSIVE
@@ -28,7 +30,7 @@ demo: setup-run
 	@$(PY) -m napari_maskfree.demo
 
 test: lint
-	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(WINDOW) --displays $(WORKERS) $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup-test
 	@$(PY) -m ruff check .

@@ -1,8 +1,9 @@
 """Run a command that opens windows, on a real X server: the display there is, else Xvfb.
 
-usage: window.py [--shown] COMMAND …
+usage: window.py [--shown | --displays N] COMMAND …
 
-``--shown``: somebody is to see the window, so there must be a display.
+``--shown``: somebody is to see the window, so there must be a display. ``--displays N``: N windows
+that don't meet, each on a virtual display of its own, named in the variable DISPLAYS.
 Where system packages are missing they are installed (root on Debian), else one line names them.
 """
 
@@ -43,14 +44,17 @@ PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its exit code."""
-    shown = arguments[:1] == ["--shown"]
-    command = arguments[1:] if shown else arguments
+    shown, count, command = False, 0, arguments
+    if arguments[:1] == ["--shown"]:
+        shown, command = True, arguments[1:]
+    elif arguments[:1] == ["--displays"]:
+        count, command = int(arguments[1]), arguments[2:]
     env = dict(os.environ)
     if env.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
         del env["QT_QPA_PLATFORM"]
     if not sys.platform.startswith("linux"):
         return run(command, env)
-    displayed = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
+    displayed = not count and bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
     if shown and not displayed:
         return stop("there is no display to show a window on; use a desktop, or ssh -X")
     missing = missing_packages(virtual=not displayed)
@@ -59,14 +63,17 @@ def main(arguments: list[str]) -> int:
     if shown:
         return run(command, env)
     env["QT_QPA_PLATFORM"] = "xcb"
-    if env.get("DISPLAY") and works(env):
+    if displayed and env.get("DISPLAY") and works(env):
         return run(command, env)
     if shutil.which("Xvfb") is None and not install(["xvfb"]):
         return stop("the display does not work and there is no Xvfb: sudo apt-get install xvfb")
-    with virtual_display() as display:
-        if not display:
+    with contextlib.ExitStack() as stack:
+        displays = [stack.enter_context(virtual_display()) for _ in range(count or 1)]
+        if not all(displays):
             return stop("Xvfb did not start; run it by hand to see why: Xvfb -displayfd 1")
-        env |= {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
+        env |= {"DISPLAY": displays[0], "LIBGL_ALWAYS_SOFTWARE": "1"}
+        if count:
+            env["DISPLAYS"] = " ".join(displays)
         env.pop("WAYLAND_DISPLAY", None)
         return run(command, env)
 

@@ -9,6 +9,10 @@ import pytest
 # Before torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Each of the processes that share the tests has a display for itself (.ci/window.py --displays).
+if displays := os.environ.get("DISPLAYS", "").split():
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.environ["DISPLAY"] = displays[number % len(displays)]
 if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
     del os.environ["QT_QPA_PLATFORM"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -32,6 +33,25 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session")
+def _manifests() -> Iterator[None]:
+    """What plugins are installed is looked up once, not by every window."""
+    from npe2 import PluginManifest
+
+    looked_up: dict[object, list[object]] = {}
+    discover = PluginManifest.discover
+
+    def remembered(*args: object, **kwargs: object) -> Iterator[object]:
+        asked = repr((args, kwargs))
+        if asked not in looked_up:
+            looked_up[asked] = list(discover(*args, **kwargs))
+        return iter(looked_up[asked])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", remembered)
+        yield
+
+
 @pytest.fixture
 def notices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The notifications that a person has seen so far, as ``severity: text``."""
@@ -48,9 +68,10 @@ def notices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
+def viewer(make_napari_viewer: Callable[..., Viewer], _manifests: None) -> Viewer:
     """A napari viewer that is really on the screen."""
     assert os.environ.get("QT_QPA_PLATFORM") != "offscreen"
+    gc.freeze()  # the modules: each window is collected by itself, twice, and they are large
     made = make_napari_viewer(show=True)
     made.window.resize(1300, 900)
     return made
