@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from maskfree.types import Box
 
-__all__ = ["degraded", "main", "mended", "next_click"]
+__all__ = ["degraded", "kept_session", "main", "mended", "next_click", "overlap"]
 
 AFTER = (0, 1, 2, 3, 5)
 """Clicks after which J is printed."""
@@ -104,7 +104,8 @@ def mended(
     return values, seconds
 
 
-def _session(folder: Path, clip: str) -> Session:
+def kept_session(folder: Path, clip: str) -> Session:
+    """Open the session that ``quality.py --keep`` left in a folder, of one of the clips."""
     found = sorted(folder.glob(f"{clip}-train-*"))
     if not found:
         raise InputError(
@@ -121,7 +122,7 @@ def jobs(
     tracks = boxes_from_masks(clip, options.every)
     store = None
     if options.start not in STARTS:
-        store = _session(Path(options.start), clip.name).mask_store()
+        store = kept_session(Path(options.start), clip.name).mask_store()
     with open_video(clip / "frames") as video:
         truth = true_ids(clip, video.names)
         places = np.linspace(0, len(truth) - 1, min(options.frames, len(truth))).round()
