@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskfree.box_pixels import box_pixels
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
-from napari_maskfree.inside_box import box_pixels, keep_inside
+from napari_maskfree.inside_box import keep_inside
 from napari_maskfree.state import State
 from napari_maskfree.tidy import apply_tidied, tidied
 from napari_maskfree.video_info import VideoInfo

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from maskfree.appearance import ColourModel
+from maskfree.box_pixels import touched
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
@@ -247,8 +248,9 @@ class Consensus:
         across, down = x1 - x0, y1 - y0
         loose = self._slack[n, t]
         margin = config.margin * max(across, down)
-        rows = _span(y0 - loose * down - margin, y1 + loose * down + margin, height)
-        columns = _span(x0 - loose * across - margin, x1 + loose * across + margin, width)
+        rows = touched(y0 - loose * down - margin, y1 + loose * down + margin, height, least=1)
+        left, right = x0 - loose * across - margin, x1 + loose * across + margin
+        columns = touched(left, right, width, least=1)
         area = (rows.stop - rows.start) * (columns.stop - columns.start)
         scale = min(
             1.0, config.detail / math.sqrt(across * down), config.most_detail / math.sqrt(area)
@@ -340,9 +342,3 @@ def _within(box: np.ndarray, slack: float, x: np.ndarray, y: np.ndarray) -> np.n
     across, down = slack * (x1 - x0), slack * (y1 - y0)
     rows = (y >= y0 - down) & (y < y1 + down)
     return np.asarray(rows[:, None] & (x >= x0 - across) & (x < x1 + across))
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    """Pixels that [low, high) touches, at least one, within [0, size)."""
-    first = int(np.clip(math.floor(low), 0, size - 1))
-    return slice(first, int(np.clip(math.ceil(high), first + 1, size)))
