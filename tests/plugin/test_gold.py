@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maskfree.config import Config
+from maskfree.corrected_masks import CorrectedMasks
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.gold_scores import GoldScores
@@ -16,7 +17,6 @@ from maskfree.told_frames import MasksNote, note_training
 from maskfree.types import InstanceMasks
 from napari_maskfree import correct, gold
 from napari_maskfree.constants import GOLD_COLOUR
-from napari_maskfree.masks_editor import ShownMasks
 from napari_maskfree.masks_layer import flatten
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
@@ -67,7 +67,7 @@ def state(tmp_path) -> State:
 
 
 def masks(state: State, frame: int) -> InstanceMasks | None:
-    return ShownMasks(state.session.mask_store(), state.corrections).read(frame)
+    return CorrectedMasks(state.session.mask_store(), state.corrections).read(frame)
 
 
 def shown(state: State, frame: int) -> np.ndarray:
