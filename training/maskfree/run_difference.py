@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from maskfree.types import InstanceMasks
 
-__all__ = ["RunDifference", "compare_runs", "evenly", "frame_agreement"]
+__all__ = ["RunDifference", "compare_runs", "evenly", "frame_agreement", "read_or_none"]
 
 Read = Callable[[int], "InstanceMasks | None"]
 
@@ -93,7 +93,7 @@ def compare_runs(
     for frame in chosen:
         if watch is not None:
             watch()
-        agreement = frame_agreement(_read(one, frame), _read(other, frame))
+        agreement = frame_agreement(read_or_none(one, frame), read_or_none(other, frame))
         if agreement is not None:
             found.append((agreement, frame))
     named: list[tuple[int, float]] = []
@@ -105,7 +105,8 @@ def compare_runs(
     return RunDifference(tuple(named), mean, len(chosen), len(frames))
 
 
-def _read(read: Read, frame: int) -> InstanceMasks | None:
+def read_or_none(read: Read, frame: int) -> InstanceMasks | None:
+    """Return a frame's masks; None where there are none, or their file is broken."""
     try:
         return read(frame)
     except InputError:  # said where the masks are shown
