@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_maskfree._qt.painting import painting
 from napari_maskfree._qt.section import row
 from napari_maskfree._qt.track_list import swatch
 from napari_maskfree.constants import SCORE_COLOURS, SCORE_RANGE, SCORE_ROWS
@@ -174,10 +175,9 @@ class _Scale(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the colours from the least to the most sure."""
-        painter = QPainter(self)
         colours = QLinearGradient(0, 0, self.width(), 0)
         for place, rgb in zip(np.linspace(0, 1, len(SCORE_COLOURS)), SCORE_COLOURS, strict=True):
             colours.setColorAt(float(place), QColor(*rgb))
         top = (self.height() - _SCALE[1]) // 2
-        painter.fillRect(0, top, self.width(), _SCALE[1], colours)
-        painter.end()
+        with painting(self) as painter:
+            painter.fillRect(0, top, self.width(), _SCALE[1], colours)
