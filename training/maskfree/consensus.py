@@ -25,6 +25,7 @@ from maskfree.box_pixels import touched
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
+from maskfree.evenly import evenly
 from maskfree.evidence import SURE
 from maskfree.geodesic import reached_from_outside
 from maskfree.watch import Ticks, Watch, unwatched
@@ -163,9 +164,8 @@ class Consensus:
         for n in range(len(self._boxes)):
             present = np.flatnonzero(np.isfinite(self._boxes[n]).all(1))
             if len(present):
-                count = min(len(present), self._config.frames)
-                chosen = present[np.linspace(0, len(present) - 1, count).round().astype(int)]
-                self._fit_track(n, sorted({*chosen.tolist(), *self._corrected(n, present)}))
+                chosen = evenly(present.tolist(), self._config.frames)
+                self._fit_track(n, sorted({*chosen, *self._corrected(n, present)}))
             tick()
 
     def crop(self, n: int, t: int) -> Crop | None:
@@ -195,9 +195,7 @@ class Consensus:
     def _corrected(self, n: int, present: np.ndarray) -> list[int]:
         """Return the frames of a track that a person corrected, as many as colours need."""
         frames = [] if self._hand is None else self._hand.frames(n)
-        there = [t for t in frames if t in present]
-        most = min(len(there), self._config.frames)
-        return [there[i] for i in np.linspace(0, len(there) - 1, most).round().astype(int)]
+        return evenly([t for t in frames if t in present], self._config.frames)
 
     def _fit_track(self, n: int, chosen: list[int]) -> None:
         views = [self._view(n, t) for t in chosen]

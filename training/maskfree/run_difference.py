@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.errors import InputError
+from maskfree.evenly import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maskfree.types import InstanceMasks
 
-__all__ = ["RunDifference", "compare_runs", "evenly", "frame_agreement", "read_or_none"]
+__all__ = ["RunDifference", "compare_runs", "frame_agreement", "read_or_none"]
 
 Read = Callable[[int], "InstanceMasks | None"]
 
@@ -54,13 +55,6 @@ def frame_agreement(one: InstanceMasks | None, other: InstanceMasks | None) -> f
         if either:
             values.append(np.count_nonzero(here & there) / either)
     return float(np.mean(values)) if values else None
-
-
-def evenly(frames: Sequence[int], at_most: int) -> list[int]:
-    """Return at most ``at_most`` of the frames, evenly spread, first and last among them."""
-    if len(frames) <= at_most:
-        return list(frames)
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, at_most).round().astype(int)]
 
 
 def compare_runs(
