@@ -12,22 +12,13 @@ from maskfree.config import CategoryConfig, TemporalKNNConfig
 from maskfree.ignore_regions import rectangle
 from maskfree.matching_grid import MatchingGrid
 from maskfree.types import IgnoreRegion
+from moving_cells import moving
 from napari_maskfree.category_layer import CategoryLayer, categorise_frame
 from napari_maskfree.video_layer import guess_axes, video_info
 
 PAPER = TemporalKNNConfig.paper()
 SIZE = (64, 96)
 GRID = MatchingGrid(SIZE, SIZE, 1.0, PAPER)
-
-
-def texture() -> np.ndarray:
-    cells = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
-    return cells.repeat(4, 0).repeat(4, 1)
-
-
-def moving(*columns: int) -> np.ndarray:
-    """The texture, moved to the right by so many cells in each frame."""
-    return np.stack([np.roll(texture(), 4 * c, axis=1) for c in columns])
 
 
 def open_in(viewer: ViewerModel, frames: np.ndarray):

@@ -11,6 +11,7 @@ from maskfree.ignore_regions import rectangle
 from maskfree.inspect_patch import Fate
 from maskfree.matching_grid import MatchingGrid
 from maskfree.types import IgnoreRegion
+from moving_cells import moving, texture
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.inspection import (
     frames_around,
@@ -26,16 +27,6 @@ SIZE = (64, 96)
 GRID = MatchingGrid(SIZE, SIZE, 1.0, PAPER)
 PIXEL = (30.0, 40.0)
 """In cell (7, 10)."""
-
-
-def texture() -> np.ndarray:
-    cells = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
-    return cells.repeat(4, 0).repeat(4, 1)
-
-
-def moving(*columns: int) -> np.ndarray:
-    """The texture, moved to the right by so many cells in each frame."""
-    return np.stack([np.roll(texture(), 4 * c, axis=1) for c in columns])
 
 
 def found_in(frames: np.ndarray, frame: int = 1, **options):
