@@ -9,6 +9,7 @@ from maskfree.evenly import evenly
 
 def test_by_hand() -> None:
     assert evenly([3, 5, 8, 9, 20], 3) == [3, 8, 20]
+    assert evenly(range(8), 4) == [0, 2, 5, 7]
     assert evenly("abcd", 2) == ["a", "d"]
     assert evenly("abc", 3) == evenly("abc", 9) == ["a", "b", "c"]
     assert evenly(range(5), 1) == [0]
