@@ -14,9 +14,10 @@ import numpy as np
 
 from maskfree.tracks import BoxState, boxes_at
 from napari_maskfree import constants as c
+from napari_maskfree.shapes_view import PIXEL_CENTRE, ShapesView, empty_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from napari.layers import Image, Shapes
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["BOXES_NAME", "BoxesLayer", "box_from_vertices", "is_upright", "rectangle_from_box"]
 
 BOXES_NAME = "Boxes"
-_PIXEL_CENTRE = 0.5
 _EDIT_MODES = ("select", "direct")
 _DRAWING = ("add_polygon", "add_path", "add_polyline", "add_polygon_lasso")
 """Modes in which a shape is drawn by several clicks: what is drawn anew would be lost."""
@@ -34,14 +34,14 @@ _DRAWING = ("add_polygon", "add_path", "add_polyline", "add_polygon_lasso")
 
 def rectangle_from_box(xyxy: Box) -> np.ndarray:
     """Return the four corners of a box as napari draws them: float (4, 2), (y, x)."""
-    x0, y0, x1, y1 = (v - _PIXEL_CENTRE for v in xyxy)
+    x0, y0, x1, y1 = (v - PIXEL_CENTRE for v in xyxy)
     return np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])
 
 
 def box_from_vertices(vertices: np.ndarray) -> Box:
     """Return the bounding box ``xyxy`` of any shape's vertices, (V, D) with (y, x) last."""
-    low = vertices[:, -2:].min(axis=0) + _PIXEL_CENTRE
-    high = vertices[:, -2:].max(axis=0) + _PIXEL_CENTRE
+    low = vertices[:, -2:].min(axis=0) + PIXEL_CENTRE
+    high = vertices[:, -2:].max(axis=0) + PIXEL_CENTRE
     return (float(low[1]), float(low[0]), float(high[1]), float(high[0]))
 
 
@@ -55,20 +55,8 @@ def is_upright(vertices: np.ndarray) -> bool:
     return bool(on_side.all())
 
 
-class BoxesLayer:
-    """Keeps one Shapes layer and the state's boxes the same.
-
-    Parameters
-    ----------
-    state
-        Holds the boxes; listened to and changed.
-    layer
-        An empty 2-D Shapes layer, shown in every frame.
-    defer
-        Calls a function once the current mouse event is over.
-    notify
-        Shows a sentence to the person.
-    """
+class BoxesLayer(ShapesView):
+    """Keeps one Shapes layer and the state's boxes the same."""
 
     def __init__(
         self,
@@ -78,54 +66,27 @@ class BoxesLayer:
         defer: Callable[[Callable[[], None]], None],
         notify: Callable[[str], None],
     ) -> None:
-        self.state, self.layer = state, layer
-        self._defer, self._notify = defer, notify
-        self._updating = False
         self._least_edge = 0.0
         self._shown: dict[int, Box] = {}
         self._proposed: Box | None = None
-        self._pending: int | None = None
-        self._drag_frame: int | None = None
-        layer.events.data.connect(self._on_data)
+        super().__init__(state, layer, defer=defer, notify=notify)
         layer.selected_data.events.items_changed.connect(self._on_selected)
-        layer.mouse_drag_callbacks.append(self._follow_drag)
-        layer.bind_key("Control-Z", lambda _: state.undo(), overwrite=True)
-        layer.bind_key("Control-Shift-Z", lambda _: state.redo(), overwrite=True)
-        state.tracks_changed.connect(self.refresh)
         state.proposal.changed.connect(self._on_proposal)
-        state.frame_changed.connect(self._on_frame)
         state.selection_changed.connect(self._on_track)
         state.classes.colouring_changed.connect(self._on_colours)
-        self.refresh()
 
     def close(self) -> None:
         """Stop following layer and state; the boxes stay in the state."""
+        super().close()
         for signal, slot in (
-            (self.state.tracks_changed, self.refresh),
             (self.state.proposal.changed, self._on_proposal),
-            (self.state.frame_changed, self._on_frame),
             (self.state.selection_changed, self._on_track),
             (self.state.classes.colouring_changed, self._on_colours),
         ):
             signal.disconnect(slot, missing_ok=True)
-        self.layer.events.data.disconnect(self._on_data)
         self.layer.selected_data.events.items_changed.disconnect(self._on_selected, missing_ok=True)
-        for key in ("Control-Z", "Control-Shift-Z"):
-            self.layer.bind_key(key, None, overwrite=True)
-        if self._follow_drag in self.layer.mouse_drag_callbacks:
-            self.layer.mouse_drag_callbacks.remove(self._follow_drag)
 
     # ---- state to layer
-
-    def refresh(self, *, keep_selection: bool = False) -> None:
-        """Show the boxes of the state's frame; waits while a box is being dragged."""
-        if self._updating or self._drag_frame is not None:
-            return
-        self._updating = True
-        try:
-            self._draw(keep_selection)
-        finally:
-            self._updating = False
 
     def fit_zoom(self, zoom: float) -> None:
         """Keep outlines visible; ``zoom``: canvas pixels per pixel of the video.
@@ -137,7 +98,7 @@ class BoxesLayer:
         self._least_edge = c.LEAST_EDGE / 2.0 ** float(steps)
         busy = str(self.layer.mode) in _DRAWING or len(self.layer.selected_data) > 1
         if self._edge_width != before and not busy:
-            self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
+            self.refresh(keep_selection=self._still_edited())
 
     def _draw(self, keep_selection: bool) -> None:
         layer, tracks = self.layer, self.state.tracks
@@ -236,34 +197,7 @@ class BoxesLayer:
         if box != self._proposed:
             self.refresh(keep_selection=True)
 
-    def _on_frame(self) -> None:
-        if self._pending is not None:
-            self.commit()
-        self.refresh()
-
     # ---- layer to state
-
-    def _follow_drag(self, _layer: Shapes, event: Any) -> Generator[None, None, None]:
-        self._drag_frame = self.state.frame
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._defer(self._end_drag)
-
-    def _end_drag(self) -> None:
-        if self._pending is not None:
-            self.commit()
-        elif self._drag_frame not in (None, self.state.frame):
-            self._drag_frame = None
-            self.refresh()
-        self._drag_frame = None
-
-    def _on_data(self, event: Any) -> None:
-        if self._updating or str(getattr(event, "action", "")) not in _FINISHED:
-            return
-        if self._pending is None:
-            self._pending = self.state.frame if self._drag_frame is None else self._drag_frame
-            self._defer(self.commit)
 
     def _on_selected(self, *_: Any) -> None:
         chosen = list(self.layer.selected_data)
@@ -285,18 +219,8 @@ class BoxesLayer:
         fallback = self.state.selected or 0
         return [int(v) if np.isfinite(v) and v > 0 else fallback for v in column]
 
-    def commit(self) -> None:
-        """Take over what a person drew, moved or deleted, then show the result."""
-        if self._pending is None or self._updating:
-            return
-        frame, self._pending = self._pending, None
-        self._updating = True
-        try:
-            self._take_over(frame)
-        finally:
-            self._updating = False
-            self._drag_frame = None
-        self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
+    def _still_edited(self) -> bool:
+        return str(self.layer.mode) in _EDIT_MODES
 
     def _take_over(self, frame: int) -> None:
         ids, shapes = self._row_ids(), list(self.layer.data)
@@ -335,30 +259,15 @@ class BoxesLayer:
             )
 
 
-_FINISHED = ("added", "changed", "removed", "ActionType.ADDED", "ActionType.CHANGED")
-
-
 def _same(one: Box, other: Box | None) -> bool:
     return other is not None and bool(np.allclose(one, other, atol=c.SAME_BOX))
 
 
 def make_layer(image: Image) -> Shapes:
     """Return an empty Shapes layer that lies on the image's (y, x) plane in every frame."""
-    from napari.layers import Shapes
-
-    return Shapes(
-        None,
-        ndim=2,
-        name=BOXES_NAME,
-        opacity=1.0,
-        scale=image.scale[-2:],
-        translate=image.translate[-2:],
-        features={"track": np.zeros(0, dtype=int), "text": np.zeros(0, dtype=str)},
-        text={
-            "string": "{text}",
-            "anchor": "upper_left",
-            "size": c.TEXT_SIZE,
-            "translation": [-c.TEXT_SIZE / 2, 0],
-            "color": "white",
-        },
-    )
+    text = {
+        "anchor": "upper_left",
+        "translation": [-c.TEXT_SIZE / 2, 0],
+        "color": "white",
+    }
+    return empty_shapes(image, BOXES_NAME, "track", text)

@@ -72,6 +72,14 @@ class CorrectionBook:
     def __getitem__(self, frame: int) -> Frame:
         return self._frames.get(frame, {})
 
+    def read(self, frame: int) -> Frame:
+        """Return a frame's corrections by track id, as the store on disk does."""
+        return self[frame]
+
+    def frames(self) -> list[int]:
+        """Return the frames that have some, in order."""
+        return list(self)
+
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(self._frames))
 

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.box_pixels import box_pixels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maskfree.types import Box
 
-__all__ = ["box_pixels", "keep_inside"]
-
-
-def box_pixels(box: Box, height: int, width: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the pixels that a box ``xyxy`` touches."""
-    x0, y0, x1, y1 = box
-    return _span(y0, y1, height), _span(x0, x1, width)
+__all__ = ["keep_inside"]
 
 
 def keep_inside(
@@ -51,7 +47,3 @@ def keep_inside(
             inside[box_pixels(box, *own.shape)] = True
         allowed &= inside | ~own
     return np.where(allowed, after, before), boxless
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    return slice(max(0, int(np.floor(low))), min(size, int(np.ceil(high))))

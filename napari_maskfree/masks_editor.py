@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskfree.corrections import apply_corrections
 from maskfree.tracks import next_track_id
 from napari_maskfree import correct
 from napari_maskfree.inside_box import keep_inside
@@ -15,30 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from napari.layers import Labels
 
-    from maskfree.mask_store import MaskStore
-    from maskfree.types import InstanceMasks
-    from napari_maskfree.correction_book import CorrectionBook
     from napari_maskfree.state import State
 
-__all__ = ["MasksEditor", "ShownMasks"]
-
+__all__ = ["MasksEditor"]
 
 _NEW_LABEL, _PLANE = "M", 2
-
-
-class ShownMasks:
-    """Reads masks as they stand: predicted on disk, under corrections that may be in memory yet."""
-
-    def __init__(self, predicted: MaskStore, corrections: CorrectionBook) -> None:
-        self.predicted, self.corrections = predicted, corrections
-
-    def read(self, frame: int) -> InstanceMasks | None:
-        """Return the masks of a frame, None where there are none."""
-        return apply_corrections(self.predicted.read(frame), self.corrections[frame])
-
-    def frames(self) -> list[int]:
-        """Return the frames that have masks, in order."""
-        return sorted({*self.predicted.frames(), *self.corrections})
 
 
 class MasksEditor:

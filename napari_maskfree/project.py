@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskfree.corrected_masks import CorrectedMasks
 from maskfree.errors import InputError, InputWarning
 from maskfree.session import Session
 from maskfree.tracks import read_boxes, write_boxes
@@ -19,7 +20,7 @@ from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.ignore_shown import IgnoreShown
-from napari_maskfree.masks_editor import MasksEditor, ShownMasks
+from napari_maskfree.masks_editor import MasksEditor
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
 
@@ -262,7 +263,7 @@ class Project:
         self.masks.refresh()
         return frames
 
-    def shown_masks(self, *, frozen: bool = False) -> ShownMasks | None:
+    def shown_masks(self, *, frozen: bool = False) -> CorrectedMasks | None:
         """Return the session's masks as they stand; None where there is no session.
 
         ``frozen``: with the corrections as they are now, for another thread.
@@ -270,7 +271,7 @@ class Project:
         session, book = self.state.session, self.state.corrections
         if session is None:
             return None
-        return ShownMasks(session.mask_store(), book.copy() if frozen else book)
+        return CorrectedMasks(session.mask_store(), book.copy() if frozen else book)
 
     def accept_frame(self) -> None:
         """Vouch for the masks of the shown frame.

@@ -10,22 +10,22 @@ from napari_maskfree.constants import RESIDUAL_CACHE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maskfree.corrected_masks import CorrectedMasks
     from maskfree.tk_residual import Residual
     from maskfree.types import BoxTracks
     from maskfree.video import Video
-    from napari_maskfree.masks_editor import ShownMasks
 
     Key = tuple[Any, ...]
 
 __all__ = ["ResidualReader", "residual_key"]
 
 
-def residual_key(frame: int, shown: ShownMasks) -> Key:
+def residual_key(frame: int, shown: CorrectedMasks) -> Key:
     """Return what changes whenever the masks of a frame or of its neighbours do."""
     return (
         frame,
         *(
-            (shown.predicted.stamp(f), tuple(sorted(shown.corrections[f].items())))
+            (shown.predicted.stamp(f), tuple(sorted(shown.corrections.read(f).items())))
             for f in (frame - 1, frame, frame + 1)
             if f >= 0
         ),
@@ -55,7 +55,7 @@ class ResidualReader:
         while len(self._known) > RESIDUAL_CACHE:
             self._known.popitem(last=False)
 
-    def job(self, frame: int, shown: ShownMasks) -> Callable[[], Residual | None]:
+    def job(self, frame: int, shown: CorrectedMasks) -> Callable[[], Residual | None]:
         """Return a function that finds a frame's residual; call it in a thread (it needs torch).
 
         One at a time: they share what they have read of the video.

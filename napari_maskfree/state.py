@@ -9,86 +9,40 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from psygnal import Signal
-
 from maskfree import track_edits as te
 from maskfree import tracks as bt
 from maskfree.corrections import rename_tracks, without_track
 from maskfree.errors import InputError
-from maskfree.track_classes import relabel_track, steady_classes
-from maskfree.types import BoxTracks, Keyframe, Track
+from maskfree.track_classes import relabel_track
+from maskfree.types import Keyframe
 from napari_maskfree.classes import Classes
 from napari_maskfree.clip_box import clip_box
-from napari_maskfree.content import Content, size_of
-from napari_maskfree.correction_book import CorrectionBook
-from napari_maskfree.history import History
 from napari_maskfree.ignoring import Ignoring
-from napari_maskfree.place import Place
 from napari_maskfree.proposal import Proposal
 from napari_maskfree.run_plan import RunPlan
+from napari_maskfree.undoable import Undoable
 from napari_maskfree.watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from maskfree.session import Session
     from maskfree.tracks import BoxState
-    from maskfree.types import Box
-    from napari_maskfree.content import Corrections
+    from maskfree.types import Box, BoxTracks, Track
 
 __all__ = ["State"]
 
 
-class State(Place):
+class State(Undoable):
     """The one input state of the plugin. Signals fire after the change."""
-
-    tracks_changed = Signal()
-    selection_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.tracks: BoxTracks | None = None
-        self.selected: int | None = None
-        self.dirty = False
         self.keep_inside_box = False
         self.classes = Classes(self)
-        self.corrections = CorrectionBook()
         self.ignoring = Ignoring(self)
         self.proposal = Proposal()
         self.plan = RunPlan()
         self.watched = Watched()
-        self._history: History[Content] = History()
 
     # ---- tracks
-
-    def load_tracks(self, tracks: BoxTracks, *, dirty: bool = False) -> None:
-        """Replace all boxes by ``tracks``, which must fit the video.
-
-        Raises
-        ------
-        InputError
-            When there is no video or the boxes are for another one.
-        """
-        video = self._require_video()
-        bt.check_against_video(
-            tracks, num_frames=video.num_frames, height=video.height, width=video.width
-        )
-        self._replace_tracks(tracks)
-        self.dirty = dirty
-
-    def start_boxes(self) -> None:
-        """Begin with no box and one track to draw."""
-        video = self._require_video()
-        empty = bt.empty_tracks(video.num_frames, video.height, video.width, video.fps)
-        tracks, track_id = bt.add_track(empty)
-        self._replace_tracks(tracks, selected=track_id)
-
-    def select(self, track_id: int | None) -> None:
-        """Choose the track that the next drawn box belongs to."""
-        if track_id != self.selected:
-            self.selected = track_id
-            self.selection_changed.emit()
 
     def select_next(self, step: int) -> None:
         """Select the track ``step`` further down the list; after the last comes the first."""
@@ -284,55 +238,6 @@ class State(Place):
         ahead = [f for f in frames if (f - self.frame) * step > 0]
         return min(ahead, key=lambda f: abs(f - self.frame)) if ahead else None
 
-    # ---- session
-
-    def set_session(self, session: Session | None) -> None:
-        """Remember the session folder that runs, masks and corrections go to."""
-        self._open_corrections(session)
-        super().set_session(session)
-
-    def set_folder(self, folder: Path) -> None:
-        """Choose where the session will be saved; it is made with the first run or save.
-
-        Boxes and corrections go along.
-        """
-        super().set_folder(folder)
-        if self.session is None:
-            self.corrections.detach()
-
-    # ---- any change, and undo
-
-    def apply(self, name: str, tracks: BoxTracks, corrections: Corrections | None = None) -> None:
-        """Change the tracks, and the corrections of some frames, as one step of undo."""
-        now = self._require_tracks()
-        tracks = steady_classes(now, tracks)
-        changes = {f: c for f, c in (corrections or {}).items() if c != self.corrections[f]}
-        if tracks == now and not changes:
-            return
-        after = {id(track) for track in tracks.tracks}
-        changed = sum(len(t.keyframes) for t in now.tracks if id(t) not in after)
-        cost = len(after) + changed + len(now.ignore) + size_of(changes)
-        self._history.record(name, self._content(changes), cost=cost)
-        self._bring(Content(now if tracks == now else tracks, self.selected, changes))
-
-    def undo(self) -> None:
-        """Take back the last change."""
-        self._travel(self._history.before, self._history.undo)
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        self._travel(self._history.after, self._history.redo)
-
-    @property
-    def undo_name(self) -> str | None:
-        """The change that :meth:`undo` would take back; None: there is none."""
-        return self._history.undo_name
-
-    @property
-    def redo_name(self) -> str | None:
-        """The change that :meth:`redo` would make again; None: there is none."""
-        return self._history.redo_name
-
     # ---- what may be done now, and why not
 
     def boxed(self) -> BoxTracks | None:
@@ -355,46 +260,8 @@ class State(Place):
     # ---- inside
 
     def _start_anew(self) -> None:
-        self._open_corrections(None)
         self.watched.forget()
-        self._replace_tracks(None)
-
-    def _open_corrections(self, session: Session | None) -> None:
-        other = self.corrections.open(session.corrections if session else None)
-        if other and self._history.any(lambda step: bool(step.corrections)):
-            self._history.clear()  # some of its steps are about the other session
-
-    def _require_tracks(self) -> BoxTracks:
-        if self.tracks is None:
-            self.start_boxes()
-        assert self.tracks is not None
-        return self.tracks
+        super()._start_anew()
 
     def _put(self, name: str, track_id: int, keyframe: Keyframe) -> None:
         self.apply(name, bt.set_keyframe(self._require_tracks(), track_id, keyframe))
-
-    def _content(self, frames: Iterable[int]) -> Content:
-        """Return what undo needs to come back to what is now, in these frames."""
-        return Content(self.tracks, self.selected, {f: self.corrections[f] for f in frames})
-
-    def _travel(self, there: Content | None, step: Callable[[Content], Content]) -> None:
-        if there is not None:
-            step(self._content(there.corrections))
-            self._bring(there)
-
-    def _bring(self, there: Content) -> None:
-        if there.tracks is not self.tracks:
-            self.tracks, self.dirty = there.tracks, True
-            self.select(there.selected)
-            self.tracks_changed.emit()
-        if there.corrections:
-            self.corrections.put(there.corrections)
-
-    def _replace_tracks(self, tracks: BoxTracks | None, selected: int | None = None) -> None:
-        self.tracks, self.dirty = tracks, False
-        self._history.clear()
-        if selected is None and tracks is not None and tracks.tracks:
-            selected = tracks.tracks[0].id
-        self.selected = selected
-        self.tracks_changed.emit()
-        self.selection_changed.emit()

@@ -18,7 +18,7 @@ from maskfree.kept_masks import shown_run
 from maskfree.kept_tubes import KeptTubes
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel
-from napari_maskfree._qt.track_list import swatch
+from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.constants import AUDIT_DELAY, AUDIT_ROWS
 
 if TYPE_CHECKING:

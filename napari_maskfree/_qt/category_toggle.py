@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, explain, hint
-from napari_maskfree._qt.track_list import swatch
+from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.category_layer import categorise_frame
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_info
 
 from maskfree.changed_frames import carried_changes, run_changes
+from maskfree.evenly import evenly
 from maskfree.kept_masks import run_masks, shown_run
-from maskfree.run_difference import evenly
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import CHANGED_LEAST, COMPARED_FRAMES

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QCheckBox,
-    QHeaderView,
-    QTreeWidget,
-    QTreeWidgetItem,
-)
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QCheckBox
 
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.row_tree import RowTree
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
-from napari_maskfree._qt.track_list import swatch
+from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.classes import DIGITS
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
+    from qtpy.QtWidgets import QTreeWidgetItem
 
     from napari_maskfree.state import State
 
@@ -43,7 +38,8 @@ class ClassList(Panel):
         self.setObjectName("mfBody")
         self.state, self.classes = state, state.classes
         self._filling = False
-        self.rows = _rows()
+        self.rows = RowTree("mfClasses", row=_ROW, icon=_DOT, first=_DIGIT_WIDTH, editable=True)
+        self.rows.setAccessibleName("Classes")
         self.rows.itemSelectionChanged.connect(self._on_select)
         self.rows.itemDoubleClicked.connect(lambda item, _: self.rows.editItem(item, 1))
         self.rows.itemChanged.connect(self._on_edit)
@@ -69,13 +65,8 @@ class ClassList(Panel):
         """Show the state's classes."""
         names, active = self.classes.names, self.classes.active
         self._filling = True
-        while self.rows.topLevelItemCount() > len(names):
-            self.rows.takeTopLevelItem(self.rows.topLevelItemCount() - 1)
-        while self.rows.topLevelItemCount() < len(names):
-            self._append()
-        for index, name in enumerate(names):
-            item = self.rows.topLevelItem(index)
-            assert item is not None
+        items = self.rows.set_count(len(names))
+        for index, (item, name) in enumerate(zip(items, names, strict=True)):
             self._fill(item, index, name)
             if name == active:
                 self.rows.setCurrentItem(item)
@@ -108,16 +99,8 @@ class ClassList(Panel):
         why = "Choose a class first." if active is None else f"{used} {has} it." * bool(used)
         explain(self.remove, why)
 
-    def _append(self) -> QTreeWidgetItem:
-        item = QTreeWidgetItem()
-        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-        item.setSizeHint(0, QSize(0, _ROW))
-        self.rows.addTopLevelItem(item)
-        return item
-
     def _fit(self) -> None:
-        count = min(max(self.rows.topLevelItemCount(), 1), _MOST_ROWS)
-        self.rows.setFixedHeight(count * _ROW + 2 * self.rows.frameWidth() + 2)
+        self.rows.fit(min(max(self.rows.topLevelItemCount(), 1), _MOST_ROWS))
 
     def _soon(self, *_: object) -> None:
         """Show the state once the editor is gone: a name that was not written makes no class."""
@@ -128,7 +111,7 @@ class ClassList(Panel):
     def _new(self) -> None:
         """Open an empty row to write the name in; the class is made with it."""
         self._filling = True
-        item = self._append()
+        item = self.rows.append()
         item.setData(0, _NAME, None)
         self._filling = False
         self._fit()
@@ -156,24 +139,3 @@ class ClassList(Panel):
 
     def _remove(self) -> None:
         reported(self.classes.remove, self.classes.active)
-
-
-def _rows(parent: QWidget | None = None) -> QTreeWidget:
-    made = QTreeWidget(parent)
-    made.setObjectName("mfClasses")
-    made.setAccessibleName("Classes")
-    made.setColumnCount(3)
-    made.setHeaderHidden(True)
-    made.setRootIsDecorated(False)
-    made.setUniformRowHeights(True)
-    made.setIconSize(QSize(_DOT, _DOT))
-    made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    header = made.header()
-    assert header is not None
-    header.setStretchLastSection(False)
-    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-    header.resizeSection(0, _DIGIT_WIDTH)
-    header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-    header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
-    return made

@@ -9,13 +9,13 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QLabel, QSlider
 
+from maskfree.corrected_masks import CorrectedMasks
 from maskfree.kept_masks import run_masks
 from maskfree.run_difference import compare_runs
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree._qt.style import css
 from napari_maskfree.constants import COMPARED_FRAMES, COMPARED_NAMED, REVIEW_APART
-from napari_maskfree.masks_editor import ShownMasks
 from napari_maskfree.run_compare import RunCompare
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ class CompareBar(Panel):
             return
         stores = [run_masks(session, runs[name], self._shown) for name in names]
         book = self.state.corrections
-        left, right = (ShownMasks(store, book) for store in stores)
+        left, right = (CorrectedMasks(store, book) for store in stores)
         self.compare.start(project.masks, project.image, left, right, names)
-        self._find(*(ShownMasks(store, book.copy()) for store in stores))
+        self._find(*(CorrectedMasks(store, book.copy()) for store in stores))
 
-    def _find(self, left: ShownMasks, right: ShownMasks) -> None:
+    def _find(self, left: CorrectedMasks, right: CorrectedMasks) -> None:
         """Look in the background where they differ most."""
         self._version += 1
         version = self._version

@@ -93,7 +93,7 @@ class CorrectTools(Panel):
         work = functools.partial(
             tidied,
             frame,
-            known=shown.corrections[frame],
+            known=shown.corrections.read(frame),
             track_id=None if self.all.isChecked() else self.state.selected,
             max_size=self.size.value() or None,
         )

@@ -20,7 +20,8 @@ from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.durations import duration
 from napari_maskfree.run_plan import MadeFor
 from napari_maskfree.saving import session_job
-from napari_maskfree.worker import Job, preflight_stage
+from napari_maskfree.stages import preflight_stage
+from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
     from maskfree.session import Session

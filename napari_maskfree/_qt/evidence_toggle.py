@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QTimer
-from qtpy.QtWidgets import QCheckBox
-
 from maskfree.errors import InputError
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.layer_box import LayerBox
 from napari_maskfree._qt.section import Panel, explain, hint
 from napari_maskfree._qt.style import css
 from napari_maskfree.constants import EVIDENCE_BACKGROUND, EVIDENCE_OBJECT
@@ -42,9 +40,7 @@ class EvidenceToggle(Panel):
         self.main, self.state, self.project = main, main.state, main.project
         self._available: EvidenceSource | None = None
         self._reading = False
-        self.box = QCheckBox("Evidence")
-        self.box.setProperty("tip", _TIP)
-        self.box.toggled.connect(self._set)
+        self.box = LayerBox("Evidence", _TIP, self._set, self.project.evidence.clear)
         self.legend = hint()
         self.add(self.box, self.legend)
 
@@ -57,7 +53,7 @@ class EvidenceToggle(Panel):
         explain(self.box, why)
         shown = self.project.evidence
         if why or (shown.layer is None and not self._reading):
-            self._uncheck()
+            self.box.uncheck()
         elif self.box.isChecked() and shown.source != self._available:
             self._read()
         self._explain()
@@ -68,19 +64,6 @@ class EvidenceToggle(Panel):
         else:
             self.project.evidence.clear()
         self._explain()
-
-    def _uncheck(self) -> None:
-        if not self.box.isChecked():
-            return
-        blocked = QSignalBlocker(self.box)
-        self.box.setChecked(False)
-        blocked.unblock()
-        # we may be called while napari removes several layers, and it has counted them
-        QTimer.singleShot(0, self._drop)
-
-    def _drop(self) -> None:
-        if not self.box.isChecked():
-            self.project.evidence.clear()
 
     def _explain(self) -> None:
         self.legend.setText("Reading…" if self._reading else _LEGEND)
@@ -106,10 +89,10 @@ class EvidenceToggle(Panel):
             self._read()
         elif self.box.isChecked() and image is not None:
             if not reported(self.project.evidence.show, image, found, source)[0]:
-                self._uncheck()
+                self.box.uncheck()
         self._explain()
 
     def _failed(self, _text: str) -> None:
         self._reading = False
-        self._uncheck()
+        self.box.uncheck()
         self._explain()

@@ -18,7 +18,8 @@ from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_p
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
 from napari_maskfree.saving import session_job
-from napari_maskfree.worker import Job, finetune_stage, predict_stage
+from napari_maskfree.stages import finetune_stage, predict_stage
+from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
     from maskfree.session import Session

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from napari_maskfree._qt.painting import paint_field, painting
 from napari_maskfree.constants import GOLD_HEIGHT, SCORE_COLOURS
 from napari_maskfree.gold import describe
 
@@ -96,18 +97,11 @@ class GoldCurve(QWidget):
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Paint frame, scale, lines and the last values."""
-        painter = QPainter(self)
-        try:
+        with painting(self) as painter:
             self._paint(painter)
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.setPen(QPen(QColor(*self.colours.border)))
-        painter.setBrush(QColor(*self.colours.field))
-        painter.drawRoundedRect(frame, 4, 4)
+        paint_field(painter, self, self.colours)
         self._paint_scale(painter)
         for name, colour in _LINES:
             self._paint_line(painter, name, QColor(*colour))

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_maskfree._qt.painting import paint_field, painting
 from napari_maskfree.loss_series import OTHER, TERMS, TOTAL, Series, log_range, thin
 
 if TYPE_CHECKING:
@@ -101,18 +102,11 @@ class LossCurve(QWidget):
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Paint the frame, the powers of ten and the curves."""
-        painter = QPainter(self)
-        try:
+        with painting(self) as painter:
             self._paint(painter)
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.setPen(QPen(QColor(*self.colours.border)))
-        painter.setBrush(QColor(*self.colours.field))
-        painter.drawRoundedRect(area, 4, 4)
+        area = paint_field(painter, self, self.colours)
         whole = area.adjusted(_PAD, _PAD, -_PAD, -_PAD)
         inner = whole.adjusted(_GUTTER, 0, 0, 0)
         curves = self.curves(int(inner.width()))

@@ -34,8 +34,9 @@ from napari_maskfree.changes import Changes
 from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
 from napari_maskfree.project import Project
 from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job, worth_saving
+from napari_maskfree.stages import running_stages
 from napari_maskfree.state import State
-from napari_maskfree.worker import Job, running_stages
+from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
     from pathlib import Path

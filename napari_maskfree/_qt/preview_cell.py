@@ -8,6 +8,7 @@ from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_maskfree._qt.painting import painting
 from napari_maskfree.constants import PREVIEW_CELL
 from napari_maskfree.preview_reader import draw_preview
 
@@ -75,11 +76,8 @@ class PreviewCell(QWidget):
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Paint the picture and its frame."""
-        painter = QPainter(self)
-        try:
+        with painting(self) as painter:
             self._paint(painter)
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
         if self._picture is None:

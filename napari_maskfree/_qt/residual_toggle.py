@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QTimer
-from qtpy.QtWidgets import QCheckBox
-
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.layer_box import LayerBox
 from napari_maskfree._qt.section import Panel, explain
 from napari_maskfree._qt.style import css
 from napari_maskfree._qt.wrapped import Wrapped
@@ -45,9 +43,7 @@ class ResidualToggle(Panel):
         self._reader: ResidualReader | None = None
         self._about: tuple[object, ...] = ()
         self._computing = False
-        self.box = QCheckBox("Disagreement")
-        self.box.setProperty("tip", _TIP)
-        self.box.toggled.connect(self._set)
+        self.box = LayerBox("Disagreement", _TIP, self._set, self.project.residual.clear)
         self.says = Wrapped()
         self.legend = Wrapped(_LEGEND, muted=True)
         self.add(self.box, self.legend, self.says)
@@ -86,18 +82,8 @@ class ResidualToggle(Panel):
         self.says.setVisible(on)
 
     def _uncheck(self) -> None:
-        if not self.box.isChecked():
-            return
-        blocked = QSignalBlocker(self.box)
-        self.box.setChecked(False)
-        blocked.unblock()
+        self.box.uncheck()
         self._set_visible(False)
-        # we may be called while napari removes several layers, and it has counted them
-        QTimer.singleShot(0, self._drop)
-
-    def _drop(self) -> None:
-        if not self.box.isChecked():
-            self.project.residual.clear()
 
     # ---- the shown frame
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QModelIndex, QRectF, QSize, Qt
+from qtpy.QtCore import QModelIndex, QRectF, Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
     QLabel,
     QSizePolicy,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QTreeWidget,
-    QTreeWidgetItem,
     QWidget,
 )
 
+from napari_maskfree._qt.painting import painting
+from napari_maskfree._qt.row_tree import RowTree
 from napari_maskfree._qt.section import row
-from napari_maskfree._qt.track_list import swatch
+from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.constants import SCORE_COLOURS, SCORE_RANGE, SCORE_ROWS
 from napari_maskfree.timeline_rows import score_colours
 
@@ -40,21 +38,13 @@ _LOOKS = Qt.ItemDataRole.UserRole + 1
 _NAME_SHARE = 0.42
 
 
-class ScoreList(QTreeWidget):
+class ScoreList(RowTree):
     """One row a mask, the least sure first; the selected row is the selected track."""
 
     def __init__(self, state: State) -> None:
-        super().__init__()
+        super().__init__("mfTracks", row=_ROW, icon=_SWATCH)
         self._state = state
         self._filling = False
-        self.setObjectName("mfTracks")
-        self.setColumnCount(3)
-        self.setHeaderHidden(True)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setIconSize(QSize(_SWATCH, _SWATCH))
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -63,27 +53,13 @@ class ScoreList(QTreeWidget):
             "Click to select the track"
         )
         self.setItemDelegateForColumn(1, _Bar(self))
-        header = self.header()
-        assert header is not None
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         self.itemSelectionChanged.connect(self._on_select)
 
     def show_scores(self, found: Sequence[FrameScore]) -> None:
         """Show the first of these, as many as there is room for."""
         found = found[:SCORE_ROWS]
         self._filling = True
-        while self.topLevelItemCount() > len(found):
-            self.takeTopLevelItem(self.topLevelItemCount() - 1)
-        while self.topLevelItemCount() < len(found):
-            item = QTreeWidgetItem()
-            item.setSizeHint(0, QSize(0, _ROW))
-            self.addTopLevelItem(item)
-        for index, own in enumerate(found):
-            item = self.topLevelItem(index)
-            assert item is not None
+        for item, own in zip(self.set_count(len(found)), found, strict=True):
             track = self._state.track(own.track_id)
             colour = self._state.classes.colour(own.track_id)
             if item.data(0, _LOOKS) != (own.track_id, colour):
@@ -95,15 +71,13 @@ class ScoreList(QTreeWidget):
             item.setText(2, own.by_hand)
         self._filling = False
         self.show_selection()
-        self.setFixedHeight(len(found) * _ROW + 2 * self.frameWidth() + 2)
+        self.fit(len(found))
         self.setVisible(bool(found))
 
     def show_selection(self) -> None:
         """Mark the row of the selected track."""
         self._filling = True
-        for index in range(self.topLevelItemCount()):
-            item = self.topLevelItem(index)
-            assert item is not None
+        for item in self.all_rows():
             item.setSelected(item.data(0, _ID) == self._state.selected)
         self._filling = False
 
@@ -174,10 +148,9 @@ class _Scale(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the colours from the least to the most sure."""
-        painter = QPainter(self)
         colours = QLinearGradient(0, 0, self.width(), 0)
         for place, rgb in zip(np.linspace(0, 1, len(SCORE_COLOURS)), SCORE_COLOURS, strict=True):
             colours.setColorAt(float(place), QColor(*rgb))
         top = (self.height() - _SCALE[1]) // 2
-        painter.fillRect(0, top, self.width(), _SCALE[1], colours)
-        painter.end()
+        with painting(self) as painter:
+            painter.fillRect(0, top, self.width(), _SCALE[1], colours)

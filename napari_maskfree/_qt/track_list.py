@@ -4,62 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+from qtpy.QtCore import Qt
 
+from napari_maskfree._qt.row_tree import RowTree
+from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.status import status_of
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
+    from qtpy.QtWidgets import QTreeWidgetItem, QWidget
 
     from napari_maskfree.state import State
 
-__all__ = ["TrackList", "swatch"]
+__all__ = ["TrackList"]
 
 _LOOKS = Qt.ItemDataRole.UserRole + 1
-_CORNER = 3.0
 _ROW, _SWATCH, _MOST_ROWS, _ID_WIDTH = 26, 14, 6, 48
 
 
-def swatch(rgb: tuple[int, int, int], size: int = _SWATCH, corner: float = _CORNER) -> QIcon:
-    """Return a rounded square of a colour, the same in a selected row."""
-    pixmap = QPixmap(size, size)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(*rgb))
-    painter.drawRoundedRect(0, 0, size, size, corner, corner)
-    painter.end()
-    made = QIcon(pixmap)
-    made.addPixmap(pixmap, QIcon.Mode.Selected)
-    return made
-
-
-class TrackList(QTreeWidget):
+class TrackList(RowTree):
     """One row a track; the selected row is the track that the next box belongs to."""
 
     def __init__(self, state: State, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(
+            "mfTracks", row=_ROW, icon=_SWATCH, first=_ID_WIDTH, editable=True, parent=parent
+        )
         self.boxes_state = state
         self._filling = False
-        self.setObjectName("mfTracks")
-        self.setColumnCount(3)
-        self.setHeaderHidden(True)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setIconSize(QSize(_SWATCH, _SWATCH))
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setToolTip("Select the track to draw; double-click its label to change it")
-        header = self.header()
-        assert header is not None
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-        header.resizeSection(0, _ID_WIDTH)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         self.itemSelectionChanged.connect(self._on_select)
         self.itemDoubleClicked.connect(lambda item, _: self.editItem(item, 1))
         self.itemChanged.connect(self._on_edit)
@@ -68,30 +39,20 @@ class TrackList(QTreeWidget):
         """Show the state's tracks."""
         tracks = self.boxes_state.tracks.tracks if self.boxes_state.tracks else ()
         self._filling = True
-        while self.topLevelItemCount() > len(tracks):
-            self.takeTopLevelItem(self.topLevelItemCount() - 1)
-        while self.topLevelItemCount() < len(tracks):
-            item = QTreeWidgetItem()
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-            item.setSizeHint(0, QSize(0, _ROW))
-            self.addTopLevelItem(item)
-        for index, track in enumerate(tracks):
-            item = self.topLevelItem(index)
-            assert item is not None
+        for item, track in zip(self.set_count(len(tracks)), tracks, strict=True):
             colour = self.boxes_state.classes.colour(track.id)
             looks = f"{track.id} {colour}"
             if item.data(0, _LOOKS) != looks:
                 item.setData(0, Qt.ItemDataRole.UserRole, track.id)
                 item.setData(0, _LOOKS, looks)
-                item.setIcon(0, swatch(colour))
+                item.setIcon(0, swatch(colour, _SWATCH))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
             item.setText(2, status_of(track, self.boxes_state.frame))
             if track.id == self.boxes_state.selected:
                 self.setCurrentItem(item)
         self._filling = False
-        rows = min(max(len(tracks), 1), _MOST_ROWS)
-        self.setFixedHeight(rows * _ROW + 2 * self.frameWidth() + 2)
+        self.fit(min(max(len(tracks), 1), _MOST_ROWS))
 
     def _on_select(self) -> None:
         chosen = self.selectedItems()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QMenu
 
 from napari_maskfree._qt.background import reported
-from napari_maskfree._qt.track_list import swatch
+from napari_maskfree._qt.swatch import swatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

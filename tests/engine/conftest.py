@@ -20,6 +20,7 @@ from maskfree.config import (
     ModelConfig,
     OptimiserConfig,
     PredictConfig,
+    PreviewConfig,
     SamplingConfig,
     TemporalKNNConfig,
 )
@@ -266,3 +267,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
     generated_clip(NUM_FRAMES, HEIGHT, WIDTH, seed=0).write(folder)
     return folder
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preview after every step, whatever time it takes."""
+    eager = PreviewConfig(every=1, share=1.0)
+    monkeypatch.setattr("maskfree.preview.PreviewConfig", lambda: eager)
+    monkeypatch.setattr("maskfree.preview.Previewer._allowed", lambda _: float("inf"))
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the previews have these scores, one after the other."""
+
+    def give(*scores: float | None) -> None:
+        left = list(scores)
+        monkeypatch.setattr("maskfree.preview.score_preview", lambda *_: left.pop(0))
+
+    return give

@@ -12,12 +12,12 @@ from command_line import SMALL
 from maskfree.config import Config
 from maskfree.corrections import Correction
 from maskfree.gold_scores import gold_frames, gold_json, gold_scores, gold_text
-from maskfree.kept_masks import keep_masks, shown_run
+from maskfree.kept_masks import keep_masks
 from maskfree.session import Session
-from maskfree.told_frames import MasksNote, note_training
 from maskfree.track_edits import split_track
 from maskfree.tracks import empty_tracks
-from maskfree.types import InstanceMasks, Keyframe, Track
+from maskfree.types import Keyframe, Track
+from predicted_run import predicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,26 +50,6 @@ def boxes(*ids: int) -> BoxTracks:
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     return Session.create(tmp_path / "s", video_source=None, boxes=boxes(1, 2))
-
-
-def predicted(
-    session: Session, masks: dict[int, dict[int, np.ndarray]], *, fresh: bool = True
-) -> None:
-    """What a run does, without a network: ``masks`` by frame and track id."""
-    corrections = session.corrections.read_all()
-    if fresh:
-        note_training(session.new_run(Config(), seed=0), corrections, resumed=False)
-    run = session.runs()[-1]
-    note = MasksNote(session, run, session.boxes, corrections)
-    if shown_run(session) != run.name:
-        keep_masks(session)
-    session.predict_log.clear()
-    session.predict_log.append({"status": "running", "run": run.name})
-    for frame, own in masks.items():
-        stack = np.stack([*own.values()]) if own else np.zeros((0, H, W), bool)
-        session.mask_store().write(frame, InstanceMasks(tuple(own), stack, (0.5,) * len(own)))
-        note.add(frame)
-    note.close()
 
 
 def numbers(found: list[GoldScores]) -> list[Any]:

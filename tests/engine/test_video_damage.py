@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from decoded import decoded_truth, digest, shuffled
 from maskfree.errors import InputError, InputWarning
 from maskfree.video import open_video
 
@@ -19,21 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEIGHT, WIDTH = 48, 64
-
-
-def digest(picture: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()
-
-
-def decoded_truth(path: Path) -> list[str]:
-    with av.open(str(path)) as container:
-        return [digest(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
-
-
-def shuffled(length: int) -> list[int]:
-    order = list(range(length)) * 2
-    random.Random(0).shuffle(order)
-    return order
 
 
 def packets_of(path: Path) -> list[Any]:

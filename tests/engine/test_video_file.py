@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -11,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from decoded import decoded_truth, digest, shuffled
 from maskfree.config import VideoConfig
 from maskfree.video import open_video
 from maskfree.video_decode import Identify
@@ -22,21 +21,6 @@ if TYPE_CHECKING:
 
 HEIGHT, WIDTH, RATE, GOP = 48, 64, 25, 12
 NO_CACHE = VideoConfig(cache_bytes=0, max_decode_ahead=3)
-
-
-def digest(picture: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()
-
-
-def decoded_truth(path: Path) -> list[str]:
-    with av.open(str(path)) as container:
-        return [digest(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
-
-
-def shuffled(length: int) -> list[int]:
-    order = list(range(length)) * 2
-    random.Random(0).shuffle(order)
-    return order
 
 
 VFR = [int(t) for t in np.cumsum([1 + (7 * i) % 5 for i in range(40)])]

@@ -12,12 +12,15 @@ import numpy as np
 import psutil
 import pytest
 
+from maskfree.session import Session
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari.viewer import Viewer
 
+    from maskfree.types import InstanceMasks
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 FRAMES, HEIGHT, WIDTH = 8, 64, 96
@@ -116,6 +119,37 @@ def clip_folder(clip: object, tmp_path: Path) -> Path:
     for index, frame in enumerate(clip.frames):
         iio.imwrite(folder / f"{index:05d}.png", frame)
     return folder
+
+
+@pytest.fixture
+def boxed(widget: MaskFreeWidget, clip_folder: Path) -> MaskFreeWidget:
+    """The clip is open; track 1 is its left half."""
+    widget.video.open_path(str(clip_folder))
+    widget.project.show_boxes()
+    widget.state.set_box(1, (0, 0, WIDTH / 2, HEIGHT), 0)
+    return widget
+
+
+@pytest.fixture
+def left_half() -> np.ndarray:
+    """The mask of track 1: bool ``(H, W)``."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[:, : WIDTH // 2] = True
+    return mask
+
+
+@pytest.fixture
+def save_masks(boxed: MaskFreeWidget, clip_folder: Path, tmp_path: Path) -> Callable[..., None]:
+    """Save the boxes as a session with these masks in its first frames, and open it."""
+
+    def save(*masks: InstanceMasks) -> None:
+        boxes = boxed.state.tracks
+        session = Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=boxes)
+        for frame, own in enumerate(masks):
+            session.mask_store().write(frame, own)
+        boxed.open_session(session.path)
+
+    return save
 
 
 @pytest.fixture

@@ -21,23 +21,15 @@ def half() -> np.ndarray:
 
 
 @pytest.fixture
-def masked(widget, viewer, clip_folder, tmp_path):
+def masked(boxed, save_masks, left_half):
     """Masks of track 1, the left half of every frame; track 2 is boxed up to frame 5."""
-    widget.video.open_path(str(clip_folder))
-    widget.project.show_boxes()
-    widget.state.set_box(1, (0, 0, 48, 64), 0)
-    widget.state.new_track("dog")
-    widget.state.set_box(2, (48, 0, 96, 64), 0)
-    widget.project.go_to(6)
-    widget.state.set_outside(2, True)
-    session = Session.create(
-        tmp_path / "s", video_source=str(clip_folder), boxes=widget.state.tracks
-    )
-    for frame in range(FRAMES):
-        session.mask_store().write(frame, InstanceMasks((1,), half()[None], (0.5,)))
-    widget.open_session(session.path)
-    widget.show_section("masks")
-    return widget
+    boxed.state.new_track("dog")
+    boxed.state.set_box(2, (48, 0, 96, 64), 0)
+    boxed.project.go_to(6)
+    boxed.state.set_outside(2, True)
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * FRAMES)
+    boxed.show_section("masks")
+    return boxed
 
 
 def paint(widget, frame, label, rows, columns):

@@ -8,7 +8,6 @@ import pytest
 from maskfree.changed_frames import FrameChange
 from maskfree.correction_store import CorrectionStore
 from maskfree.corrections import Correction
-from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.changes import Changes, spans
 from napari_maskfree.constants import CHANGED_COLOUR
@@ -76,21 +75,11 @@ def test_what_was_undone_is_left_out(tmp_path):
 
 
 @pytest.fixture
-def masked(widget, viewer, clip_folder, tmp_path):
+def masked(boxed, save_masks, left_half):
     """Masks of track 1, the left half of every frame."""
-    widget.video.open_path(str(clip_folder))
-    widget.project.show_boxes()
-    widget.state.set_box(1, (0, 0, 48, 64), 0)
-    session = Session.create(
-        tmp_path / "s", video_source=str(clip_folder), boxes=widget.state.tracks
-    )
-    mask = np.zeros((1, 64, 96), bool)
-    mask[0, :, :48] = True
-    for frame in range(FRAMES):
-        session.mask_store().write(frame, InstanceMasks((1,), mask, (0.5,)))
-    widget.open_session(session.path)
-    widget.show_section("masks")
-    return widget
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * FRAMES)
+    boxed.show_section("masks")
+    return boxed
 
 
 def test_a_person_goes_through_what_was_carried(masked, hands, qtbot):

@@ -8,13 +8,13 @@ import stat
 import numpy as np
 import pytest
 
+from maskfree.corrected_masks import CorrectedMasks
 from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree import correct
 from napari_maskfree.correction_book import CorrectionBook, hand_frames
-from napari_maskfree.masks_editor import ShownMasks
 from napari_maskfree.masks_layer import MaskStack, flatten
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
@@ -41,7 +41,7 @@ def state(tmp_path) -> State:
 
 
 def shown(state: State, frame: int) -> np.ndarray:
-    return flatten(ShownMasks(state.session.mask_store(), state.corrections).read(frame), H, W)
+    return flatten(CorrectedMasks(state.session.mask_store(), state.corrections).read(frame), H, W)
 
 
 def stroke(state: State, frame: int, rows: slice, label: int) -> list[int]:
@@ -104,7 +104,7 @@ def test_unknown_labels_stay_apart_where_one_is_the_next_free_id(state):
 
 
 def test_an_accepted_frame_stays_as_it_is(state):
-    masks = ShownMasks(state.session.mask_store(), state.corrections)
+    masks = CorrectedMasks(state.session.mask_store(), state.corrections)
     assert correct.accept(state, 1, masks.read(1)) == []
     assert state.undo_name == "accept frame 1"
     state.session.mask_store().write(1, InstanceMasks((1,), np.ones((1, H, W), bool), (0.25,)))
@@ -235,7 +235,7 @@ def test_where_the_object_is_said_not_to_be_it_has_no_correction(state):
 
 
 def shown_masks(state: State, frame: int) -> InstanceMasks | None:
-    return ShownMasks(state.session.mask_store(), state.corrections).read(frame)
+    return CorrectedMasks(state.session.mask_store(), state.corrections).read(frame)
 
 
 def test_masks_of_tracks_that_changed_since_are_not_accepted(state):
@@ -279,7 +279,7 @@ def test_a_broken_file_is_named_and_the_others_are_read(state):
 
 def test_frames_by_hand_by_track(state):
     stroke(state, 4, slice(0, 2), 2)
-    correct.accept(state, 1, ShownMasks(state.session.mask_store(), state.corrections).read(1))
+    correct.accept(state, 1, CorrectedMasks(state.session.mask_store(), state.corrections).read(1))
     found = hand_frames(state.corrections)
     assert found[1][0].tolist() == [1, 4]
     assert found[1][1].tolist() == [True, False]
@@ -301,7 +301,7 @@ def test_a_random_walk_comes_back(state, seed):
             elif change == "box":
                 state.set_box(one, (top, 1, top + 4, 9), frame)
             elif change == "accept":
-                masks = ShownMasks(state.session.mask_store(), state.corrections).read(frame)
+                masks = CorrectedMasks(state.session.mask_store(), state.corrections).read(frame)
                 correct.accept(state, frame, masks)
             elif change == "back":
                 correct.take_back(state, frame)
@@ -336,7 +336,7 @@ def test_a_random_walk_comes_back(state, seed):
 @pytest.mark.parametrize(("planes", "time_axis"), [((6,), 0), ((), None), ((6, 2), 0), ((2, 6), 1)])
 def test_what_is_written_into_the_stack_comes_out_as_edits(state, planes, time_axis):
     stack = MaskStack(
-        ShownMasks(state.session.mask_store(), state.corrections), planes, time_axis, H, W
+        CorrectedMasks(state.session.mask_store(), state.corrections), planes, time_axis, H, W
     )
     place = tuple(1 for _ in planes)
     frame = 0 if time_axis is None else 1
@@ -358,7 +358,9 @@ def test_what_is_written_into_the_stack_comes_out_as_edits(state, planes, time_a
 
 
 def test_a_frame_that_is_being_painted_is_not_forgotten(state):
-    stack = MaskStack(ShownMasks(state.session.mask_store(), state.corrections), (FRAMES,), 0, H, W)
+    stack = MaskStack(
+        CorrectedMasks(state.session.mask_store(), state.corrections), (FRAMES,), 0, H, W
+    )
     stack[0, 0, 0] = 2
     stack.forget()
     for frame in range(FRAMES):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskfree.box_pixels import box_pixels
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
-from napari_maskfree.inside_box import box_pixels, keep_inside
+from napari_maskfree.inside_box import keep_inside
 from napari_maskfree.state import State
 from napari_maskfree.tidy import apply_tidied, tidied
 from napari_maskfree.video_info import VideoInfo
@@ -139,26 +140,16 @@ def test_no_masks_and_not_this_track(masks):
 
 
 @pytest.fixture
-def masked(widget, viewer, clip_folder, tmp_path):
+def masked(boxed, save_masks, left_half):
     """Track 1 in the left half with a hole and a speck in frames 0 to 6; track 2 with no mask."""
-    widget.video.open_path(str(clip_folder))
-    widget.project.show_boxes()
-    widget.state.set_box(1, (0, 0, 48, 64), 0)
-    widget.state.new_track("dog")
-    widget.state.set_box(2, (60, 20, 80, 40), 2)
-    session = Session.create(
-        tmp_path / "s", video_source=str(clip_folder), boxes=widget.state.tracks
-    )
-    mask = np.zeros((1, 64, 96), bool)
-    mask[0, :, :48] = True
-    mask[0, 30:33, 20:22] = False
-    mask[0, 5, 90] = True
-    for frame in range(7):
-        session.mask_store().write(frame, InstanceMasks((1,), mask, (0.5,)))
-    widget.open_session(session.path)
-    widget.project.go_to(0)
-    widget.show_section("masks")
-    return widget
+    boxed.state.new_track("dog")
+    boxed.state.set_box(2, (60, 20, 80, 40), 2)
+    left_half[30:33, 20:22] = False
+    left_half[5, 90] = True
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * 7)
+    boxed.project.go_to(0)
+    boxed.show_section("masks")
+    return boxed
 
 
 def test_the_brush_ends_at_the_box(masked, hands, qtbot, notices):

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from maskfree.preflight import Attempt, Preflight
 from maskfree.preflight_figures import Estimate, Measured
-from napari_maskfree.worker import Stage
+from napari_maskfree.stages import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,7 +320,7 @@ def test_a_window_that_closes_ends_the_measurement(boxed, hands, qtbot, machine)
 
 
 def test_the_command_is_that_of_the_contract(tmp_path):
-    from napari_maskfree.worker import preflight_stage
+    from napari_maskfree.stages import preflight_stage
 
     log = tmp_path / "preflight.jsonl"
     asked = {"preset": "tiny", "steps": 7, "device": "cpu"}

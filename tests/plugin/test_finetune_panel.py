@@ -36,7 +36,8 @@ def test_steps_are_the_presets_until_somebody_sets_others(widget):
 
 
 def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
-    from napari_maskfree.worker import Job, Stage
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
 
     def job(*warnings: str) -> Job:
         lines = "".join(f"maskfree: warning: {text}\n" for text in warnings)
@@ -57,7 +58,8 @@ def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_pat
 
 
 def test_a_look_at_the_video_shows_how_far_it_is(widget, qtbot, tmp_path):
-    from napari_maskfree.worker import Job, Stage
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
 
     log = tmp_path / "metrics.jsonl"
     records = [

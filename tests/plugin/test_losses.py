@@ -58,7 +58,8 @@ def test_every_loss_of_the_engine_has_its_own_colour_and_words():
 @pytest.fixture
 def followed(widget, qtbot, tmp_path):
     """A run at work whose metrics the test writes: call it with the losses of steps."""
-    from napari_maskfree.worker import Job, Stage
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
 
     log = tmp_path / "metrics.jsonl"
     log.write_text("")

@@ -7,27 +7,16 @@ import pytest
 
 from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
-from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.exporting import export_job
 
 
 @pytest.fixture
-def masked(widget, viewer, clip_folder, tmp_path):
+def masked(boxed, save_masks, left_half):
     """A session whose predicted masks are the left half of every frame, for track 1."""
-    widget.video.open_path(str(clip_folder))
-    widget.project.show_boxes()
-    widget.state.set_box(1, (0, 0, 48, 64), 0)
-    widget.state.new_track("dog")
-    session = Session.create(
-        tmp_path / "s", video_source=str(clip_folder), boxes=widget.state.tracks
-    )
-    mask = np.zeros((1, 64, 96), bool)
-    mask[0, :, :48] = True
-    for frame in range(8):
-        session.mask_store().write(frame, InstanceMasks((1,), mask, (0.5,)))
-    widget.open_session(session.path)
-    return widget
+    boxed.state.new_track("dog")
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * 8)
+    return boxed
 
 
 def dab(widget, frame, label=2, at=(30, 70)):

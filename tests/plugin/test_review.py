@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from maskfree.corrections import Correction
-from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.constants import REVIEW_APART
 from napari_maskfree.correction_book import CorrectionBook
@@ -70,22 +69,15 @@ def test_progress_counts_masks_that_are_there():
 
 
 @pytest.fixture
-def masked(widget, viewer, clip_folder, tmp_path):
+def masked(boxed, save_masks):
     """Masks of two tracks in eight frames; track 2 is least sure in frame 5."""
-    widget.video.open_path(str(clip_folder))
-    widget.project.show_boxes()
-    widget.state.set_box(1, (0, 0, 48, 64), 0)
-    widget.state.new_track("dog")
-    widget.state.set_box(2, (48, 0, 96, 64), 0)
-    boxes = widget.state.tracks
-    session = Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=boxes)
+    boxed.state.new_track("dog")
+    boxed.state.set_box(2, (48, 0, 96, 64), 0)
     masks = np.zeros((2, 64, 96), bool)
     masks[0, :, :40], masks[1, :, 50:] = True, True
-    for frame in range(8):
-        low = 0.25 if frame == 5 else 0.75
-        session.mask_store().write(frame, InstanceMasks((1, 2), masks, (0.9, low)))
-    widget.open_session(session.path)
-    return widget
+    low = [0.25 if frame == 5 else 0.75 for frame in range(8)]
+    save_masks(*(InstanceMasks((1, 2), masks, (0.9, score)) for score in low))
+    return boxed
 
 
 def test_a_person_reviews(masked, hands, qtbot):

@@ -144,7 +144,8 @@ def test_no_session_no_list(widget, viewer, clip, session, qtbot):
 
 
 def test_while_a_run_is_at_work_nothing_can_be_chosen(opened, session, qtbot, tmp_path):
-    from napari_maskfree.worker import Job, Stage
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
 
     runs = opened.masks.runs
     runs.compare.toggle.click()

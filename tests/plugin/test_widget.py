@@ -247,7 +247,7 @@ def test_a_detached_run_goes_on(widget, viewer, hands, qtbot, clip_folder, tmp_p
 
 
 def test_a_run_left_behind_is_followed_again(widget, viewer, qtbot, clip_folder, hands, tmp_path):
-    from napari_maskfree.worker import running_stages
+    from napari_maskfree.stages import running_stages
 
     widget.video.open_path(str(clip_folder))
     widget.state.set_folder(tmp_path / "kept.maskfree")

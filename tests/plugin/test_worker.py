@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from napari_maskfree.attached import Attached
-from napari_maskfree.worker import Job, Stage, Tail, finetune_stage, predict_stage
+from napari_maskfree.stages import Stage, finetune_stage, predict_stage
+from napari_maskfree.tail import Tail
+from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.config import AuditConfig
+from maskfree.evenly import evenly
 from maskfree.tracks import boxes_at, travel
 from maskfree.watch import Ticks, Watch, unwatched
 
@@ -135,10 +136,7 @@ def _against_masks(
         for keyframe in track.keyframes:
             if keyframe.xyxy is not None and not keyframe.occluded:
                 drawn.setdefault(keyframe.frame, {})[track.id] = keyframe.xyxy
-    frames = sorted(drawn)
-    if len(frames) > config.most_frames:
-        spread = np.linspace(0, len(frames) - 1, config.most_frames).round().astype(int)
-        frames = [frames[n] for n in spread.tolist()]
+    frames = evenly(sorted(drawn), config.most_frames)
     tick = Ticks(watch, "masks", len(frames))
     for frame in frames:
         boxes, masks = drawn[frame], read(frame)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.errors import InputError
+from maskfree.run_difference import read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from maskfree.corrections import Correction
     from maskfree.run_difference import Read
-    from maskfree.types import InstanceMasks
 
     Changes = dict[int, tuple["FrameChange", ...]]
 
@@ -88,8 +87,5 @@ def run_changes(
 
 
 def _by_track(read: Read, frame: int) -> dict[int, np.ndarray]:
-    try:
-        masks: InstanceMasks | None = read(frame)
-    except InputError:  # said where the masks are shown
-        return {}
+    masks = read_or_none(read, frame)
     return {} if masks is None else dict(zip(masks.track_ids, masks.masks, strict=True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.run_difference import evenly
+from maskfree.evenly import evenly
 from maskfree.tracks import boxes_at
 
 if TYPE_CHECKING:

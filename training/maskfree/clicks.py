@@ -22,6 +22,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
+from maskfree.box_pixels import box_pixels
 from maskfree.edges import GuidedFilter
 from maskfree.errors import InputError
 from maskfree.geodesic import step_cost
@@ -133,9 +134,9 @@ class _Look:
         height, width = frame.shape[:2]
         x0, y0, x1, y1 = box
         room = config.margin * max(x1 - x0, y1 - y0) + 2
-        rows, columns = _span(y0 - room, y1 + room, height), _span(x0 - room, x1 + room, width)
+        rows, columns = box_pixels((x0 - room, y0 - room, x1 + room, y1 + room), height, width)
         boxed = np.zeros((height, width), bool)
-        boxed[_span(y0, y1, height), _span(x0, x1, width)] = True
+        boxed[box_pixels(box, height, width)] = True
         part = np.ascontiguousarray(frame[rows, columns])
         scale = min(1.0, math.sqrt(config.area / max(1, part.shape[0] * part.shape[1])))
         size = tuple(max(1, round(n * scale)) for n in part.shape[1::-1])
@@ -274,7 +275,3 @@ def _counted(colours: np.ndarray, config: ClicksConfig) -> np.ndarray:
     count = np.bincount(colours, minlength=config.bins**3).reshape((config.bins,) * 3)
     smooth = ndimage.gaussian_filter(count.astype(float), _BLUR_BINS)
     return np.asarray(smooth / max(smooth.sum(), 1))
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    return slice(max(0, math.floor(low)), min(size, math.ceil(high)))

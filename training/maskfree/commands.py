@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.settings import as_text
 from maskfree.terminal import clock, table
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    import torch
-
     from maskfree.formats import Annotations, ExportReport
     from maskfree.session import Session
-    from maskfree.settings import Setting
-    from maskfree.types import Matches
 
 __all__ = ["annotations_of", "parse_settings", "run"]
 
@@ -226,60 +220,10 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _correspond(args: argparse.Namespace) -> None:
-    from maskfree.config import Config
-    from maskfree.correspondence import match_patches
-    from maskfree.settings import override
-    from maskfree.video import open_video
+    from maskfree.correspond_command import correspond
 
-    config = override(Config(), parse_settings(args.set, prefix="temporal.")).temporal
-    with open_video(args.video) as video:
-        for frame in (args.source, args.target):
-            if not 0 <= frame < len(video):
-                raise InputError(
-                    f"{args.video} has the frames 0 to {len(video) - 1}, got frame {frame}. "
-                    "Count from the first frame, which is 0."
-                )
-        source, target = _lab(video[args.source]), _lab(video[args.target])
-    matches = match_patches(source, target, config=config)
-    _write_matches(args.out, matches, (args.source, args.target))
-    kept = float(matches.valid.any(0).float().mean())
-    count, height, width = matches.valid.shape
-    result = {"out": args.out, "shape": [count, height, width], "matched": kept}
-    text = f"{args.out}: {count} x {height} x {width} matches, {kept:.1%} of the cells have one"
-    _show(args, result, text)
-
-
-def _lab(frame: np.ndarray) -> torch.Tensor:
-    """Return uint8 RGB ``(H, W, 3)`` as Lab ``(3, H4, W4)``, cut to whole grid cells."""
-    import torch
-
-    from maskfree.lab import GRID_STRIDE, to_lab
-
-    height, width = (side // GRID_STRIDE * GRID_STRIDE for side in frame.shape[:2])
-    if not height or not width:
-        raise InputError(
-            f"A frame must be at least {GRID_STRIDE} pixels high and wide, got "
-            f"{frame.shape[1]}x{frame.shape[0]} (width x height). Give a larger video."
-        )
-    rgb = torch.tensor(frame[:height, :width]).permute(2, 0, 1).float() / 255
-    return to_lab(rgb[None])[0]
-
-
-def _write_matches(path: str, matches: Matches, frames: tuple[int, int]) -> None:
-    import numpy as np
-
-    from maskfree.storage import atomic_file
-
-    if not path.endswith(".npz"):
-        raise InputError(f"--out must end in .npz, got {path}. Try {path}.npz")
-    with atomic_file(path) as partial, partial.open("wb") as file:
-        np.savez(
-            file,
-            target_yx=matches.target_yx.numpy(),
-            distance=matches.distance.numpy(),
-            valid=matches.valid.numpy(),
-            frames=np.array(frames),
-        )
+    chosen = parse_settings(args.set, prefix="temporal.")
+    _show(args, *correspond(args.video, args.source, args.target, chosen, args.out))
 
 
 def _convert(args: argparse.Namespace) -> None:
@@ -339,50 +283,9 @@ def _runs(args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace) -> None:
-    from maskfree.errors import nearest
-    from maskfree.presets import preset
-    from maskfree.settings import iter_settings
+    from maskfree.settings_command import settings_of
 
-    every = list(iter_settings(preset(args.preset)))
-    wanted = args.match or ""
-    found = [each for each in every if wanted in each.key]
-    if not found:
-        hint = nearest(wanted, [each.key for each in every])
-        raise InputError(f'No setting has "{wanted}" in its key.{hint} Leave it out to see all.')
-    listing = [
-        {
-            "key": each.key,
-            "default": each.value,
-            "type": each.kind.__name__,
-            "unit": each.unit,
-            "low": each.low,
-            "high": each.high,
-            "choices": list(each.choices),
-            "help": each.help,
-            "source": each.source,
-        }
-        for each in found
-    ]
-    _show(args, listing, "\n".join(_describe(each) for each in found))
-
-
-def _describe(setting: Setting) -> str:
-    limits = _range(setting)
-    line = f"{setting.key}={as_text(setting.value)}" + (f"  ({limits})" if limits else "")
-    return f"{line}\n    {setting.help}" + (f"  [{setting.source}]" if setting.source else "")
-
-
-def _range(setting: Setting) -> str:
-    if setting.choices:
-        return " | ".join(as_text(choice) for choice in setting.choices)
-    bounds = ""
-    if setting.low is not None and setting.high is not None:
-        bounds = f"{setting.low} to {setting.high}"
-    elif setting.low is not None:
-        bounds = f"{setting.low} or more"
-    elif setting.high is not None:
-        bounds = f"at most {setting.high}"
-    return ", ".join(part for part in (bounds, setting.unit) if part)
+    _show(args, *settings_of(args.preset, args.match or ""))
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {

@@ -21,9 +21,11 @@ import cv2
 import numpy as np
 
 from maskfree.appearance import ColourModel
+from maskfree.box_pixels import touched
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
+from maskfree.evenly import evenly
 from maskfree.evidence import SURE
 from maskfree.geodesic import reached_from_outside
 from maskfree.watch import Ticks, Watch, unwatched
@@ -162,9 +164,8 @@ class Consensus:
         for n in range(len(self._boxes)):
             present = np.flatnonzero(np.isfinite(self._boxes[n]).all(1))
             if len(present):
-                count = min(len(present), self._config.frames)
-                chosen = present[np.linspace(0, len(present) - 1, count).round().astype(int)]
-                self._fit_track(n, sorted({*chosen.tolist(), *self._corrected(n, present)}))
+                chosen = evenly(present.tolist(), self._config.frames)
+                self._fit_track(n, sorted({*chosen, *self._corrected(n, present)}))
             tick()
 
     def crop(self, n: int, t: int) -> Crop | None:
@@ -194,9 +195,7 @@ class Consensus:
     def _corrected(self, n: int, present: np.ndarray) -> list[int]:
         """Return the frames of a track that a person corrected, as many as colours need."""
         frames = [] if self._hand is None else self._hand.frames(n)
-        there = [t for t in frames if t in present]
-        most = min(len(there), self._config.frames)
-        return [there[i] for i in np.linspace(0, len(there) - 1, most).round().astype(int)]
+        return evenly([t for t in frames if t in present], self._config.frames)
 
     def _fit_track(self, n: int, chosen: list[int]) -> None:
         views = [self._view(n, t) for t in chosen]
@@ -247,8 +246,9 @@ class Consensus:
         across, down = x1 - x0, y1 - y0
         loose = self._slack[n, t]
         margin = config.margin * max(across, down)
-        rows = _span(y0 - loose * down - margin, y1 + loose * down + margin, height)
-        columns = _span(x0 - loose * across - margin, x1 + loose * across + margin, width)
+        rows = touched(y0 - loose * down - margin, y1 + loose * down + margin, height, least=1)
+        left, right = x0 - loose * across - margin, x1 + loose * across + margin
+        columns = touched(left, right, width, least=1)
         area = (rows.stop - rows.start) * (columns.stop - columns.start)
         scale = min(
             1.0, config.detail / math.sqrt(across * down), config.most_detail / math.sqrt(area)
@@ -340,9 +340,3 @@ def _within(box: np.ndarray, slack: float, x: np.ndarray, y: np.ndarray) -> np.n
     across, down = slack * (x1 - x0), slack * (y1 - y0)
     rows = (y >= y0 - down) & (y < y1 + down)
     return np.asarray(rows[:, None] & (x >= x0 - across) & (x < x1 + across))
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    """Pixels that [low, high) touches, at least one, within [0, size)."""
-    first = int(np.clip(math.floor(low), 0, size - 1))
-    return slice(first, int(np.clip(math.ceil(high), first + 1, size)))

@@ -11,6 +11,7 @@ from skimage.measure import find_contours
 
 from maskfree.colours import track_colour
 from maskfree.errors import InputError
+from maskfree.evenly import evenly
 from maskfree.tracks import boxes_at
 
 if TYPE_CHECKING:
@@ -137,8 +138,7 @@ def _chosen(frames: Sequence[int] | None, count: int, columns: int) -> list[int]
     if columns < 1:
         raise InputError(f"columns must be 1 or more, got {columns}.")
     if frames is None:
-        shown = min(count, ROWS * columns)
-        return [int(frame) for frame in np.linspace(0, count - 1, shown).round()]
+        return evenly(range(count), ROWS * columns)
     chosen = [int(frame) for frame in frames]
     if not chosen:
         raise InputError("frames names no frame. Name at least one, or leave it out.")

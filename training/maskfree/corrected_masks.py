@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from maskfree.corrections import apply_corrections
 
 if TYPE_CHECKING:
-    from maskfree.correction_store import CorrectionStore
+    from collections.abc import Mapping
+
+    from maskfree.corrections import Correction
     from maskfree.mask_store import MaskStore
     from maskfree.types import InstanceMasks
 
 __all__ = ["CorrectedMasks"]
+
+
+class Corrections(Protocol):
+    """Where corrections are: on disk, or in a window's memory that is ahead of it."""
+
+    def read(self, frame: int) -> Mapping[int, Correction]:
+        """Return a frame's corrections by track id."""
+
+    def frames(self) -> list[int]:
+        """Return the frames that have some, in order."""
 
 
 class CorrectedMasks:
@@ -23,7 +35,7 @@ class CorrectedMasks:
         Where both are; neither is changed.
     """
 
-    def __init__(self, predicted: MaskStore, corrections: CorrectionStore) -> None:
+    def __init__(self, predicted: MaskStore, corrections: Corrections) -> None:
         self.predicted, self.corrections = predicted, corrections
 
     def read(self, frame: int) -> InstanceMasks | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from maskfree.box_pixels import touched
 from maskfree.camera_motion import estimate_motions, surroundings
 from maskfree.scratch import scratch
 from maskfree.thinned import Thinned
@@ -178,7 +179,10 @@ class _Scene:
         rows, columns = self.certain.shape[1:]
         x0, y0, x1, y1 = surroundings(self.boxes[n, t], margin)
         x, y = self.to_pixels[0, 0], self.to_pixels[1, 1]
-        return _span(y0 / y, y1 / y, rows), _span(x0 / x, x1 / x, columns)
+        return (
+            touched(y0 / y, y1 / y, rows, least=1),
+            touched(x0 / x, x1 / x, columns, least=1),
+        )
 
     def view(self, n: int, t: int) -> _View:
         """Look at a box from all other frames."""
@@ -334,14 +338,9 @@ def _outside(boxes: np.ndarray, height: int, width: int, config: EvidenceConfig)
     for x0, y0, x1, y1 in boxes[np.isfinite(boxes).all(1)]:
         dx = config.box_margin * (x1 - x0) + config.cell
         dy = config.box_margin * (y1 - y0) + config.cell
-        out[_span(y0 - dy, y1 + dy, height), _span(x0 - dx, x1 + dx, width)] = False
+        rows = touched(y0 - dy, y1 + dy, height, least=1)
+        out[rows, touched(x0 - dx, x1 + dx, width, least=1)] = False
     return out
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    """Whole numbers that [low, high) touches, at least one, within [0, size)."""
-    first = int(np.clip(np.floor(low), 0, size - 1))
-    return slice(first, int(np.clip(np.ceil(high), first + 1, size)))
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:

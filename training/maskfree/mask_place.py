@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from maskfree.box_pixels import box_pixels
 from maskfree.tracks import box_at
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from maskfree.types import Track
 
 __all__ = ["is_where_boxed"]
@@ -28,10 +29,5 @@ def is_where_boxed(track: Track, frame: int, mask: np.ndarray) -> bool:
         return False
     if frame > track.keyframes[-1].frame:
         return True
-    x0, y0, x1, y1 = now.xyxy
-    inside = mask[_span(y0, y1, len(mask)), _span(x0, x1, mask.shape[1])]
+    inside = mask[box_pixels(now.xyxy, *mask.shape)]
     return bool(inside.sum() >= _LEAST * mask.sum())
-
-
-def _span(low: float, high: float, size: int) -> slice:
-    return slice(max(0, int(np.floor(low))), min(size, int(np.ceil(high))))

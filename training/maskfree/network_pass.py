@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from maskfree.evenly import evenly
 from maskfree.lab import GRID_STRIDE
 from maskfree.linking import Linker, TrackLinker
 from maskfree.sampling import padded_size
@@ -109,9 +110,8 @@ def network_pass(
     else:
         linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config, mirror=mirror)
     clips = windows(start, stop, length, overlap)
-    if most_clips is not None and len(clips) > most_clips:
-        chosen = np.linspace(0, len(clips) - 1, most_clips).round().astype(int)
-        clips = [clips[i] for i in chosen]
+    if most_clips is not None:
+        clips = evenly(clips, most_clips)
     pending: dict[int, tuple[torch.Tensor, int]] = {}
     for number, (first, last) in enumerate(clips):
         rgb = _read_clip(working, range(first, last), size).to(device)

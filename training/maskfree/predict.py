@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from maskfree.box_pixels import box_pixels
 from maskfree.confidence import box_fit, stability
 from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
@@ -286,10 +287,7 @@ def _reach(box: np.ndarray, slack: float, height: int, width: int) -> tuple[slic
     """Pixels that the box grown by its slack touches."""
     x0, y0, x1, y1 = box
     dx, dy = slack * (x1 - x0), slack * (y1 - y0)
-    low = np.floor([y0 - dy, x0 - dx])
-    high = np.ceil([y1 + dy, x1 + dx])
-    low, high = np.clip(low, 0, [height, width]), np.clip(high, 0, [height, width])
-    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+    return box_pixels((x0 - dx, y0 - dy, x1 + dx, y1 + dy), height, width)
 
 
 def predict(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.evenly import evenly
 from maskfree.gold_scores import compared, gold_frames, is_scored
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import region_similarity
 from maskfree.preview_files import Measure
-from maskfree.run_difference import evenly
 from maskfree.told_frames import trained_frames
 
 if TYPE_CHECKING:

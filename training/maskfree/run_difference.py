@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.errors import InputError
+from maskfree.evenly import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maskfree.types import InstanceMasks
 
-__all__ = ["RunDifference", "compare_runs", "evenly", "frame_agreement"]
+__all__ = ["RunDifference", "compare_runs", "frame_agreement", "read_or_none"]
 
 Read = Callable[[int], "InstanceMasks | None"]
 
@@ -56,13 +57,6 @@ def frame_agreement(one: InstanceMasks | None, other: InstanceMasks | None) -> f
     return float(np.mean(values)) if values else None
 
 
-def evenly(frames: Sequence[int], at_most: int) -> list[int]:
-    """Return at most ``at_most`` of the frames, evenly spread, first and last among them."""
-    if len(frames) <= at_most:
-        return list(frames)
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, at_most).round().astype(int)]
-
-
 def compare_runs(
     one: Read,
     other: Read,
@@ -93,7 +87,7 @@ def compare_runs(
     for frame in chosen:
         if watch is not None:
             watch()
-        agreement = frame_agreement(_read(one, frame), _read(other, frame))
+        agreement = frame_agreement(read_or_none(one, frame), read_or_none(other, frame))
         if agreement is not None:
             found.append((agreement, frame))
     named: list[tuple[int, float]] = []
@@ -105,7 +99,8 @@ def compare_runs(
     return RunDifference(tuple(named), mean, len(chosen), len(frames))
 
 
-def _read(read: Read, frame: int) -> InstanceMasks | None:
+def read_or_none(read: Read, frame: int) -> InstanceMasks | None:
+    """Return a frame's masks; None where there are none, or their file is broken."""
     try:
         return read(frame)
     except InputError:  # said where the masks are shown

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from maskfree.evenly import evenly
 from maskfree.evidence import SURE
 from maskfree.lab import GRID_STRIDE, rgb_to_lab, to_lab
 from maskfree.targets import BoxTargets, box_targets, loose_tube
@@ -45,9 +46,8 @@ def lab_stretch(frames: WorkingFrames, *, config: SamplingConfig) -> float:
     deviation of Lab over a few frames, all three channels together), as under a microscope, is
     stretched to ``contrast``, so that they tell its objects from its background as well.
     """
-    count = min(config.contrast_frames, len(frames))
-    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
-    images = np.stack([frames[int(t)][::GRID_STRIDE, ::GRID_STRIDE] for t in chosen])
+    chosen = evenly(range(len(frames)), config.contrast_frames)
+    images = np.stack([frames[t][::GRID_STRIDE, ::GRID_STRIDE] for t in chosen])
     lab = rgb_to_lab(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
     deviation = float(lab.std(dim=(0, 2, 3)).norm())
     return min(config.max_stretch, max(1.0, config.contrast / max(deviation, 1e-6)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from maskfree.box_pixels import touched
 from maskfree.tracks import box_at, travel_at
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def box_targets(
         if min(seen_x, seen_y) <= 0:
             continue
         dx, dy = slack[n, t] * (x1 - x0), slack[n, t] * (y1 - y0)
-        reach[n, t, _touched(y0 - dy, y1 + dy, height), _touched(x0 - dx, x1 + dx, width)] = True
+        reach[n, t, touched(y0 - dy, y1 + dy, height), touched(x0 - dx, x1 + dx, width)] = True
         if seen_x < min(1, x1 - x0) or seen_y < min(1, y1 - y0):
             continue  # the sliver of a box that the crop cuts: neither object nor background
         box_masks[n, t, _centres(y0, y1, height), _centres(x0, x1, width)] = 1
@@ -130,8 +131,3 @@ def _centres(low: float, high: float, size: int) -> slice:
     if last <= first:
         first = int(np.clip((low + high) / 2, 0, size - 1))
     return slice(first, max(last, first + 1))
-
-
-def _touched(low: float, high: float, size: int) -> slice:
-    """Cells that [low, high) overlaps."""
-    return slice(int(np.clip(np.floor(low), 0, size)), int(np.clip(np.ceil(high), 0, size)))

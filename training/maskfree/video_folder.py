@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from maskfree.errors import InputError
+from maskfree.evenly import evenly
 from maskfree.video_axes import GREY_ALPHA, MOST_CHANNELS
-from maskfree.video_source import PictureSource, check_readable, reading, spread
+from maskfree.video_source import PictureSource, check_readable, reading
 from maskfree.video_stack import TIFF_SUFFIXES, tifffile_complaints
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ImageFolder(PictureSource):
         check_readable(self._files[0])
         height, width = _header_size(self._files[0])
         self.size = len(self._files), height, width
-        for i in spread(len(self._files), config.size_checks):
+        for i in evenly(range(len(self._files)), config.size_checks):
             check_readable(self._files[i])
             self._check_size(i, _header_size(self._files[i]))
         self._dtype: np.dtype[np.generic] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskfree.errors import InputError
+from maskfree.evenly import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,6 @@ __all__ = [
     "first_line",
     "numbered",
     "reading",
-    "spread",
 ]
 
 WHITE = 255
@@ -97,7 +97,7 @@ class PictureSource(FrameSource):
 
     def _intensity_range(self) -> tuple[np.ndarray, np.ndarray]:
         """Return black and white levels, float64 ``(1,)`` for all channels or ``(C,)``."""
-        frames = spread(self.size[0], self._config.intensity_frames)
+        frames = evenly(range(self.size[0]), self._config.intensity_frames)
         samples = [self._sample(i) for i in frames]
         if self.joint:
             groups = [np.concatenate([sample.ravel() for sample in samples])]
@@ -138,11 +138,6 @@ def _to_rgb(picture: np.ndarray) -> np.ndarray:
 def numbered(num_frames: int) -> list[str]:
     """Return the names of frames that have none of their own: 00000, 00001, …"""
     return [f"{i:05d}" for i in range(num_frames)]
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Return at most ``most`` of ``range(count)``, evenly spread, first and last among them."""
-    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
 
 
 def check_readable(path: Path) -> None:
