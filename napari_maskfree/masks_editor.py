@@ -20,16 +20,32 @@ if TYPE_CHECKING:
     from napari_maskfree.correction_book import CorrectionBook
     from napari_maskfree.state import State
 
-__all__ = ["MasksEditor", "ShownMasks"]
+__all__ = ["MasksEditor", "NothingPredicted", "ShownMasks"]
 
 
 _NEW_LABEL, _PLANE = "M", 2
 
 
+class NothingPredicted:
+    """Stands for the masks on disk as long as no session is saved."""
+
+    def read(self, _frame: int) -> None:
+        """Return no masks."""
+
+    def stamp(self, _frame: int) -> None:
+        """Return no stamp: there is no file."""
+
+    def frames(self) -> list[int]:
+        """Return no frame."""
+        return []
+
+
 class ShownMasks:
     """Reads masks as they stand: predicted on disk, under corrections that may be in memory yet."""
 
-    def __init__(self, predicted: MaskStore, corrections: CorrectionBook) -> None:
+    def __init__(
+        self, predicted: MaskStore | NothingPredicted, corrections: CorrectionBook
+    ) -> None:
         self.predicted, self.corrections = predicted, corrections
 
     def read(self, frame: int) -> InstanceMasks | None:

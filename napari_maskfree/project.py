@@ -19,7 +19,7 @@ from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.ignore_shown import IgnoreShown
-from napari_maskfree.masks_editor import MasksEditor, ShownMasks
+from napari_maskfree.masks_editor import MasksEditor, NothingPredicted, ShownMasks
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
 
@@ -177,7 +177,7 @@ class Project:
         InputError
             When it is no boxes file or is for another video.
         """
-        tracks = boxes if isinstance(boxes, BoxTracks) else read_boxes(boxes)
+        tracks = boxes if isinstance(boxes, BoxTracks) else _read_boxes(boxes)
         self.state.load_tracks(tracks, dirty=self.state.session is not None)
         self.show_boxes()
         if self.boxes is not None:
@@ -247,14 +247,7 @@ class Project:
             self._remove_masks()
         if self.masks is None:
             if frames:
-                self.masks = masks_layer.make_layer(shown, self.image, info, self._colours())
-                self._add_under_boxes(self.masks)
-                self.editor = MasksEditor(
-                    self.state,
-                    self.masks,
-                    defer=self._defer,
-                    notify=self._notify,
-                )
+                self._make_masks(shown)
             return frames
         self.masks.data.store = shown
         self.masks.data.forget()
@@ -262,15 +255,23 @@ class Project:
         self.masks.refresh()
         return frames
 
+    def _make_masks(self, shown: ShownMasks) -> None:
+        assert self.image is not None and self.state.video is not None
+        self.masks = masks_layer.make_layer(shown, self.image, self.state.video, self._colours())
+        self._add_under_boxes(self.masks)
+        self.editor = MasksEditor(self.state, self.masks, defer=self._defer, notify=self._notify)
+
     def shown_masks(self, *, frozen: bool = False) -> ShownMasks | None:
         """Return the session's masks as they stand; None where there is no session.
 
-        ``frozen``: with the corrections as they are now, for another thread.
+        Masks that were made by hand are there before it is. ``frozen``: with the corrections as
+        they are now, for another thread.
         """
         session, book = self.state.session, self.state.corrections
-        if session is None:
+        if session is None and not len(book):
             return None
-        return ShownMasks(session.mask_store(), book.copy() if frozen else book)
+        predicted = NothingPredicted() if session is None else session.mask_store()
+        return ShownMasks(predicted, book.copy() if frozen else book)
 
     def accept_frame(self) -> None:
         """Vouch for the masks of the shown frame.
@@ -292,13 +293,22 @@ class Project:
     def correct_masks(self) -> None:
         """Make the masks layer the one that is painted on, with the brush.
 
+        Before any run it is empty: what a person makes on it teaches the first one.
+
         Raises
         ------
         InputError
-            Where there are no masks.
+            Where there is neither a mask nor a box.
         """
         if self.masks is None and not self.show_masks():
-            raise InputError("There are no masks yet. Fine-tune first (section 3).")
+            if self.state.boxed() is None or self.image is None:
+                raise InputError(
+                    "There are no masks yet, and no box to make one in. Draw a box around the "
+                    "object first (section 2); then click on it, or fine-tune (section 3)."
+                )
+            empty = ShownMasks(NothingPredicted(), self.state.corrections)
+            self._make_masks(self.shown_masks() or empty)
+            self.state.session_changed.emit()
         assert self.masks is not None
         self.viewer.layers.selection.active = self.masks
         self.masks.visible = True
@@ -362,6 +372,12 @@ class Project:
         """Return the colours of the tracks, which the masks layer has from now on."""
         self._coloured = dict(self.state.classes.colours())
         return self._coloured
+
+
+def _read_boxes(path: str | Path) -> BoxTracks:
+    """Read a boxes file, which may hold ignore regions and no box yet."""
+    tracks = read_boxes(path, allow_empty=True)
+    return tracks if tracks.ignore else read_boxes(path)
 
 
 def _source_of(layer: Layer) -> str | None:

@@ -10,6 +10,7 @@ from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.gold_scores import GoldScores
 from maskfree.kept_masks import keep_masks, shown_run
+from maskfree.mask_place import labels_of as flatten
 from maskfree.metrics import Scores, TrackScores
 from maskfree.session import Session
 from maskfree.told_frames import MasksNote, note_training
@@ -17,7 +18,6 @@ from maskfree.types import InstanceMasks
 from napari_maskfree import correct, gold
 from napari_maskfree.constants import GOLD_COLOUR
 from napari_maskfree.masks_editor import ShownMasks
-from napari_maskfree.masks_layer import flatten
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
