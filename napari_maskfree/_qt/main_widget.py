@@ -351,12 +351,13 @@ class MaskFreeWidget(QWidget):
     def _mark(self) -> None:
         """Tick the sections that are done and colour the next one."""
         state = self.state
-        masks = state.session.masks.frames() if state.session is not None else []
+        session = state.session
+        predicted = session.mask_store().frames() if session is not None else []
         done = {
             "video": state.video is not None,
             "boxes": state.boxed() is not None,
-            "finetune": bool(masks),
-            "masks": bool(masks),
+            "finetune": bool(predicted),
+            "masks": bool(predicted),
         }
         current = next((key for key, is_done in done.items() if not is_done), "export")
         for key, section in self.sections.items():

@@ -12,6 +12,7 @@ from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.box_again import box_from_mask
 from napari_maskfree.clicking import Clicks
+from napari_maskfree.guide import facts_of
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
@@ -298,12 +299,15 @@ def test_clicks_before_any_run_make_masks_that_the_session_takes_up(unmasked, ha
     assert unmasked.may_leave()
     assert state.session.corrections.frames() == [2]
     assert state.session.corrections.read(2) == state.corrections[2]
+    assert len(tools.mode.clicks.of(state, 2, 1)) == 1
+    assert not facts_of(state, exported=False, painted=True).masks, "none is predicted yet"
     assert project.masks.data[2, 20, 18] == 1
 
 
 def test_clicks_before_any_run_are_not_lost_with_the_dock(unmasked, hands):
     unmasked.project.show_boxes()
     unmasked.state.set_box(1, (6, 8, 32, 30), 0)
+    unmasked.project.go_to(0)
     hands.press(unmasked.masks.clicks.clicks)
     hands.click((20, 18))
     asked = []

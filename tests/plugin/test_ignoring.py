@@ -268,6 +268,7 @@ def test_a_session_with_regions_alone_opens_and_keeps_them(widget, clip_folder, 
     widget.open_session(tmp_path / "s")
     assert widget.state.ignoring.all == (region,)
     assert widget.state.boxed() is None
+    widget.project.go_to(0)
     widget.state.ignoring.hold_here_alone(0)
     assert widget.may_leave()
     (kept,) = Session.open(tmp_path / "s").boxes.ignore
