@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QSpinBox
 from maskfree.config import TidyConfig
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.flow_row import FlowRow
-from napari_maskfree._qt.section import Panel, button, explain, hint
+from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import TIDY_MOST
 from napari_maskfree.tidy import apply_tidied, tidied
 
@@ -53,7 +53,7 @@ class CorrectTools(Panel):
         self.all = QCheckBox("All tracks")
         self.all.setToolTip("Of all tracks, not of the selected one only")
         self.all.toggled.connect(self.refresh)
-        self.add(self.inside, self.why, FlowRow(self.tidy, self.size, self.all))
+        self.add(self.inside, self.why, FlowRow(self.tidy, row(self.size, self.all)))
         for signal in (
             self.state.selection_changed,
             self.state.tracks_changed,

@@ -53,15 +53,16 @@ class FlowRow(QWidget):
         return [widget for widget in self._widgets if not widget.isHidden()]
 
     def lines(self) -> list[list[QWidget]]:
-        """Return which widgets share a line: as many on each, as far as they fit."""
-        shown, count = self._shown(), 1
-        while count < len(shown):
-            most = -(-len(shown) // count)
-            lines = [shown[n : n + most] for n in range(0, len(shown), most)]
-            if all(_width(line) <= self.width() for line in lines):
-                return lines
-            count += 1
-        return [[widget] for widget in shown]
+        """Return which widgets share a line: as few lines as can be, of as many widgets each."""
+        shown, lines = self._shown(), list[list[QWidget]]()
+        for widget in shown:
+            if lines and _width([*lines[-1], widget]) <= self.width():
+                lines[-1].append(widget)
+            else:
+                lines.append([widget])
+        most = -(-len(shown) // max(1, len(lines)))
+        even = [shown[n : n + most] for n in range(0, len(shown), max(1, most))]
+        return even if all(_width(line) <= self.width() for line in even) else lines
 
     def _height(self) -> int:
         heights = [_height(line) for line in self.lines()]
@@ -70,15 +71,8 @@ class FlowRow(QWidget):
     def _place(self) -> None:
         y = 0
         for line in self.lines():
-            x, high = 0, _height(line)
-            growing = [w for w in line if isinstance(w, QPushButton)]
-            left = max(0, self.width() - _width(line))
-            for widget in line:
-                wide = widget.sizeHint().width()
-                if widget in growing:
-                    part = left // len(growing)
-                    wide, left = wide + part, left - part
-                    growing.remove(widget)
+            x, high, widths = 0, _height(line), _shared(line, self.width())
+            for widget, wide in zip(line, widths, strict=True):
                 widget.setGeometry(x, y, min(wide, self.width()), high)
                 x += wide + SPACING
             y += high + SPACING
@@ -94,3 +88,21 @@ def _width(line: list[QWidget]) -> int:
 
 def _height(line: list[QWidget]) -> int:
     return max((w.sizeHint().height() for w in line), default=0)
+
+
+def _shared(line: list[QWidget], room: int) -> list[int]:
+    """Return how wide each widget of a line becomes: the buttons alike, as far as they can be."""
+    widths = [w.sizeHint().width() for w in line]
+    growing = [n for n, w in enumerate(line) if isinstance(w, QPushButton)]
+    left = room - SPACING * (len(line) - 1)
+    left -= sum(wide for n, wide in enumerate(widths) if n not in growing)
+    while growing:
+        part = max(0, left) // len(growing)
+        wider = [n for n in growing if widths[n] > part]
+        if not wider:
+            for n in growing:
+                widths[n] = part
+            return widths
+        left -= sum(widths[n] for n in wider)
+        growing = [n for n in growing if n not in wider]
+    return widths

@@ -80,6 +80,7 @@ def test_rows_wrap_where_they_are_narrow(qtbot):
     assert [len(line) for line in row.lines()] == [2, 2]
     assert row.height() > 2 * one
     assert not buttons[0].geometry().intersects(buttons[2].geometry())
+    assert len({b.width() for b in buttons}) == 1
     buttons[3].setVisible(False)
     buttons[2].setVisible(False)
     qtbot.waitUntil(lambda: row.height() == one)
