@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from maskfree import tracks as bt
 from maskfree.errors import InputError
+from maskfree.mask_place import box_of_mask
 from maskfree.types import Keyframe
-from napari_maskfree.correct import box_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def box_from_mask(state: State, frame: int, masks: InstanceMasks | None) -> str:
             f"Track {track.id} has no mask in frame {frame} that a box could be made from. Click "
             "or paint one first (Clicks, Correct), or press Redraw box."
         )
-    now, box = state.box_state(track.id, frame), box_of(mask)
+    now, box = state.box_state(track.id, frame), box_of_mask(mask)
     if now is not None and now.keyframe and now.xyxy == box:
         return f"The box of track {track.id} in frame {frame} is that of its mask already."
     keyframe = Keyframe(frame, box, occluded=bool(now and now.occluded))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
-from maskfree import tracks as bt
+from maskfree import carrying
+from maskfree.carry import changes_of
+from maskfree.carrying import find_carried
 from maskfree.config import CarryConfig
-from maskfree.corrections import is_gold
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maskfree.carry import Carried
-    from maskfree.corrections import Correction
     from maskfree.mask_store import MaskStore
     from maskfree.video import Video
     from napari_maskfree.state import State
@@ -31,35 +32,15 @@ def carry_job(state: State, video: Video, predicted: MaskStore, frame: int) -> C
     InputError
         Where nobody changed a mask of that frame.
     """
-    from maskfree.carry import carry, changes_of
-
-    known = state.corrections.copy()
-    tracks = {t.id: t for t in state.tracks.tracks} if state.tracks is not None else {}
-    changes = {
-        i: change
-        for i, change in changes_of(predicted.read(frame), known[frame]).items()
-        if i in tracks
-    }
-    if not changes:
+    known, tracks = state.corrections.copy().items(), state.tracks
+    ids = {t.id for t in tracks.tracks} if tracks is not None else set()
+    masks = predicted.read(frame)
+    if tracks is None or not ids & changes_of(masks, known.get(frame, {})).keys():
         raise InputError(
             f"Nobody changed a mask of frame {frame}, or it is gold or was carried there: there is "
             "nothing to carry on. Press Correct and paint first."
         )
-
-    def barred(track_id: int, there: int) -> bool:
-        own = known[there].get(track_id)
-        said = is_gold(known[there]) or (own is not None and own.carried is None)
-        return said or bt.box_at(tracks[track_id], there) is None
-
-    def find() -> Found:
-        config = CarryConfig()
-        found: Found = {}
-        for forward in (False, True):
-            way = carry(video, changes, frame, forward=forward, barred=barred, config=config)
-            found.update(way)
-        return dict(sorted(found.items()))
-
-    return find
+    return functools.partial(find_carried, video, tracks, masks, known, frame, config=CarryConfig())
 
 
 def take_carried(
@@ -69,24 +50,12 @@ def take_carried(
 
     What a person corrected in the meantime stays; what was carried from that frame before goes.
     """
-    from maskfree.carry import with_carried, without_carried
-
     if state.tracks is None:
         return [], 0
     ids = {t.id for t in state.tracks.tracks}
-    changes, frames, pixels = without_carried(state.corrections.items(), frame), [], 0
-    for there, carried in found.items():
-        known, masks = changes.get(there, state.corrections[there]), predicted.read(there)
-        made = with_carried(masks, known, {i: c for i, c in carried.items() if i in ids}, frame)
-        if made != known:
-            changes[there] = made
-            frames.append(there)
-            pixels += sum(_pixels(c) for i, c in made.items() if c != known.get(i))
-    if frames:
-        name = f"carry frame {frame} to frames {min(frames)} to {max(frames)}"
+    there = {at: {i: c for i, c in own.items() if i in ids} for at, own in found.items()}
+    changes, pixels = carrying.take_carried(predicted.read, state.corrections.items(), frame, there)
+    if pixels:
+        name = f"carry frame {frame} to frames {min(pixels)} to {max(pixels)}"
         state.apply(name, state.tracks, changes)
-    return sorted(frames), pixels
-
-
-def _pixels(own: Correction) -> int:
-    return int(own.is_object.sum() + own.is_other.sum())
+    return sorted(pixels), sum(pixels.values())

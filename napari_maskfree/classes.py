@@ -143,11 +143,11 @@ class Classes:
         """Return the RGB colour (0 to 255) of every track by its id."""
         tracks = self._state.tracks
         if self._known is None or self._known[0] is not tracks or self._known[1] != self.by_class:
-            places = {name: n for n, name in enumerate(self.names, start=1)}
-            each = tracks.tracks if tracks is not None else ()
-            self._colours = {
-                t.id: track_colour(places[t.label] if self.by_class else t.id) for t in each
-            }
+            if tracks is not None and self.by_class:
+                self._colours = tc.class_colours(tracks)
+            else:
+                each = tracks.tracks if tracks is not None else ()
+                self._colours = {t.id: track_colour(t.id) for t in each}
             self._known = tracks, self.by_class
         return self._colours
 

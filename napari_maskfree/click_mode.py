@@ -148,9 +148,13 @@ class ClickMode:
             self.end()
 
     def _on_session(self) -> None:
-        """Forget the clicks of another session: they say nothing of this one."""
+        """Forget the clicks of another session: they say nothing of this one.
+
+        Those that were made before it was saved are its own.
+        """
         if self.state.session is not self._session:
-            self._session, self.clicks = self.state.session, Clicks()
+            self.clicks = self.clicks if self._session is None else Clicks()
+            self._session = self.state.session
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._layer:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy import ndimage
-
 from maskfree.config import ClicksConfig
-from maskfree.corrections import Correction, from_labels, is_gold
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import numpy as np
 
     from maskfree.clicks import Click
     from napari_maskfree.state import State
@@ -63,7 +59,7 @@ class Clicks:
         InputError
             Where no track is selected, it has no box in the frame, or the click is not in it.
         """
-        from maskfree.clicks import apply_click
+        from maskfree.click_correction import click_on
 
         track, tracks = state.track(), state.tracks
         if track is None or tracks is None:
@@ -74,60 +70,16 @@ class Clicks:
                 f"Track {track.id} has no box in frame {frame}. Draw one first: a click changes "
                 "the mask inside it."
             )
-        known, mask = state.corrections[frame], labels == track.id
-        after = apply_click(
+        made, changed = click_on(
             picture,
-            mask,
+            labels,
             box.xyxy,
+            track.id,
             click,
+            state.corrections[frame],
             earlier=self.of(state, frame, track.id),
-            kept=_kept(known, track.id, labels, click),
             config=ClicksConfig(),
         )
-        drawn = np.where(after, track.id, np.where(mask, 0, labels)).astype(labels.dtype)
-        made = _with_pixel(from_labels(labels, drawn, known), track.id, click, labels.shape)
         state.apply(f"click on track {track.id} at frame {frame}", tracks, {frame: made})
         self._made.setdefault((frame, track.id), []).append(click)
-        return int((after != mask).sum())
-
-
-def _kept(
-    known: Mapping[int, Correction], track_id: int, labels: np.ndarray, click: Click
-) -> np.ndarray:
-    """Return the pixels that a click does not change, bool (H, W)."""
-    place = (click.y, click.x)
-    there = int(labels[place])
-    kept = np.zeros(labels.shape, bool)
-    if click.belongs:  # other tracks keep theirs, unless the click is on one of them
-        kept |= (labels != 0) & (labels != track_id) & (labels != there)
-    for own_id, own in known.items():
-        if own.carried is not None:
-            continue
-        if own_id != track_id:
-            kept |= _without_patch(own.is_object, place)
-        elif click.belongs:
-            kept |= own.is_object | _without_patch(own.is_other, place)
-        else:
-            kept |= own.is_other | _without_patch(own.is_object, place)
-    return kept
-
-
-def _without_patch(mask: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-    """Return a mask without the connected part that holds a place."""
-    if not mask[place]:
-        return mask
-    parts, _ = ndimage.label(mask)
-    return mask & (parts != parts[place])
-
-
-def _with_pixel(
-    made: dict[int, Correction], track_id: int, click: Click, shape: tuple[int, ...]
-) -> dict[int, Correction]:
-    """Return a frame's corrections in which the clicked pixel is said, changed or not."""
-    own = made.get(track_id)
-    if own is None and is_gold(made):
-        return made
-    said, none = np.zeros((2, *shape), bool)
-    said[click.y, click.x] = True
-    on, off = (said, none) if click.belongs else (none, said)
-    return {**made, track_id: Correction.make(on, off) if own is None else own.painted(on, off)}
+        return changed

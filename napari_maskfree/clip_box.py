@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_maskfree.constants import MIN_BOX
+from maskfree.mask_place import LEAST_BOX
 
 if TYPE_CHECKING:
     from maskfree.types import Box
@@ -17,6 +17,6 @@ def clip_box(xyxy: Box, width: int, height: int) -> Box | None:
     x0, y0, x1, y1 = xyxy
     x0, x1 = max(0.0, min(x0, x1)), min(float(width), max(x0, x1))
     y0, y1 = max(0.0, min(y0, y1)), min(float(height), max(y0, y1))
-    if x1 - x0 < MIN_BOX or y1 - y0 < MIN_BOX:
+    if x1 - x0 < LEAST_BOX or y1 - y0 < LEAST_BOX:
         return None
     return (x0, y0, x1, y1)

@@ -14,8 +14,6 @@ RESULT_INTERVAL = 1000
 """Milliseconds between two refreshes of the masks while they are being predicted."""
 HISTORY = 10_000_000
 """Keyframes that the steps of undo hold, 8 bytes each: a day's work with hundreds of tracks."""
-MIN_BOX = 2.0
-"""Pixels: a smaller box is a click that slipped."""
 SAME_BOX = 1e-3
 """Pixels: boxes that differ by less are the same."""
 
@@ -44,6 +42,8 @@ ONION_TEXT_SIZE = 9
 
 IGNORE_EDGE, IGNORE_FACE = (0.85, 0.85, 0.85, 0.9), (0.5, 0.5, 0.5, 0.45)
 """RGBA of an ignore region's outline and face: grey, which no track is."""
+IGNORE_COLOUR = (150, 150, 150)
+"""RGB of the band on the timeline's ruler where ignore regions hold."""
 IGNORE_CORNERS = 48
 """Corners of a region that was drawn as an ellipse."""
 
@@ -51,8 +51,6 @@ MASK_OPACITY = 0.55
 """Opacity of the masks layer."""
 MASK_CACHE = 16
 """Frames of masks kept in memory."""
-TIDY_SHARE = 0.02
-"""Of an object's pixels: the largest hole or speck that goes, unless a person says."""
 TIDY_MOST = 100_000
 """Pixels of the largest hole or speck that the window offers."""
 
@@ -77,8 +75,6 @@ NO_SCORE_COLOUR = (150, 150, 150)
 """RGB of a mask without a score, where masks are coloured by score."""
 SCORE_ROWS = 8
 """Most masks of a frame whose scores are listed: the least sure ones."""
-PROPOSAL_TOLERANCE = 0.04
-"""Of the box's size: proposed boxes that lie nearer to where they are interpolated are left out."""
 REVIEW_APART = 5
 """Frames that lie at least between two masks of a track that are reviewed one after the other."""
 ACCEPTED_COLOUR = (60, 190, 130)
@@ -137,7 +133,7 @@ AUDIT_ROWS = 500
 """Most rows in the list of what is worth a look."""
 SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
-MIN_WIDTH = 320
+MIN_WIDTH = 300
 """Pixels: the widget's smallest width."""
 PREVIEW_CELL = 66
 """Pixels: the least width of a small picture of a chosen frame."""

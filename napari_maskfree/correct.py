@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree import tracks as bt
-from maskfree.corrections import Correction, from_labels, is_gold
+from maskfree import vouch
+from maskfree.corrections import from_labels
 from maskfree.errors import InputError
-from maskfree.mask_place import is_where_boxed
+from maskfree.mask_place import box_of_mask
 from maskfree.types import Keyframe
-from napari_maskfree.constants import MIN_BOX
 
 if TYPE_CHECKING:
-    from maskfree.types import Box, InstanceMasks
+    from maskfree.types import InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "belongs", "box_of", "paint", "take_back"]
+__all__ = ["accept", "paint", "take_back"]
 
 
 def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
@@ -39,7 +39,7 @@ def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> li
         own = (drawn == label) & (before != drawn)
         tracks, track_id = bt.add_track(tracks, kind)
         after[own] = track_id
-        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box_of(own)))
+        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box_of_mask(own)))
         made.append(track_id)
     changed = before != after
     ids = sorted({*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0})
@@ -68,41 +68,15 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
         raise InputError(
             f"Frame {frame} has no masks to accept. Fine-tune first (section 3), or paint one."
         )
-    known = dict(zip(masks.track_ids, masks.masks, strict=True))
-    gold = is_gold(state.corrections[frame])
-    kept = {i: mask for i, mask in known.items() if belongs(state, i, frame, mask)}
-    whole = {i: Correction.whole(mask, gold=gold) for i, mask in kept.items()}
-    if not whole:
+    known = state.corrections[frame]
+    said, left = vouch.accepted(state.tracks, frame, masks, known)
+    if len(left) == len(masks.track_ids):
         raise InputError(
             f"The masks of frame {frame} are not where the boxes are: the tracks have changed "
             "since. Press Predict again (section 3)."
         )
-    changes = {frame: {**state.corrections[frame], **whole}}
-    state.apply(f"accept frame {frame}", state.tracks, changes)
-    return [i for i in known if i not in whole]
-
-
-def belongs(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
-    """Whether a mask lies where its track's box is, where that is followed, or was painted."""
-    own = state.corrections[frame].get(track_id)
-    if own is not None and own.has_object and own.carried is None:
-        return True
-    track = state.track(track_id)
-    return track is not None and is_where_boxed(track, frame, mask)
-
-
-def box_of(mask: np.ndarray) -> Box:
-    """Return the box ``xyxy`` around a mask, at least `MIN_BOX` wide and high."""
-    sides = []
-    for axis in (0, 1):
-        places = np.flatnonzero(mask.any(axis))
-        low, high = int(places[0]), int(places[-1]) + 1
-        size = mask.shape[1 - axis]
-        short = max(0, int(np.ceil(MIN_BOX)) - (high - low))
-        low = min(low, max(0, size - (high - low) - short))
-        sides.append((float(low), float(min(size, high + short))))
-    (x0, x1), (y0, y1) = sides
-    return x0, y0, x1, y1
+    state.apply(f"accept frame {frame}", state.tracks, {frame: said})
+    return left
 
 
 def take_back(state: State, frame: int) -> None:

@@ -98,6 +98,7 @@ class CorrectionBook:
             else:
                 self._frames.pop(frame, None)
         self._unsaved |= changes.keys()
+        self._detached |= self._store is None
         self.changed.emit(tuple(changes))
 
     @property

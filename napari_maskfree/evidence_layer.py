@@ -38,15 +38,19 @@ EVIDENCE_NAME = "Evidence"
 
 @dataclasses.dataclass(frozen=True)
 class EvidenceSource:
-    """The file with a run's evidence as it was when we looked, and the video that it is about."""
+    """The file with a run's evidence as it was when we looked, and the video that it is about.
+
+    ``of_best``: it is what the run knew when its best weights were scored, which are kept.
+    """
 
     path: Path
     modified: int
     video: VideoInfo
+    of_best: bool = False
 
 
 def evidence_source(session: Session | None, video: VideoInfo | None) -> EvidenceSource:
-    """Return where the evidence of the newest run with a checkpoint is.
+    """Return where the evidence of the newest run with a checkpoint is, of the kept weights.
 
     Raises
     ------
@@ -61,17 +65,17 @@ def evidence_source(session: Session | None, video: VideoInfo | None) -> Evidenc
         raise InputError("No run has finished yet. Fine-tune first (section 3).")
     from maskfree.consensus_memory import has_evidence
 
-    found, modified = False, 0
+    path, found, modified = run.kept_memory_path, False, 0
     with contextlib.suppress(OSError):
-        modified, found = run.memory_path.stat().st_mtime_ns, True
+        modified, found = path.stat().st_mtime_ns, True
     with contextlib.suppress(InputError):
-        found = found and has_evidence(run.memory_path)
+        found = found and has_evidence(path)
     if not found:
         raise InputError(
             f"Run {run.name} did not look for background seen elsewhere: its preset or settings "
             "leave it out. Fine-tune again (section 3)."
         )
-    return EvidenceSource(run.memory_path, modified, video)
+    return EvidenceSource(path, modified, video, run.keeps_best)
 
 
 def load_evidence(source: EvidenceSource) -> np.ndarray:

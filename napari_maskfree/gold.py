@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.corrections import Correction, is_gold
+from maskfree import vouch
+from maskfree.corrections import is_gold
 from maskfree.errors import InputError
-from napari_maskfree.correct import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,22 +37,15 @@ def mark(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
             f"Frame {frame} has no masks yet that could be gold. Fine-tune first (section 3), or "
             "paint one."
         )
-    shown = dict(zip(masks.track_ids, masks.masks, strict=True))
-    boxed = {t.id for t in state.tracks.tracks if state.box_state(t.id, frame) is not None}
-    own = state.corrections[frame]
-    strays = [i for i, mask in shown.items() if not belongs(state, i, frame, mask)]
+    truth, empty, strays = vouch.gold_of(state.tracks, frame, masks, state.corrections[frame])
     if strays:
         raise InputError(
             f"Frame {frame} cannot be gold yet: the mask of track {', '.join(map(str, strays))} is "
             "not where its box is. Press Predict again (section 3), or paint it."
         )
-    empty = sorted((boxed | own.keys()) - shown.keys())
-    if not shown and not empty:
+    if not truth:
         raise InputError(f"Frame {frame} has neither masks nor boxes: there is nothing to score.")
-    nothing = np.zeros(masks.masks.shape[1:], bool)
-    truth = {**shown, **dict.fromkeys(empty, nothing)}
-    changes = {frame: {i: Correction.whole(mask, gold=True) for i, mask in truth.items()}}
-    state.apply(f"mark frame {frame} as gold", state.tracks, changes)
+    state.apply(f"mark frame {frame} as gold", state.tracks, {frame: truth})
     return empty
 
 
@@ -68,16 +60,12 @@ def unmark(state: State, frame: int) -> None:
     own = state.corrections[frame]
     if not is_gold(own) or state.tracks is None:
         raise InputError(f"Frame {frame} is not gold.")
-    plain = {i: dataclasses.replace(c, gold=False) for i, c in own.items()}
-    state.apply(f"frame {frame} is not gold", state.tracks, {frame: plain})
+    state.apply(f"frame {frame} is not gold", state.tracks, {frame: vouch.without_gold(own)})
 
 
 def is_marked(state: State, frame: int) -> bool:
     """Whether all tracks that are boxed in a frame are gold there: later ones may not be."""
-    own = state.corrections[frame]
-    gold = {i for i, c in own.items() if c.gold}
-    tracks = state.tracks.tracks if state.tracks is not None else ()
-    return bool(gold) and all(t.id in gold or state.box_state(t.id, frame) is None for t in tracks)
+    return vouch.is_marked(state.tracks, frame, state.corrections[frame])
 
 
 def gold_lanes(book: CorrectionBook) -> dict[int, np.ndarray]:

@@ -56,7 +56,7 @@ def facts_of(state: State, *, exported: bool, painted: bool) -> Facts:
         frames=state.video.num_frames if state.video is not None else 0,
         boxes=sum(boxes),
         most_keyframes=max(boxes, default=0),
-        masks=session is not None and bool(session.masks.frames()),
+        masks=session is not None and bool(session.mask_store().frames()),
         looked_at=sum(c.carried is None for c in own),
         painted=painted or any(c.carried is None and not c.accepted for c in own),
         runs=len(runs_with_masks(session)) if session is not None else 0,

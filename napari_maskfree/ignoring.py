@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from napari_maskfree.state import State
 
-__all__ = ["Ignoring", "words_of"]
+__all__ = ["Ignoring", "spans_of", "words_of"]
 
 _LEAST = 2.0
 """Pixels: a smaller region is a click that slipped."""
@@ -28,6 +28,18 @@ def words_of(region: IgnoreRegion) -> str:
     if region.until == region.frame:
         return f"frame {region.frame}"
     return f"frames {region.frame} to {region.until}"
+
+
+def spans_of(regions: Sequence[IgnoreRegion], num_frames: int) -> list[tuple[int, int]]:
+    """Return the stretches of frames in which some region holds: first and last, in order."""
+    found: list[tuple[int, int]] = []
+    last = num_frames - 1
+    for first, end in sorted((r.frame, last if r.until is None else r.until) for r in regions):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((first, end))
+    return found
 
 
 class Ignoring:
@@ -47,8 +59,19 @@ class Ignoring:
 
     def here(self) -> dict[int, IgnoreRegion]:
         """Return the regions that hold in the shown frame, by their place."""
+        return self.at(self._state.frame)
+
+    def at(self, frame: int) -> dict[int, IgnoreRegion]:
+        """Return the regions that hold in a frame, by their place."""
         tracks = self._state.tracks
-        return ir.regions_at(tracks, self._state.frame) if tracks is not None else {}
+        return ir.regions_at(tracks, frame) if tracks is not None else {}
+
+    def said(self, frame: int) -> str:
+        """Say after a frame's number which regions hold in it; empty text where none does."""
+        places = [str(place + 1) for place in self.at(frame)]
+        many = "s" * (len(places) > 1)
+        where = f" · ignore region{many} {', '.join(places)}: no loss and no score looks there"
+        return where if places else ""
 
     def draw(self, corners: Sequence[tuple[float, float]], frame: int | None = None) -> None:
         """Add a region that holds in a frame (by default the shown one) alone.

@@ -219,7 +219,10 @@ def sentence(found: Inspection) -> str:
     limit, best = found.grid.config.max_distance, found.grid.config.num_neighbors
     if kept:
         text = f"{place} has {_look_alikes(kept)} in frame {answer.frame}"
-        beyond = count(Fate.BEYOND_K)
+        beyond, ignored = count(Fate.BEYOND_K), count(Fate.IGNORED)
+        if ignored:
+            lie = "lies" if ignored == 1 else "lie"
+            return f"{text}; {ignored} more {lie} in an ignore region, where no loss looks."
         if beyond:
             were = "was" if beyond == 1 else "were"
             return f"{text}; {beyond} more {were} alike, but only the best {best} count."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree.mask_place import labels_of
 from napari_maskfree import constants as c
 from napari_maskfree.video_layer import layer_shape
 
@@ -18,22 +19,11 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
-    from maskfree.types import InstanceMasks
     from napari_maskfree.video_info import VideoInfo
 
-__all__ = ["MASKS_NAME", "MaskStack", "fits", "flatten", "make_layer", "track_colormap"]
+__all__ = ["MASKS_NAME", "MaskStack", "fits", "make_layer", "track_colormap"]
 
 MASKS_NAME = "Masks"
-
-
-def flatten(instances: InstanceMasks | None, height: int, width: int) -> np.ndarray:
-    """Return int32 (H, W): each pixel's track id, 0 for none; where two overlap the surer one."""
-    labels = np.zeros((height, width), np.int32)
-    if instances is None:
-        return labels
-    for index in np.argsort(instances.scores, kind="stable"):
-        labels[np.asarray(instances.masks[index], bool)] = instances.track_ids[index]
-    return labels
 
 
 class MaskStack:
@@ -97,7 +87,7 @@ class MaskStack:
     def frame(self, index: int) -> np.ndarray:
         """Return one frame's labels (H, W)."""
         if index not in self._kept:
-            self._kept[index] = flatten(self.store.read(index), *self.shape[-2:])
+            self._kept[index] = labels_of(self.store.read(index), *self.shape[-2:])
             idle = [f for f in self._kept if f not in self._before]
             for old in idle[: max(0, len(idle) - c.MASK_CACHE)]:
                 del self._kept[old]

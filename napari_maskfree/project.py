@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.corrected_masks import CorrectedMasks
+from maskfree.corrected_masks import CorrectedMasks, NothingPredicted
 from maskfree.errors import InputError, InputWarning
 from maskfree.session import Session
 from maskfree.tracks import read_boxes, write_boxes
@@ -178,7 +178,7 @@ class Project:
         InputError
             When it is no boxes file or is for another video.
         """
-        tracks = boxes if isinstance(boxes, BoxTracks) else read_boxes(boxes)
+        tracks = boxes if isinstance(boxes, BoxTracks) else _read_boxes(boxes)
         self.state.load_tracks(tracks, dirty=self.state.session is not None)
         self.show_boxes()
         if self.boxes is not None:
@@ -248,14 +248,7 @@ class Project:
             self._remove_masks()
         if self.masks is None:
             if frames:
-                self.masks = masks_layer.make_layer(shown, self.image, info, self._colours())
-                self._add_under_boxes(self.masks)
-                self.editor = MasksEditor(
-                    self.state,
-                    self.masks,
-                    defer=self._defer,
-                    notify=self._notify,
-                )
+                self._make_masks(shown)
             return frames
         self.masks.data.store = shown
         self.masks.data.forget()
@@ -263,15 +256,23 @@ class Project:
         self.masks.refresh()
         return frames
 
+    def _make_masks(self, shown: CorrectedMasks) -> None:
+        assert self.image is not None and self.state.video is not None
+        self.masks = masks_layer.make_layer(shown, self.image, self.state.video, self._colours())
+        self._add_under_boxes(self.masks)
+        self.editor = MasksEditor(self.state, self.masks, defer=self._defer, notify=self._notify)
+
     def shown_masks(self, *, frozen: bool = False) -> CorrectedMasks | None:
         """Return the session's masks as they stand; None where there is no session.
 
-        ``frozen``: with the corrections as they are now, for another thread.
+        Masks that were made by hand are there before it is. ``frozen``: with the corrections as
+        they are now, for another thread.
         """
         session, book = self.state.session, self.state.corrections
-        if session is None:
+        if session is None and not len(book):
             return None
-        return CorrectedMasks(session.mask_store(), book.copy() if frozen else book)
+        predicted = NothingPredicted() if session is None else session.mask_store()
+        return CorrectedMasks(predicted, book.copy() if frozen else book)
 
     def accept_frame(self) -> None:
         """Vouch for the masks of the shown frame.
@@ -293,13 +294,22 @@ class Project:
     def correct_masks(self) -> None:
         """Make the masks layer the one that is painted on, with the brush.
 
+        Before any run it is empty: what a person makes on it teaches the first one.
+
         Raises
         ------
         InputError
-            Where there are no masks.
+            Where there is neither a mask nor a box.
         """
         if self.masks is None and not self.show_masks():
-            raise InputError("There are no masks yet. Fine-tune first (section 3).")
+            if self.state.boxed() is None or self.image is None:
+                raise InputError(
+                    "There are no masks yet, and no box to make one in. Draw a box around the "
+                    "object first (section 2); then click on it, or fine-tune (section 3)."
+                )
+            empty = CorrectedMasks(NothingPredicted(), self.state.corrections)
+            self._make_masks(self.shown_masks() or empty)
+            self.state.session_changed.emit()
         assert self.masks is not None
         self.viewer.layers.selection.active = self.masks
         self.masks.visible = True
@@ -363,6 +373,12 @@ class Project:
         """Return the colours of the tracks, which the masks layer has from now on."""
         self._coloured = dict(self.state.classes.colours())
         return self._coloured
+
+
+def _read_boxes(path: str | Path) -> BoxTracks:
+    """Read a boxes file, which may hold ignore regions and no box yet."""
+    tracks = read_boxes(path, allow_empty=True)
+    return tracks if tracks.ignore else read_boxes(path)
 
 
 def _source_of(layer: Layer) -> str | None:

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from maskfree import tracks as bt
-from maskfree.enough_boxes import enough_boxes
+from maskfree.config import ProposalConfig
 from maskfree.errors import InputError
-from maskfree.types import Keyframe
-from napari_maskfree.constants import PROPOSAL_TOLERANCE
 
 if TYPE_CHECKING:
     from maskfree.types import Box, Track
@@ -112,14 +109,9 @@ def accept_proposal(state: State, upto: int | None = None) -> int:
     }
     if track is None or tracks is None or not boxes:
         raise InputError("No box is proposed here. Propose some first: menu More.")
-    start = state.keyframe(track.id, proposal.start)
-    whole = dict(boxes)
-    if start is not None and start.xyxy is not None:
-        whole[proposal.start] = start.xyxy
-    chosen = [f for f in enough_boxes(whole, PROPOSAL_TOLERANCE) if f in boxes]
-    occluded = start is not None and start.occluded
-    for frame in chosen:
-        tracks = bt.set_keyframe(tracks, track.id, Keyframe(frame, boxes[frame], occluded=occluded))
+    from maskfree.propagate import with_proposed  # it imports torch
+
+    tracks, chosen = with_proposed(tracks, track.id, proposal.start, boxes, config=ProposalConfig())
     proposal.drop()
     first, last = min(boxes), max(boxes)
     state.apply(f"accept the boxes of track {track.id} in frames {first} to {last}", tracks)

@@ -97,7 +97,7 @@ def reviewed_tracks(corrections: CorrectionBook, frame: int) -> list[int]:
     Those that lost pixels to another were not, and those into which a correction was carried.
     """
     known = corrections[frame].items()
-    return [i for i, own in known if own.accepted or (own.has_object and own.carried is None)]
+    return [i for i, own in known if own.is_reviewed]
 
 
 def _lowest(scores: Mapping[int, np.ndarray]) -> Item | None:

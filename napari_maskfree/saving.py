@@ -12,7 +12,6 @@ from napari_maskfree import video_layer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maskfree.types import BoxTracks
     from napari_maskfree.project import Project
     from napari_maskfree.state import State
 
@@ -50,9 +49,9 @@ def session_job(project: Project) -> Callable[[], Session]:
 
 
 def save_session_boxes(state: State) -> None:
-    """Write the boxes into the session, where there is one."""
-    boxes: BoxTracks | None = state.boxed()
-    if state.session is not None and boxes is not None and state.dirty:
+    """Write the boxes into the session, where there is one; ignore regions without any box too."""
+    boxes = state.boxed() or state.tracks
+    if state.session is not None and boxes is not None and state.dirty and worth_saving(state):
         state.session.save_boxes(boxes)
         state.dirty = False
 
@@ -60,10 +59,14 @@ def save_session_boxes(state: State) -> None:
 def rescue_boxes(project: Project) -> Path:
     """Write the boxes into the session, or beside where it would be; return the file.
 
-    A session has boxes: ignore regions alone go beside it.
+    Where there are corrections already, the session is made for them.
     """
-    session = project.state.session
-    if session is not None and project.state.boxed() is not None:
+    state, video = project.state, project.state.video
+    if state.session is None and state.corrections.unsaved and state.boxed() is not None:
+        if video is not None and video.source is not None:
+            state.set_session(session_job(project)())
+    session = state.session
+    if session is not None:
         save_session_boxes(project.state)
         return Path(session.path) / "boxes.json"
     path = project.session_folder().with_suffix(".boxes.json")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from maskfree.corrections import Correction, is_gold
 from maskfree.errors import InputError
-from maskfree.tidy_mask import tidy_mask
-from napari_maskfree.constants import TIDY_SHARE
+from maskfree.tidy_mask import tidy_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from maskfree.corrections import Correction
     from maskfree.types import InstanceMasks
     from napari_maskfree.state import State
 
@@ -68,22 +65,8 @@ def tidied(
         )
     if track_id is not None and track_id not in masks.track_ids:
         raise InputError(f"Track {track_id} has no mask in frame {frame}. {_ALL}")
-    count = masks.masks.sum(0, dtype=np.int32)
-    changed, filled, dropped = {}, 0, 0
-    for own_id, mask in zip(masks.track_ids, masks.masks, strict=True):
-        own = known.get(own_id)
-        if track_id not in (None, own_id) or (own is not None and own.accepted):
-            continue
-        size = max_size or max(1, round(TIDY_SHARE * int(mask.sum())))
-        tidy = tidy_mask(mask, count - mask > 0, size)
-        on, off = tidy & ~mask, mask & ~tidy
-        if own is not None:
-            on, off = on & ~own.is_other, off & ~own.is_object
-        if on.any() or off.any():
-            made = Correction.make(on, off) if own is None else own.painted(on, off)
-            changed[own_id] = Correction.whole(tidy, gold=True) if is_gold(known) else made
-            filled, dropped = filled + int(on.sum()), dropped + int(off.sum())
-    return Tidied(frame, known, changed, filled, dropped)
+    found = tidy_frame(masks, known, track_id=track_id, max_size=max_size)
+    return Tidied(frame, known, found.changed, found.filled, found.dropped)
 
 
 def apply_tidied(state: State, found: Tidied) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 from superqt import QCollapsible
 
 from maskfree.box_audit import audit_boxes
-from maskfree.errors import InputError
-from maskfree.kept_masks import shown_run
-from maskfree.kept_tubes import KeptTubes
+from maskfree.boxed_masks import BoxedMasks
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel
 from napari_maskfree._qt.swatch import swatch
@@ -23,8 +19,6 @@ from napari_maskfree.constants import AUDIT_DELAY, AUDIT_ROWS
 
 if TYPE_CHECKING:
     from maskfree.box_audit import Finding
-    from maskfree.session import Session
-    from maskfree.types import BoxTracks, InstanceMasks
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["AuditList"]
@@ -102,7 +96,7 @@ class AuditList(Panel):
                 raise CancelledError
 
         session = self.state.session
-        reader = None if session is None else _Reader(session, tracks)
+        reader = None if session is None else BoxedMasks(session, tracks).read
         self._background.run(
             lambda: audit_boxes(tracks, reader, watch=check),
             lambda found: self._show(found) if version == self._version else None,
@@ -141,41 +135,3 @@ class AuditList(Panel):
 
 def _place(finding: Finding) -> tuple[int, int, str]:
     return finding.frame, finding.track_id, finding.kind
-
-
-class _Reader:
-    """Reads a session's masks, of those tracks whose boxes are as the run that made them had."""
-
-    def __init__(self, session: Session, tracks: BoxTracks) -> None:
-        self._session, self._tracks = session, tracks
-        self._known: set[int] | None = None
-
-    def __call__(self, frame: int) -> InstanceMasks | None:
-        if self._known is None:
-            self._known = self._unchanged()
-        try:
-            masks = self._session.masks.read(frame)
-        except InputError:  # said where the masks are shown
-            return None
-        if masks is None:
-            return None
-        kept = [n for n, i in enumerate(masks.track_ids) if i in self._known]
-        return dataclasses.replace(
-            masks,
-            track_ids=tuple(masks.track_ids[n] for n in kept),
-            masks=masks.masks[np.array(kept, int)],
-            scores=tuple(masks.scores[n] for n in kept),
-        )
-
-    def _unchanged(self) -> set[int]:
-        name = shown_run(self._session)
-        made = [run for run in self._session.runs() if run.name == name]
-        run = made[0] if made else self._session.latest_run()
-        if run is None:
-            return {track.id for track in self._tracks.tracks}
-        try:
-            tubes = KeptTubes.from_file(run.tube_path)
-        except (InputError, OSError):
-            return set()
-        count = self._tracks.num_frames
-        return {track.id for track in self._tracks.tracks if tubes.knows(track, count)}

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QSizePol
 from napari_maskfree._qt.audit_list import AuditList
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.class_list import ClassList
+from napari_maskfree._qt.flow_row import FlowRow
 from napari_maskfree._qt.ignore_list import IgnoreList
 from napari_maskfree._qt.propose import ProposalBar
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
@@ -91,10 +92,10 @@ class BoxesPanel(Panel):
         self.classes = ClassList(self.state)
         self.back = hint()
         inner.add(self.tracks, tracks_row, place, self.back)
-        marks = row(self.outside, self.occluded, 1, self.undo, self.redo, grows=inner)
+        marks = FlowRow(self.outside, self.occluded, self.undo, self.redo)
         self.audit = AuditList(main)
         self.proposal = ProposalBar(main)
-        self.more.setMenu(TrackMenu(self.state, self.proposal, self.more))
+        self.more.setMenu(TrackMenu(main, self.proposal, self.more))
         inner.add(marks, row(self.keep, self.delete), self.proposal, self.how)
         looks = row(self.classes.by_class, self.onion, 1)
         self.ignored = IgnoreList(main)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
+from maskfree.frame_categories import categorise_frame
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, explain, hint
 from napari_maskfree._qt.swatch import swatch
-from napari_maskfree.category_layer import categorise_frame
 
 if TYPE_CHECKING:
+    from maskfree.frame_categories import FrameCategories
     from napari_maskfree._qt.main_widget import MaskFreeWidget
-    from napari_maskfree.category_layer import FrameCategories
     from napari_maskfree.near_frames import NearFrames
 
 __all__ = ["LEGEND", "CategoryToggle"]

@@ -9,7 +9,7 @@ from napari.utils.notifications import show_info
 
 from maskfree.changed_frames import carried_changes, run_changes
 from maskfree.evenly import evenly
-from maskfree.kept_masks import run_masks, shown_run
+from maskfree.kept_masks import run_before, run_masks, shown_run
 from napari_maskfree._qt.background import Background
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import CHANGED_LEAST, COMPARED_FRAMES
@@ -87,21 +87,17 @@ class ChangedBar(Panel):
         session, book = self.state.session, self.state.corrections
         if session is None or not len(book) or self.main.jobs.active:
             return
-        shown = shown_run(session)
-        runs = session.runs()
-        names = [run.name for run in runs]
-        before = list(runs[: names.index(shown)]) if shown in names else []
-        kept = [r for r in before if run_masks(session, r, shown).frames()]
-        if not kept:
+        shown, before = shown_run(session), run_before(session)
+        if before is None:
             return
-        old, new = run_masks(session, kept[-1], shown), session.mask_store()
+        old, new = run_masks(session, before, shown), session.mask_store()
         every = sorted({*old.frames(), *new.frames()})
         frames = evenly(every, COMPARED_FRAMES)
         part = f" ({len(frames)} of {len(every)} frames)" if len(frames) < len(every) else ""
         self._find(
             session,
             lambda watch: run_changes(old.read, new.read, frames, least=CHANGED_LEAST, watch=watch),
-            f"Run {shown} beside run {kept[-1].name}{part}",
+            f"Run {shown} beside run {before.name}{part}",
         )
 
     def _find(

@@ -23,6 +23,7 @@ _TIP = (
 )
 _HOW = "Left click: belongs to track {}. Right click, or Shift + click: does not."
 _NOBODY = "Select a track first."
+_NO_BOX = "Draw a box around the object first (section 2)."
 
 
 class ClickTools(Panel):
@@ -59,6 +60,11 @@ class ClickTools(Panel):
             signal.connect(self.refresh)
         self.refresh()
 
+    def show_boxes(self, shown: bool) -> None:
+        """Offer what is made from a mask, once there are masks."""
+        self.from_mask.setVisible(shown)
+        self.again.setVisible(shown)
+
     def stop(self) -> None:
         """Let go of the viewer."""
         self.mode.changed.disconnect(self.refresh, missing_ok=True)
@@ -70,6 +76,8 @@ class ClickTools(Panel):
         track = self.state.track()
         for made in (self.clicks, self.from_mask, self.again):
             explain(made, "" if track is not None or made.isChecked() else _NOBODY)
+        if self.state.boxed() is None and not self.clicks.isChecked():
+            explain(self.clicks, _NO_BOX)
         self.clicks.setChecked(self.mode.is_on)
         self.how.setVisible(self.mode.is_on)
         self.how.setText(_NOBODY if track is None else _HOW.format(f"{track.id} {track.label}"))

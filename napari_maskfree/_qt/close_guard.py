@@ -45,10 +45,10 @@ def ask_run(parent: QWidget) -> str:
 
 
 def ask_save(parent: QWidget) -> str:
-    """Ask what becomes of boxes that are saved nowhere: "save", "discard" or "cancel"."""
+    """Ask what becomes of work that is saved nowhere: "save", "discard" or "cancel"."""
     answer = _ask(
         parent,
-        "The boxes are not saved.",
+        "Boxes, or masks made by hand, are not saved.",
         "They would be lost. Save them in a session folder, which you can open again?",
         ("Save", "Discard"),
     )

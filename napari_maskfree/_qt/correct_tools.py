@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QCheckBox, QSpinBox
 
+from maskfree.config import TidyConfig
 from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.flow_row import FlowRow
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
-from napari_maskfree.constants import TIDY_MOST, TIDY_SHARE
+from napari_maskfree.constants import TIDY_MOST
 from napari_maskfree.tidy import apply_tidied, tidied
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CorrectTools"]
 
 _INSIDE = "Brush, eraser and fill change a track only where its box is in the frame"
-_SIZE = f"Largest hole or speck that goes, in pixels; auto: {TIDY_SHARE:.0%} of each object"
+_SIZE = f"Largest hole or speck that goes, in pixels; auto: {TidyConfig().share:.0%} of each object"
 
 
 class CorrectTools(Panel):
@@ -51,7 +53,7 @@ class CorrectTools(Panel):
         self.all = QCheckBox("All tracks")
         self.all.setToolTip("Of all tracks, not of the selected one only")
         self.all.toggled.connect(self.refresh)
-        self.add(self.inside, self.why, row(self.tidy, self.size, self.all, grows=self.tidy))
+        self.add(self.inside, self.why, FlowRow(self.tidy, row(self.size, self.all)))
         for signal in (
             self.state.selection_changed,
             self.state.tracks_changed,

@@ -30,6 +30,8 @@ _LEGEND = (
     "□ nothing known; fainter: less sure"
 )
 
+_OF_BEST = "<br>As the run knew it at its best step, whose weights are kept."
+
 
 class EvidenceToggle(Panel):
     """A checkbox that is checked while the layer is shown, or being read."""
@@ -66,7 +68,9 @@ class EvidenceToggle(Panel):
         self._explain()
 
     def _explain(self) -> None:
-        self.legend.setText("Reading…" if self._reading else _LEGEND)
+        of_best = self._available is not None and self._available.of_best
+        legend = _LEGEND + _OF_BEST * of_best
+        self.legend.setText("Reading…" if self._reading else legend)
         self.legend.setVisible(self.box.isChecked())
 
     # ---- reading, in the background

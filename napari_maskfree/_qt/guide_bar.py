@@ -18,7 +18,7 @@ from napari_maskfree.constants import MARGIN, SPACING
 from napari_maskfree.guide import END, INVITATION, STEPS, Facts, Guide, facts_of
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
+    from qtpy.QtWidgets import QScrollBar, QWidget
 
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
@@ -27,8 +27,9 @@ __all__ = ["GuideBar"]
 _TITLE = "A guided first run"
 _BY_HAND = ("paint ", "click ")
 """How the names of changes begin that a person makes to a mask's pixels."""
-_SETTLE = 100
-"""Milliseconds until what a step changed in the column has found its place."""
+_SETTLE, _LEAD = 100, 3000
+"""Milliseconds until what a step changed in the column has found its place, and how long what is
+pointed at is held in view while rows above it grow."""
 
 
 class GuideBar(QFrame):
@@ -44,6 +45,9 @@ class GuideBar(QFrame):
         self.guide = Guide()
         self.exported = self._painted = self._declined = False
         self._pointed: QWidget | None = None
+        self._leading = QTimer(self)
+        self._leading.setSingleShot(True)
+        self._leading.setInterval(_LEAD)
         self.open = button("Guide", self.toggle, "Step by step through a first video")
         self.open.setCheckable(True)
         self.title = QLabel()
@@ -82,6 +86,11 @@ class GuideBar(QFrame):
         main.jobs.updated.connect(self.refresh)
         main.jobs.finished.connect(self.look)
         self.refresh()
+
+    def follow(self, bar: QScrollBar) -> None:
+        """Hold what is pointed at in view while the sections grow, unless a person scrolls."""
+        bar.rangeChanged.connect(lambda *_: self._hold())
+        bar.actionTriggered.connect(lambda *_: self._leading.stop())
 
     # ---- what is shown
 
@@ -162,7 +171,12 @@ class GuideBar(QFrame):
         step = self.guide.step
         if self.guide.active and step is not None:
             self.main.sections[step.section].set_open(True)
+            self._leading.start()
             QTimer.singleShot(_SETTLE, self._show)
+
+    def _hold(self) -> None:
+        if self._leading.isActive():
+            QTimer.singleShot(0, self._show)
 
     def _show(self) -> None:
         """Bring what the step is about into view."""

@@ -1,4 +1,4 @@
-"""What each key does: the button that it presses, or a call."""
+"""What each key does: the button that it presses, or a call; and what has Python, but no key."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from napari_maskfree.classes import DIGITS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qtpy.QtWidgets import QAbstractButton
+    from qtpy.QtWidgets import QAbstractButton, QWidget
 
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
-__all__ = ["key_targets"]
+__all__ = ["key_targets", "other_targets"]
 
 
 def key_targets(widget: MaskFreeWidget) -> dict[str, QAbstractButton | Callable[[], object]]:
@@ -85,3 +85,29 @@ def key_targets(widget: MaskFreeWidget) -> dict[str, QAbstractButton | Callable[
         "guide": widget.guide.open,
         "show_keys": widget.keys,
     }
+
+
+def other_targets(widget: MaskFreeWidget) -> list[tuple[str, QWidget]]:
+    """Return what has no key and can be copied as Python, with its name in :mod:`.as_python`."""
+    video, boxes, masks = widget.video, widget.boxes, widget.masks
+    return [
+        ("open_video", video.open_file),
+        ("open_video", video.open_folder),
+        ("open_session", video.open_session),
+        ("load_boxes", boxes.load),
+        ("load_boxes", boxes.sample),
+        ("save_boxes", boxes.save),
+        ("new_class", boxes.classes.add_class),
+        ("reclass", boxes.classes.give),
+        ("remove_class", boxes.classes.remove),
+        ("delete_region", boxes.ignored.remove),
+        ("ignore_everywhere", boxes.ignored.everywhere),
+        ("ignore_to_here", boxes.ignored.to_here),
+        ("ignore_here_alone", boxes.ignored.alone),
+        ("accept_to_here", boxes.proposal.accept_here),
+        ("estimate", widget.finetune.estimate.estimate),
+        ("estimate", widget.finetune.estimate.use),
+        ("gold_scores", masks.gold.curve),
+        ("tube", widget.correspondence.tube),
+        ("categories", widget.correspondence.categories.box),
+    ]

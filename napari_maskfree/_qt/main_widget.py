@@ -15,14 +15,14 @@ from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.canvas_context import CanvasContext
 from napari_maskfree._qt.cheat_sheet import CheatSheet
 from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
-from napari_maskfree._qt.copy_python import CopyPython
+from napari_maskfree._qt.copy_python import NEW_NAME, CopyPython
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
 from napari_maskfree._qt.gold_watch import GoldWatch
 from napari_maskfree._qt.guide_bar import GuideBar
 from napari_maskfree._qt.job_follower import JobFollower
-from napari_maskfree._qt.key_targets import key_targets
+from napari_maskfree._qt.key_targets import key_targets, other_targets
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
@@ -74,13 +74,14 @@ class MaskFreeWidget(QWidget):
         self.scores = ScoreWatch(self)
         self.gold = GoldWatch(self)
         self.timeline = TimelinePlace(self)
+        self.python = CopyPython(self)
         self._build()
         self.shortcuts = Shortcuts(self)
-        self.python = CopyPython(self)
         for name, target in key_targets(self).items():
             self.shortcuts.add(name, target)
             if isinstance(target, QAbstractButton):
                 self.python.offer(name, target)
+        self._offer_python()
         self._guard = CloseGuard(self.may_close, self)
         self._saver = QTimer(self)
         self._saver.setSingleShot(True)
@@ -108,7 +109,7 @@ class MaskFreeWidget(QWidget):
         column = QWidget()
         column.setObjectName("mfColumn")
         layout = QVBoxLayout(column)
-        layout.setContentsMargins(SPACING, SPACING, SPACING, SPACING)
+        layout.setContentsMargins(SPACING - 2, SPACING, SPACING - 2, SPACING)
         layout.setSpacing(SPACING)
         for number, (key, title, panel) in enumerate(
             (
@@ -137,6 +138,9 @@ class MaskFreeWidget(QWidget):
         self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
         self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll_area.setWidget(column)
+        bar = self.scroll_area.verticalScrollBar()
+        assert bar is not None
+        self.guide.follow(bar)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.guide)
@@ -144,6 +148,14 @@ class MaskFreeWidget(QWidget):
         self._column = column
         column.installEventFilter(self)
         self._fit_width()
+
+    def _offer_python(self) -> None:
+        """Give what has no key its Python, and the rows of the lists."""
+        for name, target in other_targets(self):
+            self.python.offer(name, target, {"name": NEW_NAME})
+        self.python.offer_rows(self.boxes.tracks, "rename_track", "track_id")
+        self.python.offer_rows(self.boxes.classes.rows, "rename_class", "old_name")
+        self.python.offer_rows(self.masks.runs.rows, "show_run", "run")
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Grow with the rows: they are never cut at the right."""
@@ -210,20 +222,20 @@ class MaskFreeWidget(QWidget):
 
     def may_leave(self) -> bool:
         """Ask about corrections and boxes that are saved nowhere; False to stay with them."""
-        if self.state.corrections.unsaved:
-            reported(self.state.corrections.save)
-            if self.state.corrections.unsaved and self.ask_lose(self) != "discard":
-                return False
-        return self._may_leave_boxes()
+        reported(self.state.corrections.save)
+        if not self._may_leave_boxes():
+            return False
+        lost = self.state.corrections.unsaved and self.state.session is not None
+        return not lost or self.ask_lose(self) == "discard"
 
     def _may_leave_boxes(self) -> bool:
-        if not self.state.dirty or not worth_saving(self.state):
+        wait_for_session = self.state.session is None and self.state.corrections.unsaved
+        if not wait_for_session and not (self.state.dirty and worth_saving(self.state)):
             return True
-        boxed = self.state.boxed() is not None
-        if boxed and self.state.session is not None:
+        if self.state.session is not None:
             return reported(save_session_boxes, self.state)[0]
         answer = self.ask_save(self)
-        if answer == "save" and not boxed:
+        if answer == "save" and self.state.boxed() is None:
             return self._rescue_boxes()
         if answer == "save":
             ok, prepare = reported(session_job, self.project)
@@ -340,12 +352,13 @@ class MaskFreeWidget(QWidget):
     def _mark(self) -> None:
         """Tick the sections that are done and colour the next one."""
         state = self.state
-        masks = state.session.masks.frames() if state.session is not None else []
+        session = state.session
+        predicted = session.mask_store().frames() if session is not None else []
         done = {
             "video": state.video is not None,
             "boxes": state.boxed() is not None,
-            "finetune": bool(masks),
-            "masks": bool(masks),
+            "finetune": bool(predicted),
+            "masks": bool(predicted),
         }
         current = next((key for key, is_done in done.items() if not is_done), "export")
         for key, section in self.sections.items():

@@ -16,11 +16,12 @@ from napari_maskfree._qt.click_tools import ClickTools
 from napari_maskfree._qt.confidence import ConfidencePanel
 from napari_maskfree._qt.correct_tools import CorrectTools
 from napari_maskfree._qt.evidence_toggle import EvidenceToggle
+from napari_maskfree._qt.flow_row import FlowRow
 from napari_maskfree._qt.gold_bar import GoldBar
 from napari_maskfree._qt.residual_toggle import ResidualToggle
 from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.runs_list import RunsList
-from napari_maskfree._qt.section import Panel, button, explain, heading, hint, row
+from napari_maskfree._qt.section import Panel, button, explain, heading, hint
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
 from napari_maskfree.correct import take_back
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MasksPanel"]
 
-_EMPTY = "Masks appear here when a run has predicted them. Press Fine-tune in section 3."
+_EMPTY = (
+    "Masks appear here when a run has predicted them: press Fine-tune in section 3. Or begin by "
+    "hand: press Clicks, then click on the object inside its box. The run learns from that."
+)
 _PERCENT = 100
 _HOW = (
     "Paint adds to the selected track, the eraser takes away; what you painted or accepted stays "
@@ -79,19 +83,17 @@ class MasksPanel(Panel):
         self.review = ReviewBar(main)
         form.addRow(self.review)
         form.addRow(heading("Correct"))
-        form.addRow(row(self.correct, self.accept, self.take_back, self.carry.button))
-        form.addRow(self.clicks)
-        form.addRow(self.tools)
-        form.addRow(self.by_hand)
-        form.addRow(self.changed)
+        form.addRow(FlowRow(self.correct, self.accept, self.take_back, self.carry.button))
+        self.gold = GoldBar(main)
+        self.more = Panel()
+        self.more.setObjectName("mfBody")
+        self.more.add(self.tools, self.by_hand, self.changed, self.gold)
         self.confidence = ConfidencePanel(main)
         self._certain = Panel()  # shown with the masks; the panel in it hides itself without scores
         self._certain.setObjectName("mfBody")
         self._certain.add(self.confidence)
-        self.gold = GoldBar(main)
-        form.addRow(self.gold)
         self.runs = RunsList(main)
-        self.add(self.empty, self.controls, self.show_layer, self.runs)
+        self.add(self.empty, self.controls, self.clicks, self.more, self.show_layer, self.runs)
         self.add(heading("Why these masks"), self._certain, self.evidence, self.residual)
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
@@ -105,8 +107,11 @@ class MasksPanel(Panel):
         masks, video = self.project.shown_masks(), self.state.video
         frames = len(masks.frames()) if masks is not None else 0
         shown = self.project.masks is not None
-        self.empty.setVisible(frames == 0)
+        self.empty.setVisible(frames == 0 and not shown)
         self.controls.setVisible(shown)
+        self.more.setVisible(shown)
+        self.clicks.setVisible(shown or frames == 0)
+        self.clicks.show_boxes(shown)
         self._certain.setVisible(shown)
         self.show_layer.setVisible(frames > 0 and not shown)
         if self._styled is not self.project.masks:

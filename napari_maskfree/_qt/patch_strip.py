@@ -85,6 +85,7 @@ class PatchStrip(QWidget):
                 (Fate.TOO_FAR, "too far"),
                 (Fate.BEYOND_K, f"beyond {self.found.grid.config.num_neighbors}"),
                 (Fate.RADIUS, "outside radius"),
+                (Fate.IGNORED, "ignored"),
             )
             if count(fate) or fate is Fate.KEPT
         ]

@@ -82,7 +82,7 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QWidget#mfBody {{ background: transparent; }}
     QFrame#mfSection QCollapsible QPushButton {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}
-    QFrame#mfSection QPushButton, QFrame#mfGuide QPushButton {{ padding: 5px 5px; }}
+    QFrame#mfSection QPushButton, QFrame#mfGuide QPushButton {{ padding: 5px 4px; }}
     QPushButton[primary="true"] {{ background: {css(p.accent)}; color: {on_accent};
         font-weight: 600; }}
     QPushButton[primary="true"]:hover {{ background: {css(hover)}; }}
@@ -105,7 +105,7 @@ def style_sheet(p: Palette) -> str:
     QToolButton#mfTerm:!checked {{ color: {css(p.muted)}; }}
     QLabel#mfGood {{ color: {css(p.good)}; }}
     QLabel#mfBad {{ color: {css(p.bad)}; }}
-    QPushButton[guided="true"] {{ border: 2px solid {css(p.text)}; padding: 3px 3px; }}
+    QPushButton[guided="true"] {{ border: 2px solid {css(p.text)}; padding: 3px 2px; }}
     QProgressBar {{ min-height: 18px; text-align: center; }}
     QProgressBar#mfThin {{ min-height: 4px; max-height: 4px; }}
     """

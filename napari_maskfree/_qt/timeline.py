@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from maskfree.corrections import is_gold
+from napari_maskfree._qt.ignored_band import paint_ignored
 from napari_maskfree.changes import Changes
 from napari_maskfree.constants import GOLD_COLOUR, GOLD_SIZE
 from napari_maskfree.status import status_of
@@ -242,7 +243,8 @@ class Timeline(QAbstractScrollArea):
         frame = self.frame_at(place.x())
         if track is None:
             known = is_gold(self.state.corrections[frame])
-            return f"Frame {frame}{' · gold: runs are scored on it' * known}"
+            hidden = self.state.ignoring.said(frame)
+            return f"Frame {frame}{' · gold: runs are scored on it' * known}{hidden}"
         row = self.scores.get(track.id)
         score = (
             ""
@@ -341,6 +343,7 @@ class Timeline(QAbstractScrollArea):
             room = QRectF(x - _LABEL_GAP / 2, 1, _LABEL_GAP, _RULER - 7)
             if room.left() >= _NAMES - 8:
                 painter.drawText(room, Qt.AlignmentFlag.AlignCenter, str(frame))
+        paint_ignored(painter, self.state, QRectF(0, 0, _NAMES, _RULER), self.x_of)
         self._paint_gold(painter)
 
     def _paint_gold(self, painter: QPainter) -> None:

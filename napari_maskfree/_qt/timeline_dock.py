@@ -47,6 +47,8 @@ class TimelineDock(QWidget):
             lambda: boxes.with_range(self.state.remove_keyframes),
             "The selected track's, in the selected frames",
         )
+        for name, made in (("not_in_range", self.absent), ("delete_range", self.delete)):
+            main.python.offer(name, made)
         self.less = button("−", lambda: self.line.zoom_by(1 / 2), "Zoom out")
         self.whole = button("Fit", self.line.fit, "The whole video")
         self.more = button("+", lambda: self.line.zoom_by(2), "Zoom in")

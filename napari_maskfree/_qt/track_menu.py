@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from maskfree.types import Track
+    from napari_maskfree._qt.main_widget import MaskFreeWidget
     from napari_maskfree._qt.propose import ProposalBar
-    from napari_maskfree.state import State
 
 __all__ = ["TrackMenu"]
 
@@ -24,11 +24,13 @@ __all__ = ["TrackMenu"]
 class TrackMenu(QMenu):
     """Split, merge, swap; filled each time that it opens."""
 
-    def __init__(self, state: State, proposal: ProposalBar, parent: QWidget) -> None:
+    def __init__(self, main: MaskFreeWidget, proposal: ProposalBar, parent: QWidget) -> None:
         super().__init__(parent)
-        self.state, self.proposal = state, proposal
+        self.main, self.state, self.proposal = main, main.state, proposal
         self.setToolTipsVisible(True)
         self._others = {name: QMenu(self) for name in ("merge", "swap")}
+        self._python = QMenu("Copy as Python", self)
+        self._python.setToolTip("The same without the window")
         self.aboutToShow.connect(self.fill)
 
     def fill(self) -> None:
@@ -66,6 +68,7 @@ class TrackMenu(QMenu):
             "The two were mixed up there",
             lambda other: state.swap_tracks(mine, other, frame),
         )
+        self._offer_python()
 
     def _offer(self, text: str, tip: str, change: Callable[[], object]) -> None:
         action = self.addAction(text)
@@ -86,6 +89,27 @@ class TrackMenu(QMenu):
             action = menu.addAction(swatch(colour), f"{other.id} {other.label}")
             assert action is not None
             action.triggered.connect(lambda _=False, i=other.id: reported(change, i))
+
+    def _offer_python(self) -> None:
+        """Offer each of these changes as Python."""
+        self._python.clear()
+        frame = self.state.frame
+        others = [t for t in self._tracks() if t.id != self.state.selected]
+        for text, name, more in (
+            (f"Split at frame {frame}", "split_track", {}),
+            (f"Not in frame {frame}", "not_in_frame", {}),
+            (f"Propose boxes after frame {frame}", "propose_forward", {}),
+            (f"Propose boxes before frame {frame}", "propose_backward", {}),
+            *((f"Merge with {t.id} {t.label}", "merge_tracks", {"other_id": t.id}) for t in others),
+            *((f"Swap with {t.id} {t.label}", "swap_tracks", {"other_id": t.id}) for t in others),
+        ):
+            action = self._python.addAction(text)
+            assert action is not None
+            action.triggered.connect(
+                lambda _=False, name=name, more=more: self.main.python.copy(name, **more)
+            )
+        self.addSeparator()
+        self.addMenu(self._python)
 
     def _tracks(self) -> tuple[Track, ...]:
         return self.state.tracks.tracks if self.state.tracks is not None else ()

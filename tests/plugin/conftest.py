@@ -243,3 +243,56 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 def patience() -> Callable[[Callable[[], bool], float], bool]:
     """Wait for a condition in tests that have no window."""
     return wait_until
+
+
+@pytest.fixture
+def saved(clip_folder: Path, tmp_path: Path) -> object:
+    """A session with two tracks and masks of the first, as the window holds it; frame 3 shown."""
+    from maskfree.session import Session
+    from maskfree.types import InstanceMasks
+    from napari_maskfree.state import State
+    from napari_maskfree.video_info import VideoInfo
+
+    made, left = State(), np.zeros((HEIGHT, WIDTH), bool)
+    left[:, : WIDTH // 2] = True
+    made.set_video(VideoInfo("clip", str(clip_folder), FRAMES, HEIGHT, WIDTH, None, 0))
+    made.start_boxes()
+    made.set_box(1, (4, 6, 40, 50), 0)
+    made.set_box(1, (14, 6, 50, 50), 6)
+    made.new_track("dog")
+    made.set_box(2, (50, 0, 90, 60), 1)
+    made.set_box(2, (52, 0, 92, 60), 6)
+    session = Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=made.tracks)
+    for frame in range(FRAMES):
+        masks = InstanceMasks((1,), left[None], (0.5 + frame / 100,))
+        session.mask_store().write(frame, masks)
+    made.set_session(session)
+    made.select(1)
+    made.set_frame(3)
+    return made
+
+
+@pytest.fixture
+def copied(saved: object) -> Callable[..., dict[str, object]]:
+    """Runs the Python of an action on the ``saved`` session, and returns its variables.
+
+    What the situation has beside track 1 is passed by name.
+    """
+    from napari_maskfree.as_python import Situation, as_python
+
+    def run(name: str, /, **more: object) -> dict[str, object]:
+        now, before = saved.box_state(1), saved.box_state(1, saved.frame - 1)
+        about = {
+            "session": str(saved.session.path),
+            "frames": FRAMES,
+            "frame": saved.frame,
+            "range": saved.range or (saved.frame, saved.frame),
+            "box": now.xyxy if now else None,
+            "last_box": before.xyxy if before else None,
+        }
+        text = as_python(name, Situation(**{**about, **more}))
+        space: dict[str, object] = {}
+        exec(compile(text, name, "exec"), space)
+        return space
+
+    return run

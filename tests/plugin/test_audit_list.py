@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from maskfree.boxed_masks import BoxedMasks
 from maskfree.types import InstanceMasks
-from napari_maskfree._qt.audit_list import _Reader
 from napari_maskfree.saving import session_job
 
 SOON = 10_000
@@ -87,13 +87,13 @@ def test_masks_of_boxes_that_have_changed_since_say_nothing(drawn, qtbot, tmp_pa
     masks[:, 12:14, 34:36] = True
     session.mask_store().write(1, InstanceMasks((1, 2), masks, (1.0, 1.0)))
     session.latest_run = lambda: run
-    reader = _Reader(session, drawn.state.tracks)
-    assert reader(1).track_ids == (1, 2)
+    reader = BoxedMasks(session, drawn.state.tracks)
+    assert reader.read(1).track_ids == (1, 2)
     drawn.state.set_box(1, (31, 10, 41, 20), 1)
-    assert _Reader(session, drawn.state.tracks)(1).track_ids == (2,)
-    assert _Reader(session, drawn.state.tracks)(7) is None
+    assert BoxedMasks(session, drawn.state.tracks).read(1).track_ids == (2,)
+    assert BoxedMasks(session, drawn.state.tracks).read(7) is None
     run.tube_path.write_bytes(b"no boxes")
-    assert _Reader(session, drawn.state.tracks)(1).track_ids == ()
+    assert BoxedMasks(session, drawn.state.tracks).read(1).track_ids == ()
 
 
 def test_a_look_is_given_up_when_something_changes(drawn, qtbot):

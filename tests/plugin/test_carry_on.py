@@ -120,7 +120,7 @@ def test_what_cannot_be_carried_is_said(masked, hands, qtbot, notices, monkeypat
     assert any("Nobody changed a mask of frame 3" in n for n in notices)
     masked.project.go_to(4)
     paint(masked, 4, 0, slice(0, 20), slice(0, 20))
-    monkeypatch.setattr("maskfree.carry.carry", lambda *_, **__: iter(()))
+    monkeypatch.setattr("maskfree.carrying.carry", lambda *_, **__: iter(()))
     hands.press(button)
     qtbot.waitUntil(lambda: any("could be carried on" in n for n in notices), timeout=20000)
     assert button.isEnabled()

@@ -9,11 +9,12 @@ import pytest
 from napari.components import ViewerModel
 
 from maskfree.config import CategoryConfig, TemporalKNNConfig
+from maskfree.frame_categories import categorise_frame
 from maskfree.ignore_regions import rectangle
 from maskfree.matching_grid import MatchingGrid
 from maskfree.types import IgnoreRegion
 from moving_cells import moving
-from napari_maskfree.category_layer import CategoryLayer, categorise_frame
+from napari_maskfree.category_layer import CategoryLayer
 from napari_maskfree.video_layer import guess_axes, video_info
 
 PAPER = TemporalKNNConfig.paper()

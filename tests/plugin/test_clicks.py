@@ -12,6 +12,7 @@ from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree.box_again import box_from_mask
 from napari_maskfree.clicking import Clicks
+from napari_maskfree.guide import facts_of
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 
@@ -258,3 +259,69 @@ def test_a_click_into_another_layer_is_not_heard(masked, viewer, hands):
     masked.project.masks.visible = True
     hands.click((20, 18))
     assert state.corrections[2]
+
+
+# ---- before any run
+
+
+@pytest.fixture
+def unmasked(widget, tmp_path):
+    """The picture in four frames, without a session; track 1 is drawn in the first."""
+    import imageio.v3 as iio
+
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for frame in range(4):
+        iio.imwrite(folder / f"{frame:05d}.png", picture())
+    widget.video.open_path(str(folder))
+    widget.state.set_folder(tmp_path / "s")
+    widget.show_section("masks")
+    return widget
+
+
+def test_clicks_before_any_run_make_masks_that_the_session_takes_up(unmasked, hands, qtbot):
+    tools, project, state = unmasked.masks.clicks, unmasked.project, unmasked.state
+    assert not tools.clicks.isEnabled()
+    assert tools.clicks.toolTip() == "Draw a box around the object first (section 2)."
+    project.show_boxes()
+    state.set_box(1, (6, 8, 32, 30), 0)
+    project.go_to(2)
+    assert not tools.from_mask.isVisible()
+    hands.press(tools.clicks)
+    assert tools.from_mask.isVisible()
+    assert not unmasked.masks.empty.isVisible()
+    hands.click((20, 18))
+    assert (np.asarray(project.masks.data[2])[HEAD] == 1).mean() > 0.8
+    assert state.undo_name == "click on track 1 at frame 2"
+    hands.press(tools.from_mask)
+    assert state.keyframe(1, 2).xyxy == pytest.approx((10, 12, 28, 30), abs=2)
+    unmasked.ask_save = lambda _: "save"
+    assert unmasked.may_leave()
+    assert state.session.corrections.frames() == [2]
+    assert state.session.corrections.read(2) == state.corrections[2]
+    assert len(tools.mode.clicks.of(state, 2, 1)) == 1
+    assert not facts_of(state, exported=False, painted=True).masks, "none is predicted yet"
+    assert project.masks.data[2, 20, 18] == 1
+
+
+def test_clicks_before_any_run_are_not_lost_with_the_dock(unmasked, hands):
+    unmasked.project.show_boxes()
+    unmasked.state.set_box(1, (6, 8, 32, 30), 0)
+    unmasked.project.go_to(0)
+    hands.press(unmasked.masks.clicks.clicks)
+    hands.click((20, 18))
+    asked = []
+    unmasked.ask_save = lambda _: asked.append(1) or "cancel"
+    assert not unmasked.may_leave()
+    assert asked == [1]
+    folder = unmasked.project.session_folder()
+    unmasked._rescue()
+    assert Session.open(folder).corrections.frames() == [0]
+    assert [t.id for t in Session.open(folder).boxes.tracks] == [1]
+
+
+def test_without_a_box_it_says_what_to_do_first(unmasked, viewer, notices):
+    viewer.cursor.position = (0, 20, 18)
+    unmasked.masks.clicks.mode.click_under_mouse(True)
+    assert "Draw a box around the object first (section 2); then click on it" in notices[-1]
+    assert unmasked.project.masks is None

@@ -11,11 +11,12 @@ import pytest
 from maskfree.corrected_masks import CorrectedMasks
 from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
+from maskfree.mask_place import labels_of as flatten
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree import correct
 from napari_maskfree.correction_book import CorrectionBook, hand_frames
-from napari_maskfree.masks_layer import MaskStack, flatten
+from napari_maskfree.masks_layer import MaskStack
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 

@@ -262,3 +262,22 @@ def test_closing_the_dock_while_it_reads(viewer, session, widget, qtbot, monkeyp
     viewer.window.remove_dock_widget(widget)
     qtbot.wait(50)
     assert "Evidence" not in viewer.layers
+
+
+def test_the_evidence_is_that_of_the_weights_that_are_kept(widget, session, qtbot):
+    run = session.new_run(Config(), seed=0)
+    run.best_path.touch()
+    run.best_memory_path.write_bytes(ConsensusMemory(belief(3), 1.0, {}).to_bytes())
+    run.keep("best")
+    widget.open_session(session.path)
+    toggle = widget.masks.evidence
+    toggle.box.setChecked(True)
+    qtbot.waitUntil(lambda: widget.project.evidence.layer is not None)
+    assert (np.asarray(widget.project.evidence.layer.data).reshape(SHAPE) == belief(3)).all()
+    assert "at its best step" in toggle.legend.text()
+    run.memory_path.write_bytes(ConsensusMemory(belief(4), 1.0, {}).to_bytes())
+    run.weights_path.touch()
+    run.keep("last")
+    toggle.refresh()
+    qtbot.waitUntil(lambda: widget.project.evidence.source.path == run.memory_path)
+    assert "at its best step" not in toggle.legend.text()

@@ -9,11 +9,11 @@ from maskfree.corrected_masks import CorrectedMasks
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.gold_scores import GoldScores
+from maskfree.mask_place import labels_of as flatten
 from maskfree.metrics import Scores, TrackScores
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
 from napari_maskfree import correct, gold
-from napari_maskfree.masks_layer import flatten
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
 from predicted_run import predicted

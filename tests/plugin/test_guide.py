@@ -144,6 +144,29 @@ def test_where_the_step_is_is_brought_into_view(widget, hands, clip_folder, qtbo
     assert not bar.skip.isVisible()
 
 
+def test_what_is_pointed_at_stays_in_view_while_rows_above_it_grow(
+    widget, hands, clip_folder, qtbot
+):
+    widget.video.open_path(str(clip_folder))
+    bar, export = widget.guide, widget.export.export
+
+    def in_view() -> bool:
+        return export.visibleRegion().boundingRect().height() == export.height()
+
+    hands.press(bar.open)
+    for _ in range(len(STEPS) - 2):
+        hands.press(bar.skip)
+    qtbot.waitUntil(in_view, timeout=5000)
+    widget.masks.empty.setMinimumHeight(900)  # as when lists of runs and scores come in
+    qtbot.wait(200)
+    qtbot.waitUntil(in_view, timeout=5000)
+    scroll = widget.scroll_area.verticalScrollBar()
+    scroll.triggerAction(scroll.SliderAction.SliderToMinimum)  # a person scrolls away
+    widget.masks.empty.setMinimumHeight(1000)
+    qtbot.wait(200)
+    assert not in_view()
+
+
 def test_an_export_ends_it(widget, hands, clip, clip_folder, tmp_path, qtbot):
     widget.video.open_path(str(clip_folder))
     widget.project.load_boxes(clip.boxes(every=4))

@@ -6,15 +6,17 @@ import json
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPointF
 
 from maskfree.errors import InputError
 from maskfree.ignore_masks import region_mask
-from maskfree.ignore_regions import box_of_region, rectangle
+from maskfree.ignore_regions import add_region, box_of_region, rectangle
 from maskfree.session import Session
-from maskfree.tracks import read_boxes
+from maskfree.tracks import empty_tracks, read_boxes, write_boxes
 from maskfree.types import IgnoreRegion
+from napari_maskfree.constants import IGNORE_COLOUR
 from napari_maskfree.ignore_layer import IgnoreLayer, corners_of, vertices_of
-from napari_maskfree.ignoring import words_of
+from napari_maskfree.ignoring import spans_of, words_of
 from napari_maskfree.saving import session_job
 from napari_maskfree.state import State
 from napari_maskfree.video_info import VideoInfo
@@ -237,3 +239,78 @@ def test_regions_without_a_box_are_not_lost(widget, clip_folder, tmp_path, notic
     assert region["xyxy"] == [5, 5, 20, 20]
     assert widget.may_leave()
     assert asked == [1]
+
+
+def test_regions_without_a_box_are_read_back(widget, clip_folder, tmp_path, hands, notices):
+    widget.ask_save = lambda _: "save"
+    widget.video.open_path(str(clip_folder))
+    widget.state.set_folder(tmp_path / "session")
+    widget.state.ignoring.draw([(5, 5), (20, 5), (20, 20), (5, 20)], 2)
+    widget.state.remove_track(1)
+    drawn = widget.state.ignoring.all
+    assert widget.may_leave()
+    widget.state.load_tracks(empty_tracks(8, 64, 96, None))
+    widget.project.load_boxes(tmp_path / "session.boxes.json")
+    assert widget.state.ignoring.all == drawn
+    assert widget.state.tracks.tracks == ()
+    assert widget.boxes.ignored.rows.item(0).text() == "1  frame 2"
+    widget.project.boxes.layer.mode = "add_rectangle"
+    hands.drag((10, 10), (40, 60))
+    assert [t.id for t in widget.state.boxed().tracks] == [1]
+    session_job(widget.project)()
+    assert Session.open(tmp_path / "session").boxes.ignore == drawn
+
+
+def test_a_session_with_regions_alone_opens_and_keeps_them(widget, clip_folder, tmp_path):
+    region = IgnoreRegion(rectangle((5, 5, 20, 20)), 0, None)
+    alone = add_region(empty_tracks(8, 64, 96, None), region)
+    Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=alone)
+    widget.open_session(tmp_path / "s")
+    assert widget.state.ignoring.all == (region,)
+    assert widget.state.boxed() is None
+    widget.project.go_to(0)
+    widget.state.ignoring.hold_here_alone(0)
+    assert widget.may_leave()
+    (kept,) = Session.open(tmp_path / "s").boxes.ignore
+    assert (kept.frame, kept.until) == (0, 0)
+
+
+def test_a_boxes_file_with_nothing_in_it_is_refused_still(widget, clip_folder, tmp_path):
+    widget.video.open_path(str(clip_folder))
+    write_boxes(tmp_path / "b.json", empty_tracks(8, 64, 96, None))
+    with pytest.raises(InputError, match="expected at least one track"):
+        widget.project.load_boxes(tmp_path / "b.json")
+
+
+# ---- on the timeline
+
+
+def test_frames_with_a_region_are_joined():
+    regions = [IgnoreRegion(BOX, *span) for span in ((6, None), (0, 1), (2, 3), (1, 1))]
+    assert spans_of(regions, 9) == [(0, 3), (6, 8)]
+    assert spans_of([], 9) == []
+
+
+def test_the_timeline_shows_where_regions_hold(widget, clip_folder, qtbot):
+    widget.video.open_path(str(clip_folder))
+    widget.project.show_boxes()
+    line = widget.timeline.content.line
+    view = line.viewport()
+    low = 20  # the ruler's lower edge
+
+    def grey(frame: float) -> bool:
+        colour = view.grab().toImage().pixelColor(round(line.x_of(frame)) + 3, low)
+        return (colour.red(), colour.green(), colour.blue()) == IGNORE_COLOUR
+
+    assert not grey(2)
+    widget.state.ignoring.draw([(5, 5), (20, 5), (20, 20), (5, 20)], 2)
+    widget.project.go_to(4)
+    widget.state.ignoring.hold_to_here(0)
+    assert [grey(f) for f in (1, 2, 4, 5)] == [False, True, True, False]
+    assert line.describe(QPointF(line.x_of(3), 5)) == (
+        "Frame 3 · ignore region 1: no loss and no score looks there"
+    )
+    assert line.describe(QPointF(line.x_of(6), 5)) == "Frame 6"
+    widget.boxes.undo.click()
+    widget.boxes.undo.click()
+    assert not grey(2)

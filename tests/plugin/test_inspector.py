@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskfree.config import TemporalKNNConfig
+from maskfree.ignore_regions import rectangle
 from maskfree.inspect_patch import Fate
+from maskfree.matching_grid import MatchingGrid
 from maskfree.session import Session
+from maskfree.types import IgnoreRegion
+from napari_maskfree.inspection import inspect, sentence
 
 FRAMES, SIZE = 6, (64, 96)
 PATIENCE = 60_000
@@ -366,3 +371,21 @@ def test_its_keys(panel, widget, qtbot):
     assert widget.sections["correspondence"].is_open
     widget.shortcuts._made["follow_cursor"].activated.emit()
     assert panel.live.isChecked()
+
+
+def test_what_is_ignored_is_counted(panel):
+    grey = np.full((64, 96, 3), 90, np.uint8)
+    config = TemporalKNNConfig.paper()
+
+    def found(*regions):
+        grid = MatchingGrid((64, 96), (64, 96), 1.0, config, regions)
+        return inspect({0: grey, 1: grey}, grid, 0, (30.0, 40.0), targets=[1])
+
+    row, column = found().answers[0].candidates.yx[0] * 4
+    one = IgnoreRegion(rectangle((column, row, column + 4, row + 4)), 1, None)
+    some, none = found(one), found(IgnoreRegion(rectangle((0, 0, 96, 64)), 1, None))
+    assert sentence(some).endswith("; 1 more lies in an ignore region, where no loss looks.")
+    panel.strip.found = some
+    assert ": 4 kept · " in panel.strip.caption(some.answers[0])
+    assert panel.strip.caption(some.answers[0]).endswith(" · 1 ignored")
+    assert panel.strip.caption(none.answers[0]).endswith(" · 5 ignored")

@@ -8,9 +8,10 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from maskfree.errors import InputError
+from maskfree.mask_place import labels_of as flatten
 from maskfree.types import InstanceMasks
 from napari_maskfree import video_layer
-from napari_maskfree.masks_layer import MaskStack, flatten, make_layer
+from napari_maskfree.masks_layer import MaskStack, make_layer
 from napari_maskfree.video_layer import (
     AxisChoice,
     LazyFrames,

@@ -47,9 +47,24 @@ def test_it_offers_what_can_be_done_in_this_frame(two):
         "Merge with/2 dog",
         "Swap from frame 6 on with",
         "Swap from frame 6 on with/2 dog",
+        "",
+        "Copy as Python",
+        "Copy as Python/Split at frame 6",
+        "Copy as Python/Not in frame 6",
+        "Copy as Python/Propose boxes after frame 6",
+        "Copy as Python/Propose boxes before frame 6",
+        "Copy as Python/Merge with 2 dog",
+        "Copy as Python/Swap with 2 dog",
     ]
     two.project.go_to(2)
     assert "Split at frame 2" in entries(menu)
+
+
+def test_each_of_it_is_copied_as_python(two):
+    from qtpy.QtGui import QGuiApplication
+
+    entries(two.boxes.more.menu())["Copy as Python/Swap with 2 dog"].trigger()
+    assert "swap_tracks(tracks, 1, 2, 6)" in QGuiApplication.clipboard().text()
 
 
 def test_splitting_merging_and_swapping(two):

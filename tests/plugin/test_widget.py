@@ -7,9 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QPushButton
 
+from maskfree.session import Session
 from maskfree.tracks import write_boxes
 from maskfree.types import InstanceMasks
+from napari_maskfree._qt.flow_row import FlowRow
 from napari_maskfree.constants import MIN_WIDTH
 from napari_maskfree.saving import session_job
 
@@ -48,6 +51,41 @@ def test_it_fits_a_narrow_dock(widget, qtbot, clip):
     qtbot.waitUntil(lambda: widget.minimumWidth() > MIN_WIDTH)
     view = widget.scroll_area.viewport()
     qtbot.waitUntil(lambda: view.width() >= column.minimumSizeHint().width())
+
+
+def test_it_fits_a_narrow_dock_with_masks_too(widget, qtbot, clip, clip_folder, tmp_path):
+    boxes = clip.boxes(every=4)
+    made = Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=boxes)
+    masks = InstanceMasks((1,), np.ones((1, boxes.height, boxes.width), bool), (0.5,))
+    made.mask_store().write(0, masks)
+    widget.open_session(made.path)
+    widget.state.ignoring.draw([(5, 5), (20, 5), (20, 20), (5, 20)])
+    for section in widget.sections.values():
+        section.set_open(True)
+    qtbot.wait(50)
+    column = widget.scroll_area.widget()
+    assert MIN_WIDTH == 300
+    assert column.minimumSizeHint().width() <= MIN_WIDTH - 14, "with the scroll bar beside it"
+
+
+def test_rows_wrap_where_they_are_narrow(qtbot):
+    buttons = [QPushButton(text) for text in ("one", "two", "three", "four")]
+    row = FlowRow(*buttons)
+    qtbot.addWidget(row)
+    row.resize(600, 40)
+    row.show()
+    assert [len(line) for line in row.lines()] == [4]
+    one = row.height()
+    row.resize(2 * max(b.sizeHint().width() for b in buttons) + 10, 40)
+    assert [len(line) for line in row.lines()] == [2, 2]
+    assert row.height() > 2 * one
+    assert not buttons[0].geometry().intersects(buttons[2].geometry())
+    assert len({b.width() for b in buttons}) == 1
+    buttons[3].setVisible(False)
+    buttons[2].setVisible(False)
+    qtbot.waitUntil(lambda: row.height() == one)
+    row.resize(10, 40)
+    assert [len(line) for line in row.lines()] == [1, 1]
 
 
 def test_an_open_image_is_taken_and_its_axes_can_be_chosen(widget, viewer):

@@ -510,6 +510,31 @@ class CarryConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class TidyConfig(Section):
+    """Which holes and specks of a mask are small; no part of a run's settings."""
+
+    share: float = setting(
+        0.02,
+        "the largest hole or speck that goes, unless a person says",
+        unit="of the object's pixels",
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalConfig(Section):
+    """Which of a track's proposed boxes become keyframes; no part of a run's settings."""
+
+    tolerance: float = setting(
+        0.04,
+        "boxes that lie nearer to where they are interpolated are left out",
+        unit="of the box's size",
+        low=0.0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class ClicksConfig(Section):
     """What a click takes into a mask or out of it; no part of a run's settings."""
 

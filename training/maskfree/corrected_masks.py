@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from maskfree.mask_store import MaskStore
     from maskfree.types import InstanceMasks
 
-__all__ = ["CorrectedMasks"]
+__all__ = ["CorrectedMasks", "NothingPredicted"]
 
 
 class Corrections(Protocol):
@@ -26,6 +26,20 @@ class Corrections(Protocol):
         """Return the frames that have some, in order."""
 
 
+class NothingPredicted:
+    """Stands for the masks on disk as long as no session is saved."""
+
+    def read(self, _frame: int) -> None:
+        """Return no masks."""
+
+    def stamp(self, _frame: int) -> None:
+        """Return no stamp: there is no file."""
+
+    def frames(self) -> list[int]:
+        """Return no frame."""
+        return []
+
+
 class CorrectedMasks:
     """Reads masks frame by frame, corrected; what is shown, exported and evaluated.
 
@@ -35,7 +49,7 @@ class CorrectedMasks:
         Where both are; neither is changed.
     """
 
-    def __init__(self, predicted: MaskStore, corrections: Corrections) -> None:
+    def __init__(self, predicted: MaskStore | NothingPredicted, corrections: Corrections) -> None:
         self.predicted, self.corrections = predicted, corrections
 
     def read(self, frame: int) -> InstanceMasks | None:

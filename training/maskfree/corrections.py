@@ -135,6 +135,14 @@ class Correction:
         """Whether a person said of any pixel that it is the object."""
         return len(rle.run_lengths(self.object_counts)) > 1
 
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether a person looked at the mask: it only lost pixels to another track otherwise.
+
+        Nobody looked at what was carried here.
+        """
+        return self.accepted or (self.has_object and self.carried is None)
+
     def apply(self, mask: np.ndarray) -> np.ndarray:
         """Return a mask, bool ``(H, W)``, with this correction."""
         corrected: np.ndarray = (mask | self.is_object) & ~self.is_other

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "keep_masks",
     "kept_masks",
+    "run_before",
     "run_masks",
     "runs_with_masks",
     "show_run",
@@ -52,6 +53,20 @@ def runs_with_masks(session: Session) -> list[str]:
     """Return the names of the runs whose masks can be shown, oldest first."""
     shown = shown_run(session)
     return [run.name for run in session.runs() if run_masks(session, run, shown).frames()]
+
+
+def run_before(session: Session) -> Run | None:
+    """Return the newest run with masks before the one whose masks are shown; None: there is none.
+
+    None too where it is not known whose masks are shown.
+    """
+    shown, before = shown_run(session), None
+    for run in session.runs():
+        if run.name == shown:
+            return before
+        if run_masks(session, run, shown).frames():
+            before = run
+    return None
 
 
 def keep_masks(session: Session) -> None:

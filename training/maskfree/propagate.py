@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.consensus import Consensus
+from maskfree.enough_boxes import enough_boxes
 from maskfree.errors import InputError
 from maskfree.held import follow_from
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.sampling import lab_stretch
-from maskfree.tracks import find_track
+from maskfree.tracks import find_track, set_keyframe
 from maskfree.tube import tracks_scale
+from maskfree.types import Keyframe
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from maskfree.config import Config
+    from maskfree.config import Config, ProposalConfig
     from maskfree.types import Box, BoxTracks, Track
     from maskfree.video import Video
 
-__all__ = ["propagate_box"]
+__all__ = ["propagate_box", "with_proposed"]
 
 
 def propagate_box(
@@ -73,6 +75,39 @@ def propagate_box(
     for at, box in zip(span[1:], way, strict=False):
         x0, y0, x1, y1 = (float(v) for v in box)
         yield at, (x0, y0, x1, y1)
+
+
+def with_proposed(
+    tracks: BoxTracks,
+    track_id: int,
+    frame: int,
+    boxes: Mapping[int, Box],
+    *,
+    config: ProposalConfig,
+) -> tuple[BoxTracks, list[int]]:
+    """Return the tracks with as many proposed boxes made keyframes as are needed, and which.
+
+    Parameters
+    ----------
+    frame
+        The keyframe that the boxes were proposed from; something that hides it there hides it on.
+    boxes
+        ``xyxy`` by frame, as :func:`propagate_box` yields them.
+
+    Raises
+    ------
+    InputError
+        For an id that no track has.
+    """
+    start = next((k for k in find_track(tracks, track_id).keyframes if k.frame == frame), None)
+    whole = dict(boxes)
+    if start is not None and start.xyxy is not None:
+        whole[frame] = start.xyxy
+    chosen = [f for f in enough_boxes(whole, config.tolerance) if f in boxes]
+    occluded = start is not None and start.occluded
+    for at in chosen:
+        tracks = set_keyframe(tracks, track_id, Keyframe(at, boxes[at], occluded=occluded))
+    return tracks, chosen
 
 
 def _span(track: Track, frame: int, count: int, most: int, *, forward: bool) -> range:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, TypeGuard
 
+from maskfree.colours import track_colour
 from maskfree.errors import InputError
 from maskfree.json_checks import show
 from maskfree.tracks import find_track
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_class",
+    "class_colours",
     "class_names",
     "reclass_track",
     "relabel_track",
@@ -34,6 +36,12 @@ FIELD = "classes"
 def class_names(tracks: BoxTracks) -> tuple[str, ...]:
     """Return the names of all classes, each once: the listed ones, then other labels in use."""
     return tuple(dict.fromkeys([*_listed(tracks), *(track.label for track in tracks.tracks)]))
+
+
+def class_colours(tracks: BoxTracks) -> dict[int, tuple[int, int, int]]:
+    """Return the RGB colour (0 to 255) of each track's class by the track's id."""
+    places = {name: n for n, name in enumerate(class_names(tracks), start=1)}
+    return {track.id: track_colour(places[track.label]) for track in tracks.tracks}
 
 
 def add_class(tracks: BoxTracks, name: str) -> BoxTracks:
