@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.types import Box, InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "belongs", "box_of", "paint", "take_back"]
+__all__ = ["accept", "astray", "belongs", "box_of", "paint", "take_back"]
 
 
 def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
@@ -80,6 +80,18 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
     changes = {frame: {**state.corrections[frame], **whole}}
     state.apply(f"accept frame {frame}", state.tracks, changes)
     return [i for i in known if i not in whole]
+
+
+def astray(state: State, frame: int, labels: np.ndarray) -> list[int]:
+    """Return the tracks whose masks do not lie where their boxes are in a frame.
+
+    Parameters
+    ----------
+    labels
+        Track ids by pixel, integers (H, W).
+    """
+    ids = [int(i) for i in np.unique(labels) if i]
+    return [i for i in ids if not belongs(state, i, frame, labels == i)]
 
 
 def belongs(state: State, track_id: int, frame: int, mask: np.ndarray) -> bool:
