@@ -28,6 +28,10 @@ __all__ = ["BOXES_NAME", "BoxesLayer", "box_from_vertices", "is_upright", "recta
 
 BOXES_NAME = "Boxes"
 _EDIT_MODES = ("select", "direct")
+_ONE_EACH = (
+    "{} boxes were drawn at once for track {}, which has one in a frame: the last one was taken. "
+    "Press New track before you draw another object."
+)
 _DRAWING = ("add_polygon", "add_path", "add_polyline", "add_polygon_lasso")
 """Modes in which a shape is drawn by several clicks: what is drawn anew would be lost."""
 
@@ -233,6 +237,8 @@ class BoxesLayer(ShapesView):
         for track_id, own in rows.items():
             vertices = np.asarray(shapes[own[-1]])
             box = box_from_vertices(vertices)
+            if len(own) - (track_id in self._shown) > 1:
+                self._notify(_ONE_EACH.format(len(own) - (track_id in self._shown), track_id))
             if len(own) == 1 and _same(box, self._shown.get(track_id)) and is_upright(vertices):
                 continue
             self._drawn(track_id, box, frame, is_upright(vertices))
@@ -246,6 +252,21 @@ class BoxesLayer(ShapesView):
                 "Boxes are upright rectangles: the shape became its bounding box. "
                 "Draw with the rectangle tool (R)."
             )
+        elif not kept and (why := self._why_none(box, upright)):
+            self._notify(why)
+
+    def _why_none(self, box: Box, upright: bool) -> str:
+        """Say why nothing drawn was taken; empty text for a slipped click."""
+        video = self.state.video
+        x0, y0, x1, y1 = box
+        if not upright:
+            return "A line has no inside, so it is no box. Draw with the rectangle tool (R)."
+        if min(x1 - x0, y1 - y0) < c.MIN_BOX or video is None:
+            return ""
+        return (
+            f"The box lies outside the picture ({video.width}×{video.height} pixels), so it was "
+            "not taken. Draw it over the picture."
+        )
 
     def _deleted(self, track_id: int, frame: int) -> None:
         if self.state.proposal.box(track_id, frame) is not None:

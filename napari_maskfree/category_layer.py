@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from psygnal import Signal
 
 from napari_maskfree import constants as c
 
@@ -26,7 +27,9 @@ CATEGORY_NAME = "Match categories"
 
 
 class CategoryLayer:
-    """The layer over the viewer's video while it is shown."""
+    """The layer over the viewer's video while it is shown; ``lost``: somebody removed it."""
+
+    lost = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
@@ -74,11 +77,17 @@ class CategoryLayer:
         if self.layer is not None:
             self.layer.visible = False
 
+    def lose(self, layer: object) -> None:
+        """Hear that somebody removed a layer, which may be ours."""
+        if self._layer is not None and layer is self._layer:
+            self._layer = None
+            self.lost.emit()
+
     def clear(self) -> None:
         """Remove the layer, if it is there."""
-        if self.layer is not None:
-            self.viewer.layers.remove(self.layer)
-        self._layer = None
+        layer, self._layer = self.layer, None
+        if layer is not None:
+            self.viewer.layers.remove(layer)
 
 
 def category_colormap(colours: dict[int, RGB]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from maskfree.mask_place import LEAST_BOX
@@ -13,7 +14,9 @@ __all__ = ["clip_box"]
 
 
 def clip_box(xyxy: Box, width: int, height: int) -> Box | None:
-    """Cut a box to the frame; None when it is smaller than a slipped click."""
+    """Cut a box to the frame; None when it is smaller than a slipped click, or not finite."""
+    if not all(map(math.isfinite, xyxy)):
+        return None
     x0, y0, x1, y1 = xyxy
     x0, x1 = max(0.0, min(x0, x1)), min(float(width), max(x0, x1))
     y0, y1 = max(0.0, min(y0, y1)), min(float(height), max(y0, y1))

@@ -131,6 +131,8 @@ AUDIT_DELAY = 600
 """Milliseconds after the last change until the boxes are looked through."""
 AUDIT_ROWS = 500
 """Most rows in the list of what is worth a look."""
+WATCH_INTERVAL = 2000
+"""Milliseconds between two looks at what other windows did to the session."""
 SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 300

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.types import InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "paint", "take_back"]
+__all__ = ["accept", "astray", "paint", "take_back"]
 
 
 def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
@@ -77,6 +77,19 @@ def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
         )
     state.apply(f"accept frame {frame}", state.tracks, {frame: said})
     return left
+
+
+def astray(state: State, frame: int, labels: np.ndarray) -> list[int]:
+    """Return the tracks whose masks do not lie where their boxes are in a frame.
+
+    Parameters
+    ----------
+    labels
+        Track ids by pixel, integers (H, W).
+    """
+    tracks, known = state.tracks, state.corrections[frame]
+    ids = [int(i) for i in np.unique(labels) if i] if tracks is not None else []
+    return [i for i in ids if not vouch.belongs(tracks, i, frame, labels == i, known)]
 
 
 def take_back(state: State, frame: int) -> None:

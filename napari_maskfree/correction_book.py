@@ -8,9 +8,12 @@ import numpy as np
 from psygnal import Signal
 
 from maskfree.errors import InputError
+from maskfree.frame_files import stamp_of
+from napari_maskfree.elsewhere import put_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from maskfree.correction_store import CorrectionStore
     from maskfree.corrections import Correction
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
     Frame = Mapping[int, Correction]
 
 __all__ = ["CorrectionBook", "hand_frames"]
+
+_OTHERS = (
+    "Another window or program corrected this frame meanwhile. What it saved is kept in {}; that "
+    "of this window was saved. Work on a session in one window at a time."
+)
 
 
 class CorrectionBook:
@@ -29,6 +37,8 @@ class CorrectionBook:
         self._frames: dict[int, Frame] = {}
         self._store: CorrectionStore | None = None
         self._unsaved: set[int] = set()
+        self._stamps: dict[int, tuple[int, int]] = {}
+        self._folder: tuple[int, int] | None = None
         self._detached = False
         self.broken: list[str] = []
 
@@ -42,7 +52,8 @@ class CorrectionBook:
         known = self._store
         if (known and known.path) == (store and store.path) and not self._detached:
             return False
-        frames = store.frames() if store is not None else []
+        self._stamps, self._folder = ({}, None) if store is None else _look(store)
+        frames = sorted(self._stamps)
         if self._detached and store is not None and not frames:
             self._store, self._detached = store, False
             self.changed.emit(tuple(self._frames))
@@ -106,20 +117,88 @@ class CorrectionBook:
         """Whether some are in memory only."""
         return bool(self._unsaved)
 
-    def save(self) -> None:
+    def doubt(self) -> None:
+        """Count all as unsaved: the folder is gone."""
+        self._unsaved |= self._frames.keys()
+
+    def save(self) -> list[Path]:
         """Write what has changed; what cannot be written stays in memory and is tried again.
 
-        Where there is no session yet they wait for it.
+        Where there is no session yet they wait for it. Returns where files are kept that somebody
+        else wrote since they were read here, and that would have been overwritten.
 
         Raises
         ------
         InputError
-            Where the disk is full or read-only.
+            Where the disk is full or read-only, or the session's folder is gone.
         """
         store = self._store
-        for frame in sorted(self._unsaved) if store is not None else ():
+        aside: list[Path] = []
+        if store is None or not self._unsaved:
+            return aside
+        if not store.path.parent.is_dir():
+            raise InputError(f"The session's folder {store.path.parent} is not there any more.")
+        for frame in sorted(self._unsaved):
+            now = store.stamp(frame)
+            if now is not None and now != self._stamps.get(frame) and not self._is_ours(frame):
+                aside.append(put_aside(store.path / f"{frame:05d}.json"))
             store.write(frame, self[frame])
             self._unsaved.discard(frame)
+            self._see(frame)
+        self._folder = stamp_of(store.path)
+        return aside
+
+    def try_save(self) -> list[str]:
+        """Write what has changed, as :meth:`save`; return what there is to say of it."""
+        try:
+            return [_OTHERS.format(path) for path in self.save()]
+        except InputError as error:
+            return [f"The corrections are not saved yet. {error}"]
+
+    def take_over(self) -> list[int]:
+        """Read again what somebody else wrote since; return the frames. What is unsaved stays."""
+        store = self._store
+        if store is None or stamp_of(store.path) == self._folder:
+            return []
+        stamps, self._folder = _look(store)
+        both = {*stamps, *self._stamps} - self._unsaved
+        frames = sorted(f for f in both if stamps.get(f) != self._stamps.get(f))
+        for frame in frames:
+            try:
+                found = store.read(frame)
+            except InputError as error:
+                self.broken.append(str(error))
+                continue
+            self._frames.pop(frame, None)
+            if found:
+                self._frames[frame] = found
+            self._see(frame)
+        if frames:
+            self.changed.emit(tuple(frames))
+        return frames
+
+    def _see(self, frame: int) -> None:
+        """Remember a frame's file as it is now."""
+        stamp = self._store.stamp(frame) if self._store is not None else None
+        if stamp is None:
+            self._stamps.pop(frame, None)
+        else:
+            self._stamps[frame] = stamp
+
+    def _is_ours(self, frame: int) -> bool:
+        """Whether a frame's file says what is said here."""
+        try:
+            return self._store is not None and self._store.read(frame) == self[frame]
+        except InputError:
+            return False
+
+
+def _look(
+    store: CorrectionStore,
+) -> tuple[dict[int, tuple[int, int]], tuple[int, int] | None]:
+    """Return the stamps of the files, and that of their folder."""
+    folder = stamp_of(store.path)
+    return store.stamps(), folder
 
 
 def hand_frames(book: CorrectionBook) -> dict[int, tuple[np.ndarray, np.ndarray]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from maskfree.tracks import next_track_id
 from napari_maskfree import correct
+from napari_maskfree.given_labels import why_no_masks
 from napari_maskfree.inside_box import keep_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from napari.layers import Labels
 
     from napari_maskfree.state import State
@@ -47,6 +49,8 @@ class MasksEditor:
         self.state, self.layer = state, layer
         self._defer, self._notify = defer, notify
         self._said: tuple[int, set[int]] | None = None
+        self._stack = layer.data
+        layer.events.data.connect(self._on_data)
         layer.mouse_drag_callbacks.append(self._begin)
         layer.events.paint.connect(self._on_paint)
         layer.events.selected_label.connect(self._on_label)
@@ -70,6 +74,7 @@ class MasksEditor:
         self.layer.editable = False
         if self._begin in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._begin)
+        self.layer.events.data.disconnect(self._on_data)
         self.layer.events.n_edit_dimensions.disconnect(self._on_dimensions)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.selected_label.disconnect(self._on_label)
@@ -79,6 +84,25 @@ class MasksEditor:
     def _begin(self, _layer: Labels, _event: Any) -> None:
         """Begin a stroke: what was said of the last one may be said again."""
         self._said = None
+
+    def _on_data(self, _event: Any = None) -> None:
+        """Take other labels that somebody put into the layer for painted ones, where they can be.
+
+        The layer always shows the session's masks; labels that cannot be taken leave them alone.
+        """
+        if self.layer.data is self._stack:
+            return
+        given, self.layer.data = self.layer.data, self._stack
+        tracks = self.state.tracks.tracks if self.state.tracks is not None else ()
+        why = why_no_masks(given, self._stack.shape, {t.id for t in tracks})
+        if why:
+            self._notify(why)
+            return
+        for frame in range(self._stack.num_frames):
+            place = self._stack.place(frame)
+            if not np.array_equal(given[place], self._stack[place]):
+                self._stack[place] = given[place]
+        self.commit()
 
     def _on_paint(self, _event: Any = None) -> None:
         """Take over soon: napari says so before it writes where it fills or paints one dab."""

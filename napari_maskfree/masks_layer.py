@@ -67,10 +67,24 @@ class MaskStack:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def astype(self, _dtype: Any) -> MaskStack:
+        """Stay as it is: napari offers to convert a Labels layer, and ids fit any of its types."""
+        return self
+
     @property
     def size(self) -> int:
         """Number of pixels in all frames."""
         return int(np.prod(self.shape))
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return 1 if self.time_axis is None else self.shape[self.time_axis]
+
+    def place(self, frame: int) -> tuple[Any, ...]:
+        """Return the index of a frame in the first plane of each axis that is not time, y or x."""
+        axes = range(self.ndim - 2)
+        return tuple(frame if axis == self.time_axis else 0 for axis in axes)
 
     def forget(self, frames: Iterable[int] | None = None) -> None:
         """Read these frames (by default all) again when they are asked for next."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from maskfree.errors import InputError
+from napari_maskfree.elsewhere import SharedBoxes
 
 if TYPE_CHECKING:
     from maskfree.session import Session
@@ -30,6 +31,7 @@ class Place:
         self.folder: Path | None = None
         self.frame = 0
         self.range: tuple[int, int] | None = None
+        self.shared_boxes = SharedBoxes()
 
     def set_video(self, video: VideoInfo | None, *, keep: bool = False) -> None:
         """Work on ``video``. With ``keep`` the session stays, else it starts anew."""

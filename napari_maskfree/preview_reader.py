@@ -31,12 +31,16 @@ _UNKNOWN = (255, 255, 255)
 
 @dataclasses.dataclass(frozen=True)
 class Previews:
-    """The previews of a run: each moment's, and each frame's picture, uint8 ``(h, w, 3)``."""
+    """The previews of a run: each moment's, and each frame's picture, uint8 ``(h, w, 3)``.
+
+    ``keeps_best``: predictions use its best weights; ``has_last``: there are its last ones.
+    """
 
     run: Run
     shots: Mapping[str, Shot]
     pictures: Mapping[int, np.ndarray]
     keeps_best: bool
+    has_last: bool
 
     @property
     def frames(self) -> list[int]:
@@ -49,7 +53,13 @@ class Previews:
         """Whether there are best weights, of another step than the last."""
         now, best = self.shots.get("now"), self.shots.get("best")
         earlier = now is not None and best is not None and best.step < now.step
-        return earlier and self.run.best_path.is_file()
+        return earlier and self.has_last and self.run.best_path.is_file()
+
+    @property
+    def best_is_left(self) -> bool:
+        """Whether the best weights are all that a run that was killed has left, and not in use."""
+        left = not self.has_last and "best" in self.shots and self.run.best_path.is_file()
+        return left and not self.keeps_best
 
 
 class PreviewReader:
@@ -63,7 +73,7 @@ class PreviewReader:
         """Look again; return whether something has changed."""
         runs = session.runs() if session is not None else []
         run = runs[-1] if runs else None
-        key = None if run is None else (run.path, run.previews.stamp(), run.keeps_best)
+        key = None if run is None else (run.path, run.previews.stamp(), *_weights(run))
         if key == self._key:
             return False
         self._key, self.found = key, None if run is None else _read(run)
@@ -81,7 +91,11 @@ def _read(run: Run) -> Previews | None:
             shots[moment] = shot
     frames = {frame for shot in shots.values() for frame in shot.masks}
     pictures = {f: p for f in frames if (p := files.picture(f)) is not None}
-    return Previews(run, shots, pictures, run.keeps_best) if pictures else None
+    return Previews(run, shots, pictures, *_weights(run)) if pictures else None
+
+
+def _weights(run: Run) -> tuple[bool, bool]:
+    return run.keeps_best, run.weights_path.is_file()
 
 
 def score_words(found: Previews) -> str:

@@ -23,6 +23,7 @@ from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_editor import MasksEditor
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
+from napari_maskfree.video_watch import REPLACED, VideoWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
     from maskfree.video import Video
     from napari_maskfree.state import State
+    from napari_maskfree.video_info import VideoInfo
     from napari_maskfree.video_layer import AxisChoice
 
 __all__ = ["Project"]
+
+_NO_VIDEO = "There is no video yet. Choose one in section 1."
 
 
 class Project:
@@ -56,7 +60,8 @@ class Project:
         self.masks: Labels | None = None
         self.editor: MasksEditor | None = None
         self._coloured: dict[int, tuple[int, int, int]] = {}
-        self._kept: tuple[str, str | None, int] | None = None
+        self._last: VideoInfo | None = None
+        self.watch = VideoWatch(moved=self._on_moved, replaced=self._on_replaced, notify=notify)
         self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
         self.residual = ResidualLayer(viewer)
@@ -95,6 +100,7 @@ class Project:
         self.residual.layer = None
         self.onion.close()
         self.ignored.close()
+        self.watch.close()
 
     # ---- video
 
@@ -126,23 +132,33 @@ class Project:
         InputError
             When the axes do not add up.
         """
-        info = video_layer.video_info(layer, choice)
-        old = self.state.video
+        info, keep = video_layer.video_info(layer, choice), self.keeps(layer, choice)
+        old, self._last = self.state.video, info
         self.image, self.choice = layer, choice
-        same = self._kept is not None and self._kept == (info.name, info.source, info.num_frames)
         if old != info:
             self._remove_masks()
-        if old is None or not same:
-            self.state.set_video(info, keep=same)
-        elif old != info:
-            self.state.set_video(info, keep=(old.height, old.width) == (info.height, info.width))
-        self._kept = (info.name, info.source, info.num_frames)
+        if old != info or not keep:
+            self.state.set_video(info, keep=keep)
+        self.watch.watch(layer)
         self._on_dims()
+
+    def keeps(self, layer: Image, choice: AxisChoice) -> bool:
+        """Whether the boxes there are stay when a layer is bound so: it is the same video.
+
+        Raises
+        ------
+        InputError
+            When the axes do not add up.
+        """
+        info, old = video_layer.video_info(layer, choice), self._last
+        if old is None or info.size != old.size:
+            return False
+        return layer is self.image or (info.source or info.name) == (old.source or old.name)
 
     def video(self) -> Video:
         """Return the engine's view of the bound layer."""
         if self.image is None or self.state.video is None:
-            raise InputError("There is no video yet. Choose one in section 1.")
+            raise InputError(_NO_VIDEO)
         return video_layer.layer_video(self.image, self.state.video)
 
     def go_to(self, frame: int) -> None:
@@ -158,12 +174,13 @@ class Project:
     def show_boxes(self) -> None:
         """Make the boxes layer, or bring it to the front, ready to draw."""
         if self.image is None:
-            raise InputError("There is no video yet. Choose one in section 1.")
+            raise InputError(_NO_VIDEO)
         if self.state.tracks is None:
             self.state.start_boxes()
         if self.boxes is None:
             layer = boxes_layer.make_layer(self.image)
             self.viewer.add_layer(layer)
+            self.watch.hold(layer)
             self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
             self._on_zoom()
         self.ignored.show()
@@ -204,12 +221,12 @@ class Project:
         session = Session.open(folder)
         source = str(session.video_source)
         if self.state.video is None or self.state.video.source != source or self.image is None:
-            known = [x for x in self.viewer.layers if _source_of(x) == source]
+            known = [x for x in self.viewer.layers if video_layer.source_of(x) == source]
             if known:
                 self.bind(known[0], video_layer.guess_axes(known[0]))
             else:
                 self._add_video(session.open_video(), source)
-        self.state.load_tracks(session.boxes)
+        self.state.load_tracks(self.state.shared_boxes.read(session))
         self.state.set_session(session)
         self.show_boxes()
         self.show_masks()
@@ -220,18 +237,18 @@ class Project:
         """Return the folder of the session, or the one that it will have."""
         if self.state.folder is not None:
             return self.state.folder
-        assert self.state.video is not None
-        return video_layer.free_folder(video_layer.default_folder(self.state.video))
+        info = self.state.video or self._last
+        assert info is not None
+        return video_layer.free_folder(video_layer.default_folder(info))
 
     # ---- masks
 
     def _remove_masks(self) -> None:
         """Take the masks layer away: it is about another video, or lies on other axes."""
         layer = self.masks
-        if layer is not None:
-            self._let_go_of_masks()
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        self._let_go_of_masks()
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
 
     def _let_go_of_masks(self) -> None:
         if self.editor is not None:
@@ -316,14 +333,13 @@ class Project:
         self.masks.mode = "paint"
 
     def _save_corrections(self, *_: object) -> None:
-        try:
-            self.state.corrections.save()
-        except InputError as error:
-            self._notify(f"The corrections are not saved yet. {error}")
+        for words in self.state.corrections.try_save():
+            self._notify(words)
 
     def _add_under_boxes(self, layer: Layer) -> None:
         active = self.viewer.layers.selection.active
         self.viewer.add_layer(layer)
+        self.watch.hold(layer)
         if self.boxes is not None and self.boxes.layer in self.viewer.layers:
             self.viewer.layers.move(
                 self.viewer.layers.index(layer), self.viewer.layers.index(self.boxes.layer)
@@ -344,6 +360,8 @@ class Project:
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
+        self.watch.release(layer)
+        self.matches.categories.lose(layer)
         if self.boxes is not None and layer is self.boxes.layer:
             self.boxes.close()
             self.boxes = None
@@ -357,8 +375,29 @@ class Project:
         elif layer is self.residual.layer:
             self.residual.lose()
         elif layer is self.image:
-            self.image = None
-            self.state.set_video(None, keep=True)
+            self._lose_video()
+
+    def _lose_video(self) -> None:
+        """Go on without the video; boxes and session stay."""
+        self.image = None
+        self.watch.watch(None)
+        self.state.set_video(None, keep=True)
+
+    def _on_replaced(self) -> None:
+        """Let go of a layer whose frames were replaced: boxes and masks are not about these."""
+        layer = self.image
+        if layer is None:
+            return
+        video_layer.forget_source(layer)
+        self._lose_video()
+        self._last = None
+        self._notify(REPLACED.format(layer.name))
+
+    def _on_moved(self) -> None:
+        """Drop the maps that lie elsewhere now; they come back where the video is."""
+        for shown in (self.evidence, self.residual):
+            if shown.layer is not None:
+                self.viewer.layers.remove(shown.layer)  # as a person does: their toggles go off
 
     def _on_tracks(self) -> None:
         if self.masks is not None and self.masks in self.viewer.layers:
@@ -379,8 +418,3 @@ def _read_boxes(path: str | Path) -> BoxTracks:
     """Read a boxes file, which may hold ignore regions and no box yet."""
     tracks = read_boxes(path, allow_empty=True)
     return tracks if tracks.ignore else read_boxes(path)
-
-
-def _source_of(layer: Layer) -> str | None:
-    known = layer.metadata.get(video_layer.METADATA) or {}
-    return str(known["source"]) if known.get("source") else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
 from maskfree.session import Session
+from maskfree.storage import make_folder
 from napari_maskfree import video_layer
+from napari_maskfree.elsewhere import check_alone, session_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +26,20 @@ def worth_saving(state: State) -> bool:
     return state.boxed() is not None or bool(state.tracks is not None and state.tracks.ignore)
 
 
-def session_job(project: Project) -> Callable[[], Session]:
-    """Return a function that makes the session ready for a run; call it in any thread."""
+def session_job(project: Project, *, alone: bool = False) -> Callable[[], Session]:
+    """Return a function that makes the session ready for a run; call it in any thread.
+
+    It raises an InputError where that cannot be written, and, with ``alone``, where another process
+    is at work on the session.
+    """
     state = project.state
     boxes, info = state.boxed(), state.video
     why = state.why_no_run()
     if why or boxes is None or info is None:
         raise InputError(why)
+    if state.session is not None:
+        session_there(state.session)
+        state.shared_boxes.guard(state.session, boxes)
     state.corrections.save()
     folder, video, existing = project.session_folder(), project.video(), state.session
 
@@ -40,7 +50,10 @@ def session_job(project: Project) -> Callable[[], Session]:
             session = Session.create_or_open(
                 folder, video_source=info.source or str(copy), boxes=boxes
             )
+        elif alone:
+            check_alone(session)
         session.save_boxes(boxes)
+        state.shared_boxes.note(session)
         if info.source is None and not copy.exists():
             video_layer.write_zarr(video, folder)
         return session
@@ -49,27 +62,55 @@ def session_job(project: Project) -> Callable[[], Session]:
 
 
 def save_session_boxes(state: State) -> None:
-    """Write the boxes into the session, where there is one; ignore regions without any box too."""
+    """Write the boxes into the session, where there is one; ignore regions without any box too.
+
+    Raises
+    ------
+    InputError
+        Where the disk is full or read-only, or the session's folder is gone.
+    """
     boxes = state.boxed() or state.tracks
     if state.session is not None and boxes is not None and state.dirty and worth_saving(state):
+        session_there(state.session)
+        state.shared_boxes.guard(state.session, boxes)
         state.session.save_boxes(boxes)
+        state.shared_boxes.note(state.session)
         state.dirty = False
 
 
 def rescue_boxes(project: Project) -> Path:
     """Write the boxes into the session, or beside where it would be; return the file.
 
-    Where there are corrections already, the session is made for them.
+    A session begins with boxes: ignore regions alone go beside where it would be. It is made for
+    corrections that there are already. Where nothing can be written there the boxes go into the
+    home folder.
+
+    Raises
+    ------
+    InputError
+        Where that cannot be written either.
     """
-    state, video = project.state, project.state.video
+    state, folder = project.state, project.session_folder()
     if state.session is None and state.corrections.unsaved and state.boxed() is not None:
-        if video is not None and video.source is not None:
-            state.set_session(session_job(project)())
-    session = state.session
-    if session is not None:
-        save_session_boxes(project.state)
-        return Path(session.path) / "boxes.json"
-    path = project.session_folder().with_suffix(".boxes.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
+        if state.video is not None and state.video.source is not None:
+            with contextlib.suppress(InputError):
+                state.set_session(session_job(project)())
+    if state.session is not None:
+        with contextlib.suppress(InputError):
+            save_session_boxes(state)
+            return Path(state.session.path) / "boxes.json"
+    try:
+        return _save_under(project, folder.parent, folder.stem)
+    except InputError:
+        return _save_under(project, Path.home() / "maskfree", folder.stem)
+
+
+def _save_under(project: Project, folder: Path, stem: str) -> Path:
+    """Write the boxes into a file of a folder that is not there yet; return it."""
+    make_folder(folder)
+    number, path = 1, folder / f"{stem}.boxes.json"
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.boxes.json"
     project.save_boxes(path)
     return path

@@ -34,6 +34,11 @@ class VideoInfo:
     boxes: str | BoxTracks | None = None
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """Frames, height, width."""
+        return self.num_frames, self.height, self.width
+
+    @property
     def summary(self) -> str:
         """One line: size, length and rate."""
         rate = f" · {self.fps:g} fps" if self.fps else ""

@@ -18,7 +18,7 @@ from napari_maskfree.video_info import VideoInfo
 
 if TYPE_CHECKING:
     from napari.components import Dims
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from maskfree.types import BoxTracks
     from maskfree.video import Video
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AxisChoice",
     "default_folder",
+    "forget_source",
     "frame_of",
     "free_folder",
     "guess_axes",
     "layer_from_video",
     "layer_video",
     "point_of",
+    "source_of",
     "video_info",
     "write_zarr",
 ]
@@ -55,6 +57,17 @@ class AxisChoice:
     channel: int | None = None
     depth_index: int = 0
     channels: tuple[int, ...] | None = None
+
+
+def forget_source(layer: Image) -> None:
+    """Read the layer's own frames from now on, not those that it was opened from."""
+    layer.metadata = {k: v for k, v in layer.metadata.items() if k != METADATA}
+
+
+def source_of(layer: Layer) -> str | None:
+    """Return the file or folder that a layer's frames were opened from, None where not known."""
+    known = layer.metadata.get(METADATA) or {}
+    return str(known["source"]) if known.get("source") else None
 
 
 def layer_shape(layer: Image) -> tuple[int, ...]:

@@ -17,8 +17,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from maskfree.errors import InputError
+from maskfree.storage import make_folder, writing
 from napari_maskfree import constants as c
 from napari_maskfree.attached import Attached
+from napari_maskfree.endings import last_words
 from napari_maskfree.tail import Tail
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ __all__ = ["Job", "JobView"]
 
 LOG_NAME = "process.log"
 _WARNING = "maskfree: warning: "
-_MESSAGE = "The run ended with exit code {code} and said nothing. Look into {log}."
 
 
 @dataclasses.dataclass
@@ -106,7 +108,8 @@ class Job:
             self._end("stopped", "Stopped.")
         elif code != 0 and not (self.view.keeping and self._status == "stopped"):
             attached = isinstance(self._process, Attached)
-            words = self.view.message if attached else self._last_words(code)
+            log = self.folder / LOG_NAME
+            words = self.view.message if attached else last_words(log, self._log_start, code)
             self._end("failed", words or "The run ended without a result. Start it again.")
         elif self.view.state == "running":
             self._next_stage()
@@ -119,10 +122,13 @@ class Job:
         self.view.state = "stopping"
         self._stop_deadline = time.monotonic() + grace
         stage = self.stages[self._index]
-        if stage.stop is None:
+        asked = False
+        with contextlib.suppress(InputError, OSError):  # a full disk, or a folder that is gone
+            if stage.stop is not None:
+                stage.stop()
+                asked = True
+        if not asked:
             self._signal(force=False)
-        else:
-            stage.stop()
 
     def keep_best(self) -> None:
         """Ask the run to end with its best weights; what comes after it goes on with them."""
@@ -185,13 +191,19 @@ class Job:
         self._tail = Tail(path, from_end=not running) if path is not None else None
         if stage.attached is not None:
             self._process = Attached(stage.attached, lambda: self._status)
-        else:
+            return
+        try:
             self._process = self._spawn(stage.command)
+        except (InputError, OSError) as error:
+            self._end("failed", str(error))
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._messages = Tail(self.folder / LOG_NAME, from_end=True)
-        with (self.folder / LOG_NAME).open("ab") as messages:
+        make_folder(self.folder)
+        log = self.folder / LOG_NAME
+        self._messages = Tail(log, from_end=True)
+        with writing(log):
+            messages = log.open("ab")
+        with messages:
             self._log_start = messages.tell()
             return subprocess.Popen(
                 command,
@@ -252,17 +264,6 @@ class Job:
         for stage in self.stages[self._index + 1 :]:
             if stage.attached is not None:
                 _signal_group(stage.attached, force=True)
-
-    def _last_words(self, code: int) -> str:
-        """Return the last line that the process wrote, which names the remedy."""
-        log = self.folder / LOG_NAME
-        with contextlib.suppress(OSError), log.open("rb") as file:
-            file.seek(self._log_start)
-            text = file.read().decode("utf-8", errors="replace").replace("\r", "\n")
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
-            if lines:
-                return lines[-1].removeprefix("maskfree: ").removeprefix("error: ")
-        return _MESSAGE.format(code=code, log=log)
 
 
 def _signal_group(

@@ -46,6 +46,7 @@ class CategoryToggle(Panel):
         self.box = QCheckBox("Categories of this frame")
         self.box.setProperty("tip", "A layer that colours each cell by its kind of match")
         self.box.toggled.connect(self._set)
+        self.project.matches.categories.lost.connect(lambda: self.box.setChecked(False))
         self.status = hint()
         self.legend = _Legend()
         self.add(self.box, self.status, self.legend)

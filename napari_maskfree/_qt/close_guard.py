@@ -61,7 +61,8 @@ def ask_lose(parent: QWidget) -> str:
         parent,
         "Corrections of the masks cannot be saved.",
         "The session's folder cannot be written now: see the notification. Stay, make room or give "
-        "it the right to be written, and close again?",
+        "it the right to be written, or choose another folder with Save in… (section 1), and close "
+        "again?",
         ("Stay", "Discard them"),
     )
     return "discard" if answer == "second" else "cancel"

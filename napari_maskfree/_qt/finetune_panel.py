@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
 from superqt import QCollapsible
 
@@ -36,6 +36,13 @@ DEVICES = {
 }
 _STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
 _MAX_SEED = 2**31 - 1
+_ELSEWHERE = (
+    "The video was closed or changed while its boxes were being saved in {}, so nothing was "
+    "started. Choose the video in section 1 and press the button again."
+)
+_NO_VIDEO = "Done, but the video is not open any more. Open it again to see the masks (section 1)."
+_AGAIN = "Press Predict again to see what the last saved weights give."
+_BEST_LEFT = "Its best weights were kept: press Use the best."
 _NOTHING_LEARNT = "Nothing was learnt yet. Fine-tune first."
 
 
@@ -210,19 +217,33 @@ class FinetunePanel(Panel):
     # ---- what a person does
 
     def _start(self) -> None:
-        ok, prepare = reported(session_job, self.project)
+        ok, prepare = reported(self._session_job)
         if ok:
             self.with_session(prepare, self._run)
 
+    def _session_job(self) -> Any:
+        self.main.session_watch.look()  # what another window saved counts as well
+        return session_job(self.project, alone=True)
+
     def with_session(self, prepare: Any, then: Any) -> None:
-        """Save the session beside the window, then call ``then`` with it."""
+        """Save the session beside the window, then call ``then`` with it.
+
+        Nothing follows where the video was closed or changed meanwhile.
+        """
         self.preparing = True
+        video, boxes = self.state.video, self.state.boxed()
         self.main.refresh_all()
         self._show_job()
 
         def ready(session: Session) -> None:
+            if self.state.video != video:
+                show_warning(_ELSEWHERE.format(session.path))
+                self._not_ready("")
+                return
             self.preparing = False
-            self.state.dirty = False
+            self.state.dirty = self.state.boxed() != boxes
+            if self.state.dirty:
+                self.main.session_watch.save_soon()
             self.state.set_session(session)
             then(session)
 
@@ -251,7 +272,7 @@ class FinetunePanel(Panel):
 
     def predict_again(self) -> None:
         """Predict the masks of every frame with the newest run."""
-        ok, prepare = reported(session_job, self.project)
+        ok, prepare = reported(self._session_job)
         if ok:
             device = self.device.currentData()
             self.with_session(
@@ -271,16 +292,29 @@ class FinetunePanel(Panel):
         view = self.main.jobs.view
         assert view is not None
         if view.state == "failed":
+            view.message = " ".join([view.message, *self._what_is_left(view)])
             show_error(view.message)
+        elif view.state == "done" and self.project.image is None:
+            view.message = _NO_VIDEO
+            show_warning(view.message)
         elif view.state == "done":
             frames = self.project.show_masks()
             view.message = f"Done: masks of {frames} frames."
             show_info(view.message)
             self.main.show_section("masks")
         elif view.state == "stopped" and view.stage == "finetune" and self._has_weights():
-            view.message = "Stopped. Press Predict again to see what the last saved weights give."
+            view.message = f"Stopped. {_AGAIN}"
         self._show_job()
         self.main.refresh_all()
+
+    def _what_is_left(self, view: JobView) -> list[str]:
+        """Say what a run that failed after some steps has left to go on with."""
+        runs = self.state.session.runs() if self.state.session is not None else []
+        if view.stage != "finetune" or not view.steps_seen or not runs:
+            return []
+        if runs[-1].has_checkpoint:
+            return [_AGAIN]
+        return [_BEST_LEFT] if runs[-1].best_path.is_file() else []
 
 
 def _short(view: JobView) -> str:

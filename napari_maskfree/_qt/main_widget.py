@@ -26,12 +26,13 @@ from napari_maskfree._qt.key_targets import key_targets, other_targets
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
+from napari_maskfree._qt.session_watch import SessionWatch
 from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.changes import Changes
-from napari_maskfree.constants import MIN_WIDTH, SAVE_DELAY, SPACING
+from napari_maskfree.constants import MIN_WIDTH, SPACING
 from napari_maskfree.project import Project
 from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job, worth_saving
 from napari_maskfree.stages import running_stages
@@ -69,7 +70,7 @@ class MaskFreeWidget(QWidget):
         )
         self._summaries: dict[str, str] = {}
         self.sections: dict[str, Section] = {}
-        self._closed = self._docked = False
+        self._closed = self._docked = self.unsaved = False
         self._home: weakref.ref[QWidget] = weakref.ref(self)
         self.scores = ScoreWatch(self)
         self.gold = GoldWatch(self)
@@ -83,11 +84,7 @@ class MaskFreeWidget(QWidget):
                 self.python.offer(name, target)
         self._offer_python()
         self._guard = CloseGuard(self.may_close, self)
-        self._saver = QTimer(self)
-        self._saver.setSingleShot(True)
-        self._saver.setInterval(SAVE_DELAY)
-        self._saver.timeout.connect(lambda: reported(save_session_boxes, self.state))
-        self.state.tracks_changed.connect(self._save_soon)
+        self.session_watch = SessionWatch(self)
         self.state.tracks_changed.connect(self._mark)
         self.state.video_changed.connect(self._mark)
         self.state.session_changed.connect(self._mark)
@@ -222,20 +219,26 @@ class MaskFreeWidget(QWidget):
 
     def may_leave(self) -> bool:
         """Ask about corrections and boxes that are saved nowhere; False to stay with them."""
-        reported(self.state.corrections.save)
+        corrections = self.state.corrections
+        if corrections.unsaved:
+            reported(corrections.save)
         if not self._may_leave_boxes():
             return False
-        lost = self.state.corrections.unsaved and self.state.session is not None
-        return not lost or self.ask_lose(self) == "discard"
+        asked = self.state.session is None and self.state.boxed() is not None
+        return asked or not corrections.unsaved or self.ask_lose(self) == "discard"
 
     def _may_leave_boxes(self) -> bool:
-        wait_for_session = self.state.session is None and self.state.corrections.unsaved
-        if not wait_for_session and not (self.state.dirty and worth_saving(self.state)):
+        state = self.state
+        waiting = state.session is None and state.corrections.unsaved
+        if not waiting and not (state.dirty and worth_saving(state)):
             return True
-        if self.state.session is not None:
-            return reported(save_session_boxes, self.state)[0]
+        in_session = state.boxed() is not None and state.video is not None
+        if state.session is not None:
+            if reported(save_session_boxes, state)[0]:
+                return True
+            in_session = False
         answer = self.ask_save(self)
-        if answer == "save" and self.state.boxed() is None:
+        if answer == "save" and not in_session:
             return self._rescue_boxes()
         if answer == "save":
             ok, prepare = reported(session_job, self.project)
@@ -246,9 +249,6 @@ class MaskFreeWidget(QWidget):
                 show_info(f"Saved in {session.path}")
             return saved
         return answer == "discard"
-
-    def _save_soon(self) -> None:
-        self._saver.start()
 
     # ---- life and end
 
@@ -263,7 +263,7 @@ class MaskFreeWidget(QWidget):
             if self.state.session is not None:
                 reported(save_session_boxes, self.state)
             if answer == "keep":
-                self.jobs.detach()
+                reported(self.jobs.detach)
             else:
                 self.jobs.kill()
         if not self.may_leave():
@@ -298,8 +298,8 @@ class MaskFreeWidget(QWidget):
             return
         self._closed = True
         if isalive(self):
-            self._saver.stop()
             self._guard.release()
+        self.session_watch.stop()
         self.boxes.audit.stop()
         self.boxes.proposal.stop()
         self.timeline.close()

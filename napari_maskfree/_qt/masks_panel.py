@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from superqt import QLabeledSlider
 
+from maskfree.errors import InputError
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.carry_on import CarryOn
 from napari_maskfree._qt.changed_bar import ChangedBar
@@ -23,7 +25,7 @@ from napari_maskfree._qt.review_bar import ReviewBar
 from napari_maskfree._qt.runs_list import RunsList
 from napari_maskfree._qt.section import Panel, button, explain, heading, hint
 from napari_maskfree.constants import MASK_OPACITY, RESULT_INTERVAL
-from napari_maskfree.correct import take_back
+from napari_maskfree.correct import astray, take_back
 
 if TYPE_CHECKING:
     from maskfree.corrections import Correction
@@ -34,6 +36,10 @@ __all__ = ["MasksPanel"]
 _EMPTY = (
     "Masks appear here when a run has predicted them: press Fine-tune in section 3. Or begin by "
     "hand: press Clicks, then click on the object inside its box. The run learns from that."
+)
+_ASTRAY = (
+    "Here the mask of {some} elsewhere than the box: tracks or boxes were changed since it was "
+    "predicted. Press Predict again (section 3)."
 )
 _PERCENT = 100
 _HOW = (
@@ -69,6 +75,8 @@ class MasksPanel(Panel):
         )
         self.carry = CarryOn(main)
         self.by_hand = hint()
+        self.astray = hint()
+        self.astray.setObjectName("mfBad")
         self.clicks = ClickTools(main)
         self.tools = CorrectTools(main)
         self.changed = ChangedBar(main)
@@ -81,6 +89,7 @@ class MasksPanel(Panel):
         form.addRow("Opacity", self.opacity)
         form.addRow(self.outline)
         self.review = ReviewBar(main)
+        form.addRow(self.astray)
         form.addRow(self.review)
         form.addRow(heading("Correct"))
         form.addRow(FlowRow(self.correct, self.accept, self.take_back, self.carry.button))
@@ -98,6 +107,9 @@ class MasksPanel(Panel):
         self.state.session_changed.connect(self.refresh)
         self.state.frame_changed.connect(self._show_hand)
         self.state.corrections.changed.connect(self._show_hand)
+        for signal in (self.state.frame_changed, self.state.tracks_changed):
+            signal.connect(self._show_astray)
+        self.state.corrections.changed.connect(self._show_astray)
         main.jobs.updated.connect(self._while_predicting)
         main.jobs.finished.connect(self.refresh)
         self.refresh()
@@ -123,9 +135,21 @@ class MasksPanel(Panel):
         self.confidence.refresh()
         self.runs.enable()
         self._show_hand()
+        self._show_astray()
         self.gold.refresh()
         total = video.num_frames if video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
+
+    def _show_astray(self, *_: object) -> None:
+        """Say whose masks in this frame are not about what their tracks are now."""
+        masks, frame, found = self.project.masks, self.state.frame, list[int]()
+        if masks is not None and self.state.tracks is not None:
+            with contextlib.suppress(InputError):  # damaged: said where it is shown
+                found = astray(self.state, frame, masks.data.frame(frame))
+        self.astray.setVisible(bool(found))
+        ids = ", ".join(map(str, found))
+        some = f"tracks {ids} lie" if len(found) > 1 else f"track {ids} lies"
+        self.astray.setText(_ASTRAY.format(some=some))
 
     def _show_hand(self, *_: object) -> None:
         """Say what a person did in this frame."""

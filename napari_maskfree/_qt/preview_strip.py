@@ -169,13 +169,14 @@ class PreviewStrip(Panel):
         self.about.setVisible(bool(frames))
         view = self.main.jobs.view
         training = self._training
-        self.keep.setVisible(training or bool(found and found.best_is_earlier))
+        choice = found is not None and (found.best_is_earlier or found.best_is_left)
+        self.keep.setVisible(training or choice)
         if training:
             self._name_keep("Stop, keep best", _STOP)
             asked = view is not None and (view.keeping or view.state == "stopping")
             has_best = found is not None and "best" in found.shots
             explain(self.keep, "The run is stopping." if asked else "" if has_best else _NO_BEST)
-        elif found is not None and found.best_is_earlier:
+        elif found is not None and choice:
             moment = "now" if found.keeps_best else "best"
             which = "last" if found.keeps_best else "best"
             tip = _USE_LAST if found.keeps_best else _USE_BEST

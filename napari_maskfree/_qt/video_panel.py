@@ -14,6 +14,7 @@ from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import SPACING
 from napari_maskfree.grid_layer import is_map
+from napari_maskfree.saving import worth_saving
 from napari_maskfree.video_layer import AxisChoice, guess_axes, layer_shape
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class VideoPanel(Panel):
         opening = row(QLabel("Open"), self.open_file, self.open_folder, self.open_session)
         self.add(opening, self.layers, self.empty, self.axes, self.facts, self.folder_row)
         events = main.viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._fill)
         self.state.video_changed.connect(self.refresh)
         self.state.session_changed.connect(self.refresh)
@@ -75,7 +76,7 @@ class VideoPanel(Panel):
     def close_panel(self) -> None:
         """Stop following the viewer."""
         events = self.main.viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.disconnect(self._fill)
 
     # ---- what is shown
@@ -103,8 +104,12 @@ class VideoPanel(Panel):
         self.facts.setText(video.summary)
         folder = self.project.session_folder()
         saved = "Session" if self.state.session is not None else "Will be saved in"
+        if self.main.unsaved:
+            saved = "Not saved in"
         self.folder.setText(f"{saved}: {folder.name}")
         self.folder.setToolTip(str(folder))
+        self.folder.setObjectName("mfBad" if self.main.unsaved else "mfHint")
+        self.folder.setStyleSheet(self.folder.styleSheet())
         self.main.set_summary("video", video.name)
         self._select_bound()
 
@@ -117,9 +122,23 @@ class VideoPanel(Panel):
                 self.layers.addItem(layer.name, layer)
         self._select_bound()
         self._filling = False
-        if self.project.image is None and self.layers.count() > 1:
-            self._bind(self.layers.itemData(self.layers.count() - 1), quiet=True)
+        if self.project.image is None:
+            self._take_up()
         self.refresh()
+
+    def _take_up(self) -> None:
+        """Work on what is open: the video that the boxes are about, or any while there are none."""
+        layers = [self.layers.itemData(n) for n in range(self.layers.count() - 1, 0, -1)]
+        if worth_saving(self.state) or self.main.busy:
+            layers = [each for each in layers if self._keeps(each)]
+        if layers:
+            self._bind(layers[0], quiet=True)
+
+    def _keeps(self, layer: Image) -> bool:
+        try:
+            return self.project.keeps(layer, guess_axes(layer))
+        except ValueError:
+            return False
 
     def _select_bound(self) -> None:
         image = self.project.image
@@ -149,8 +168,14 @@ class VideoPanel(Panel):
         self.axes.show_layer(layer, choice)
 
     def _rebind(self, choice: AxisChoice) -> None:
-        if self.project.image is not None:
-            reported(self.project.bind, self.project.image, choice)
+        image = self.project.image
+        if image is None:
+            return
+        ok, keeps = reported(self.project.keeps, image, choice)
+        if ok and (keeps or self.main.may_leave()):
+            reported(self.project.bind, image, choice)
+        elif ok and self.project.choice is not None:
+            self.axes.show_layer(image, self.project.choice)
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a video", self._start(), _FILTER)

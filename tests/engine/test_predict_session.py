@@ -55,6 +55,18 @@ def test_predicting_twice_gives_the_same(trained: Session) -> None:
         np.testing.assert_array_equal(before.masks, after.masks)
 
 
+def test_another_videos_masks_do_not_change_whose_masks_the_session_shows(
+    trained: Session, tmp_path: Path
+) -> None:
+    from maskfree.kept_masks import shown_run
+
+    trained.predict_log.append({"status": "done", "run": "0000", "message": ""})
+    other = trained.video_source
+    assert other is not None
+    list(predict(trained, video=other, frames=(0, 2), device="cpu"))
+    assert shown_run(trained) == "0000"
+
+
 def test_some_frames_leave_the_others_as_they_are(trained: Session) -> None:
     list(predict(trained, frames=(2, 5), device="cpu"))
     assert trained.mask_store().frames() == [2, 3, 4]

@@ -58,6 +58,31 @@ def test_what_fits_is_left_as_it_is() -> None:
     assert device.asked == [(FULL, "auto")]
 
 
+def test_a_measurement_that_the_system_ended_is_followed_by_others_on_the_same_device() -> None:
+    class Killed(Device):
+        def __call__(self, config: Config, device: str) -> Measured | Exhausted:
+            found = super().__call__(config, device)
+            return Exhausted("cuda", 0, killed=True) if len(self.asked) == 1 else found
+
+    device = Killed(gpu=4, cpu=8)
+    found = preflight(FULL, "auto", device)
+    assert [each for _, each in device.asked] == ["auto", "cuda"]
+    assert found.attempts[0].why == "was ended by the system, as it does when memory runs out"
+    assert [a.device for a in found.attempts] == ["cuda", "cuda"]
+
+
+def test_where_it_ended_before_its_device_was_known_the_next_one_says_it() -> None:
+    class Killed(Device):
+        def __call__(self, config: Config, device: str) -> Measured | Exhausted:
+            found = super().__call__(config, device)
+            return Exhausted("auto", 0, killed=True) if len(self.asked) == 1 else found
+
+    device = Killed(gpu=4, cpu=8)
+    found = preflight(FULL, "auto", device, order=["clip"])
+    assert [each for _, each in device.asked] == ["auto", "auto"]
+    assert [a.device for a in found.attempts] == ["auto", "cuda"]
+
+
 def test_fallbacks_are_taken_one_on_top_of_the_other_until_it_fits() -> None:
     # 3 GB, with half precision 1.5, two frames 1.0, half the area 0.5
     device = Device(gpu=1, cpu=8)

@@ -63,8 +63,11 @@ def test_what_it_answers() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_process_that_the_system_ends_ran_out_of_memory() -> None:
     killed = child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    assert killed(Config(), "auto") == Exhausted("cpu", 0)
-    assert killed(Config(), "cuda") == Exhausted("cuda", 0)
+    assert killed(Config(), "auto") == Exhausted("auto", 0, killed=True)
+    assert killed(Config(), "cuda") == Exhausted("cuda", 0, killed=True)
+    code = 'import os, signal; print(\'{"device": "cuda"}\\n{"mea\', flush=True)'
+    told = child(f"{code}; os.kill(os.getpid(), signal.SIGKILL)")
+    assert told(Config(), "auto") == Exhausted("cuda", 0, killed=True)
     with pytest.raises(RuntimeError, match="exit code 7"):
         child("raise SystemExit(7)")(Config(), "cpu")
 

@@ -81,6 +81,35 @@ def test_who_stops_a_run_may_keep_the_best(
     assert not run.keeps_best, "who goes on wants what is learnt then"
 
 
+def test_a_run_that_is_killed_keeps_the_best_where_it_was_to(
+    small_session: Session, small_config: Config, often: None, scored: Callable[..., None]
+) -> None:
+    scored(0.8, 0.2)
+    steps = go(small_session, small_config, keep="best")
+    next(steps), next(steps)
+    run = last_run(small_session)  # a kill leaves what is on the disk now
+    assert not run.weights_path.exists()
+    assert run.keeps_best
+    assert small_session.latest_run().path == run.path
+    steps.close()
+
+
+def test_a_run_that_is_killed_after_it_was_asked_to_keep_its_best(
+    small_session: Session, small_config: Config, often: None, scored: Callable[..., None]
+) -> None:
+    scored(0.8, 0.2)
+    steps = go(small_session, small_config, previews=[4])
+    next(steps), next(steps)
+    run = last_run(small_session)
+    assert not run.keeps_best
+    run.request_stop(keep_best=True)
+    assert run.keeps_best
+    run.keep("last")
+    assert not run.keeps_best
+    assert run.stop_requested
+    steps.close()
+
+
 def test_a_run_without_previews_has_no_best(small_session: Session, small_config: Config) -> None:
     steps = go(small_session, small_config)
     next(steps), next(steps)

@@ -101,6 +101,11 @@ def test_masks_of_no_known_run_are_kept_beside(session: Session) -> None:
     show_run(session, "0001")
     assert session.mask_store().read_scores(0) == {1: 0.25}
     assert MaskStore(session.path / "masks.before").read_scores(0) == {1: 0.5}
+    session.mask_store().write(0, InstanceMasks((1,), np.eye(4, 6, dtype=bool)[None], (0.75,)))
+    session.predict_log.clear()
+    show_run(session, "0001")
+    assert MaskStore(session.path / "masks.before").read_scores(0) == {1: 0.5}
+    assert MaskStore(session.path / "masks.before-2").read_scores(0) == {1: 0.75}
 
 
 def masks(**columns: int) -> InstanceMasks:

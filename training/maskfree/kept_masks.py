@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
 from maskfree.mask_store import MaskStore
+from maskfree.masks_lock import masks_lock
 from maskfree.storage import make_folder, writing
 
 if TYPE_CHECKING:
@@ -72,27 +73,35 @@ def run_before(session: Session) -> Run | None:
 def keep_masks(session: Session) -> None:
     """Link the session's masks into the folder of the run that made them.
 
+    Masks that no known run made, as of an earlier version or of a run whose folder was removed,
+    are kept beside: ``masks.before``, then ``masks.before-2`` and so on.
+
     Raises
     ------
     InputError
         Where the disk is full or the folder may not be written.
     """
+    if not session.mask_store().frames():
+        return
     name = shown_run(session)
     run = next((r for r in session.runs() if r.name == name), None)
-    if run is not None and session.mask_store().frames():
-        _replace(session.mask_store().path, kept_masks(run).path)
+    target = _free(session.path / _BEFORE) if run is None else kept_masks(run).path
+    _replace(session.mask_store().path, target)
 
 
 def show_run(session: Session, name: str) -> None:
     """Make the masks that a run keeps those of the session; the ones shown now are kept.
 
-    Masks that no known run made, as of an earlier version, are kept beside: ``masks.before``.
-
     Raises
     ------
     InputError
-        Where there is no such run, or it has no masks.
+        Where there is no such run, or it has no masks; while another process predicts.
     """
+    with masks_lock(session):
+        _show_run(session, name)
+
+
+def _show_run(session: Session, name: str) -> None:
     run = next((r for r in session.runs() if r.name == name), None)
     known = runs_with_masks(session)
     if run is None or name not in known:
@@ -101,16 +110,22 @@ def show_run(session: Session, name: str) -> None:
             f'{session.path} has no masks of a run "{name}". Runs with masks: {listed}. '
             "Predict with the newest run: maskfree predict DIR"
         )
-    shown = shown_run(session)
-    if name == shown:
+    if name == shown_run(session):
         return
     keep_masks(session)
-    if shown not in [r.name for r in session.runs()] and session.mask_store().frames():
-        _replace(session.mask_store().path, session.path / _BEFORE)
     _replace(kept_masks(run).path, session.mask_store().path)
     log = session.predict_log
     log.clear()
     log.append({"status": "done", "run": name, "message": ""})
+
+
+def _free(path: Path) -> Path:
+    """Return ``path``, or with -2, -3, … added where that is taken."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def _replace(source: Path, target: Path) -> None:

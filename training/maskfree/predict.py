@@ -23,6 +23,7 @@ from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.kept_masks import keep_masks, shown_run
 from maskfree.kept_tubes import KeptTubes
+from maskfree.masks_lock import masks_lock
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.prepare import prepare
@@ -302,7 +303,8 @@ def predict(
     Raises
     ------
     InputError
-        When the session has no finished run, the frames do not exist, or the video is at fault.
+        When the session has no finished run, the frames do not exist, the video is at fault, or
+        another process predicts in this session.
     """
     run = session.latest_run()
     if run is None:
@@ -314,17 +316,20 @@ def predict(
     model, config, _, track_ids = load_model(run.kept_weights_path, where)
     own = video is None
     source = session.open_video() if own else open_video(video, config=config.video)
-    with source:
+    with source, masks_lock(session):
         first, last = _range(frames, len(source))
         store = session.mask_store(None if own else source_name(source))
         log = session.predict_log
         boxes = session.boxes if own else None
         corrections = session.corrections.read_all() if own else {}
         note = MasksNote(session, run, boxes, corrections) if boxes is not None else None
-        if own and shown_run(session) != run.name:
+        shown = shown_run(session)
+        if own and shown != run.name:
             keep_masks(session)
         log.clear()
-        log.append({"status": "running", "run": run.name, "pid": os.getpid()})
+        # of another video it is not the run whose masks the session shows
+        owner = run.name if own else shown
+        log.append({"status": "running", "run": owner, "pid": os.getpid()})
         results = predict_video(
             source,
             boxes,

@@ -123,8 +123,8 @@ def preflight(
     names = check_order(settings.order if order is None else order)
     report("as it is")
     found = measure(config, device)
-    attempts = [_judged("", Plan(config, found.device), config, found, settings)]
     plan = Plan(config, found.device)
+    attempts = [_judged("", plan, config, found, settings)]
     for name in names:
         if attempts[-1].verdict == FITS:
             break
@@ -137,6 +137,7 @@ def preflight(
         plan = smaller
         report(fallback.title[0].lower() + fallback.title[1:] if name != "cpu" else "the CPU")
         found = measure(plan.config, plan.device)
+        plan = dataclasses.replace(plan, device=found.device)
         attempts.append(_judged(name, plan, config, found, settings))
     return Preflight(tuple(attempts))
 
@@ -152,6 +153,8 @@ def _judged(
     if isinstance(found, Exhausted):
         room = f" of {gigabytes(found.there)}" if found.there else ""
         why = f"ran out of the memory{room} that is free"
+        if found.killed:
+            why = "was ended by the system, as it does when memory runs out"
         return Attempt(name, plan.device, changed, EXHAUSTED, why)
     fits = found.needed <= settings.memory_share * found.there
     why = f"needs {found.needed / _GIGA:.1f} of {gigabytes(found.there)}"

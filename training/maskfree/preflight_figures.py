@@ -73,10 +73,15 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Exhausted:
-    """A step for which the device had not enough memory; ``there``: bytes, 0 where not known."""
+    """A step for which the device had not enough memory; ``there``: bytes, 0 where not known.
+
+    ``killed``: the system ended the measurement; ``device`` is "auto" where that was too early to
+    know which one is taken.
+    """
 
     device: str
     there: int
+    killed: bool = False
 
 
 def estimate(rates: Rates, counts: Counts) -> Estimate:

@@ -1,12 +1,13 @@
 """A measurement in a process of its own: what it takes is its own, and it may be ended for it.
 
 ``python -m maskfree.preflight_process`` reads what to measure as JSON from its input and writes
-what it found as one line of JSON. A system that runs out of memory ends a process without a word;
-here that is an answer.
+on which device, then what it found, each as a line of JSON. A system that runs out of memory ends a
+process without a word; here that is an answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,7 +25,7 @@ from maskfree.preflight_figures import Estimate, Exhausted, Measured
 from maskfree.settings import from_dict, to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Child", "main"]
 
@@ -79,8 +80,11 @@ class Child:
 
 
 def _understood(said: str, code: int, device: str) -> Measured | Exhausted:
-    lines = said.splitlines()
-    answer = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    answer = dict[str, Any]()
+    for line in said.splitlines():
+        with contextlib.suppress(ValueError):  # what a library says, or half of a line
+            found = json.loads(line)
+            answer |= found if isinstance(found, dict) else {}
     for text in answer.get("warnings", ()):
         warnings.warn(text, InputWarning, stacklevel=3)
     if "measured" in answer:
@@ -91,7 +95,7 @@ def _understood(said: str, code: int, device: str) -> Measured | Exhausted:
     if "input" in answer:
         raise InputError(answer["input"])
     if code == _ENDED_BY_SYSTEM:
-        return Exhausted("cpu" if device == "auto" else device, 0)
+        return Exhausted(answer.get("device", device), 0, killed=True)
     raise RuntimeError(answer.get("fault") or f"The measurement ended with exit code {code}.")
 
 
@@ -104,19 +108,26 @@ def main() -> int:
     # what libraries print must not come between: only the answer goes where it is read
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def tell(said: dict[str, Any]) -> None:
+        answers.write(json.dumps(said) + "\n")
+        answers.flush()
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", InputWarning)
-        answer, code = _answer(asked, began)
+        answer, code = _answer(asked, began, lambda device: tell({"device": device}))
     told = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
     with answers:
-        answers.write(json.dumps({**answer, "warnings": told}) + "\n")
+        tell({**answer, "warnings": told})
     return code
 
 
-def _answer(asked: dict[str, Any], began: float) -> tuple[dict[str, Any], int]:
+def _answer(
+    asked: dict[str, Any], began: float, tell: Callable[[str], None]
+) -> tuple[dict[str, Any], int]:
     try:
-        found = _measure(asked, began)
+        found = _measure(asked, began, tell)
     except InputError as error:
         return {"input": str(error)}, 2
     except Exception as error:  # noqa: BLE001  (the outermost place: it is told, not shown)
@@ -128,7 +139,9 @@ def _answer(asked: dict[str, Any], began: float) -> tuple[dict[str, Any], int]:
     }, 0
 
 
-def _measure(asked: dict[str, Any], began: float) -> Measured | Exhausted:
+def _measure(
+    asked: dict[str, Any], began: float, tell: Callable[[str], None]
+) -> Measured | Exhausted:
     from maskfree.boxes_file import read_boxes
     from maskfree.device import resolve_device
     from maskfree.preflight_measure import measure
@@ -137,6 +150,7 @@ def _measure(asked: dict[str, Any], began: float) -> Measured | Exhausted:
 
     config = from_dict(Config, asked["config"])
     device = resolve_device(asked["device"])
+    tell(device.type)  # before anything that a system could end it for
     if "session" in asked:
         session = Session.open(asked["session"])
         video, tracks = session.open_video(config.video), session.boxes

@@ -138,8 +138,13 @@ class Run:
 
     @property
     def keeps_best(self) -> bool:
-        """Whether its best weights are those to predict with, rather than its last."""
-        return self._keep_path.is_file() and self.best_path.is_file()
+        """Whether its best weights are those to predict with, rather than its last.
+
+        So it is where somebody chose them, or asked the run to stop with them and it was killed
+        before it could say so.
+        """
+        wanted = self._keep_path.is_file() or self.stop_keeps_best
+        return wanted and self.best_path.is_file()
 
     @property
     def kept_weights_path(self) -> Path:
@@ -167,6 +172,8 @@ class Run:
             Where there are no best ones, or the folder may not be written.
         """
         if which == "last":
+            if self.stop_keeps_best:
+                atomic_write(self._stop_path, "")
             with writing(self._keep_path):
                 self._keep_path.unlink(missing_ok=True)
             return

@@ -67,6 +67,8 @@ def take_steps(
                 trainer.save(run, done)
             if previewer is not None and done < steps:
                 previewer.after(done)
+                if keep_best and run.best_path.is_file() and not run.keeps_best:
+                    run.keep("best")  # now, since it may be killed
         left_alone = True
         status = "done" if done == steps else "stopped"
     except Exception as error:
