@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree.mask_place import LEAST_BOX
 from maskfree.tracks import BoxState, boxes_at
 from napari_maskfree import constants as c
 from napari_maskfree.shapes_view import PIXEL_CENTRE, ShapesView, empty_shapes
@@ -261,7 +262,7 @@ class BoxesLayer(ShapesView):
         x0, y0, x1, y1 = box
         if not upright:
             return "A line has no inside, so it is no box. Draw with the rectangle tool (R)."
-        if min(x1 - x0, y1 - y0) < c.MIN_BOX or video is None:
+        if min(x1 - x0, y1 - y0) < LEAST_BOX or video is None:
             return ""
         return (
             f"The box lies outside the picture ({video.width}×{video.height} pixels), so it was "
