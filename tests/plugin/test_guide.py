@@ -157,6 +157,7 @@ def test_what_is_pointed_at_stays_in_view_while_rows_above_it_grow(
     for _ in range(len(STEPS) - 2):
         hands.press(bar.skip)
     qtbot.waitUntil(in_view, timeout=5000)
+    qtbot.wait(300)  # until the step itself has scrolled there
     widget.masks.empty.setMinimumHeight(900)  # as when lists of runs and scores come in
     qtbot.wait(200)
     qtbot.waitUntil(in_view, timeout=5000)
