@@ -187,8 +187,7 @@ class Job:
         self.view.preparing, self.view.keeping = "", False
         path = stage.log()
         self._status = ""
-        running = stage.attached is not None
-        self._tail = Tail(path, from_end=not running) if path is not None else None
+        self._tail = Tail(path, from_end=stage.attached is None) if path is not None else None
         if stage.attached is not None:
             self._process = Attached(stage.attached, lambda: self._status)
             return
