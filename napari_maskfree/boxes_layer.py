@@ -8,6 +8,7 @@ the mouse is released.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,17 @@ def is_upright(vertices: np.ndarray) -> bool:
     return bool(on_side.all())
 
 
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """What the layer shows of a track."""
+
+    track_id: int
+    xyxy: Box
+    keyframe: bool
+    caption: str
+    colour: tuple[int, int, int]
+
+
 class BoxesLayer:
     """Keeps one Shapes layer and the state's boxes the same.
 
@@ -83,6 +95,7 @@ class BoxesLayer:
         self._updating = False
         self._least_edge = 0.0
         self._shown: dict[int, Box] = {}
+        self._looks: tuple[float, list[_Row]] | None = None
         self._proposed: Box | None = None
         self._pending: int | None = None
         self._drag_frame: int | None = None
@@ -117,13 +130,23 @@ class BoxesLayer:
 
     # ---- state to layer
 
-    def refresh(self, *, keep_selection: bool = False) -> None:
-        """Show the boxes of the state's frame; waits while a box is being dragged."""
+    def refresh(self, *, keep_selection: bool = False, thumbnail: bool = True) -> None:
+        """Show the boxes of the state's frame; waits while a box is being dragged.
+
+        Nothing is drawn where the layer shows them already.
+        """
         if self._updating or self._drag_frame is not None:
             return
         self._updating = True
         try:
-            self._draw(keep_selection)
+            self.layer.selected_data.clear()
+            rows = self._rows()
+            if (self._edge_width, rows) != self._looks:
+                self._looks = self._edge_width, rows
+                self._draw(rows, thumbnail)
+            self._prepare_next()
+            if keep_selection and self.state.selected in self._shown:
+                self.layer.selected_data = {list(self._shown).index(self.state.selected)}
         finally:
             self._updating = False
 
@@ -139,36 +162,40 @@ class BoxesLayer:
         if self._edge_width != before and not busy:
             self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
 
-    def _draw(self, keep_selection: bool) -> None:
-        layer, tracks = self.layer, self.state.tracks
-        states = self._states()
+    def _draw(self, rows: list[_Row], thumbnail: bool) -> None:
+        """Change the layer and have it drawn once: napari would after each of the changes."""
+        layer = self.layer
+        self._shown = {row.track_id: row.xyxy for row in rows}
+        with (
+            layer.events.blocker_all(),
+            layer.text.events.blocker_all(),
+            layer.block_thumbnail_update(),
+        ):
+            layer.data = []
+            if rows:
+                style = [self._style(row.track_id, row.keyframe) for row in rows]
+                layer.add(
+                    [rectangle_from_box(row.xyxy) for row in rows],
+                    shape_type="rectangle",
+                    edge_width=[s[0] for s in style],
+                    edge_color=[s[1] for s in style],
+                    face_color=[s[2] for s in style],
+                )
+                layer.text.color = np.array([self._rgba(row.track_id) for row in rows])
+            layer.features = {
+                "track": np.array(list(self._shown), dtype=int),
+                "text": np.array([row.caption for row in rows], dtype=str),
+            }
+        layer.refresh(thumbnail=thumbnail, extent=False)
+
+    def _rows(self) -> list[_Row]:
+        """Return what the layer is to show."""
+        tracks, colours = self.state.tracks, self.state.classes.colours()
         labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
-        self._shown = {i: s.xyxy for i, s in states.items()}
-        layer.selected_data.clear()
-        wanted = layer.text.visible
-        layer.text.visible = False  # else napari lays it out anew at every step
-        layer.data = []
-        style = [self._style(i, s.keyframe) for i, s in states.items()]
-        if states:
-            layer.add(
-                [rectangle_from_box(s.xyxy) for s in states.values()],
-                shape_type="rectangle",
-                edge_width=[s[0] for s in style],
-                edge_color=[s[1] for s in style],
-                face_color=[s[2] for s in style],
-            )
-        captions = [self._caption(i, labels[i], s) for i, s in states.items()]
-        layer.features = {
-            "track": np.array(list(states), dtype=int),
-            "text": np.array(captions, dtype=str),
-        }
-        if states:
-            layer.text.color = np.array([self._rgba(i) for i in states])
-        layer.refresh_text()
-        layer.text.visible = wanted
-        self._prepare_next()
-        if keep_selection and self.state.selected in self._shown:
-            layer.selected_data = {list(self._shown).index(self.state.selected)}
+        return [
+            _Row(i, s.xyxy, s.keyframe, self._caption(i, labels[i], s), colours[i])
+            for i, s in self._states().items()
+        ]
 
     def _states(self) -> dict[int, BoxState]:
         """Return the frame's boxes by track id, what is proposed in the place of its track's."""
@@ -214,9 +241,11 @@ class BoxesLayer:
         text = f"{selected} {track.label}" if track else ""
         layer.feature_defaults = {"track": [selected], "text": [text]}
         layer.selected_data.clear()
-        layer.current_edge_color = self._rgba(selected)
-        layer.current_face_color = self._rgba(selected, c.FACE_ALPHA)
-        layer.current_edge_width = self._edge_width
+        with layer.block_update_properties():  # they are the next box's alone
+            layer.current_edge_color = self._rgba(selected)
+            layer.current_face_color = self._rgba(selected, c.FACE_ALPHA)
+            if layer.current_edge_width != self._edge_width:
+                layer.current_edge_width = self._edge_width
 
     def _on_track(self) -> None:
         if not self._updating:
@@ -239,7 +268,7 @@ class BoxesLayer:
     def _on_frame(self) -> None:
         if self._pending is not None:
             self.commit()
-        self.refresh()
+        self.refresh(thumbnail=False)
 
     # ---- layer to state
 
@@ -259,7 +288,10 @@ class BoxesLayer:
         self._drag_frame = None
 
     def _on_data(self, event: Any) -> None:
-        if self._updating or str(getattr(event, "action", "")) not in _FINISHED:
+        if self._updating:
+            return
+        self._looks = None
+        if str(getattr(event, "action", "")) not in _FINISHED:
             return
         if self._pending is None:
             self._pending = self.state.frame if self._drag_frame is None else self._drag_frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from maskfree import tracks as bt
@@ -10,7 +11,7 @@ from maskfree.corrections import is_gold
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from maskfree.carry import Carried
     from maskfree.corrections import Correction
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Found = dict[int, dict[int, Carried]]
 
-__all__ = ["carry_job", "take_carried"]
+__all__ = ["Merged", "carry_job", "merge_job", "take_merged"]
 
 
 def carry_job(state: State, video: Video, predicted: MaskStore, frame: int) -> Callable[[], Found]:
@@ -62,30 +63,66 @@ def carry_job(state: State, video: Video, predicted: MaskStore, frame: int) -> C
     return find
 
 
-def take_carried(
-    state: State, predicted: MaskStore, frame: int, found: Found
-) -> tuple[list[int], int]:
-    """Make corrections of what was found; return their frames and how many pixels they change.
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """What carrying a frame on changes, as long as nothing else has changed since.
+
+    ``known``: the corrections that it starts from; ``ids``: the tracks there were; ``changes``: the
+    corrections by frame afterwards; ``pixels``: how many were carried, by frame.
+    """
+
+    frame: int
+    known: Mapping[int, Mapping[int, Correction]]
+    ids: frozenset[int]
+    changes: Mapping[int, Mapping[int, Correction]]
+    pixels: Mapping[int, int]
+
+    def fits(self, state: State) -> bool:
+        """Whether the state is still the one that it starts from."""
+        return self.ids == _ids(state) and self.known == state.corrections.items()
+
+
+def merge_job(state: State, predicted: MaskStore, frame: int, found: Found) -> Callable[[], Merged]:
+    """Return a function that works out what carrying changes; call it in any thread.
 
     What a person corrected in the meantime stays; what was carried from that frame before goes.
     """
     from maskfree.carry import with_carried, without_carried
 
-    if state.tracks is None:
-        return [], 0
-    ids = {t.id for t in state.tracks.tracks}
-    changes, frames, pixels = without_carried(state.corrections.items(), frame), [], 0
-    for there, carried in found.items():
-        known, masks = changes.get(there, state.corrections[there]), predicted.read(there)
-        made = with_carried(masks, known, {i: c for i, c in carried.items() if i in ids}, frame)
-        if made != known:
-            changes[there] = made
-            frames.append(there)
-            pixels += sum(_pixels(c) for i, c in made.items() if c != known.get(i))
-    if frames:
-        name = f"carry frame {frame} to frames {min(frames)} to {max(frames)}"
-        state.apply(name, state.tracks, changes)
-    return sorted(frames), pixels
+    known, ids = state.corrections.items(), _ids(state)
+
+    def merge() -> Merged:
+        changes, pixels = without_carried(known, frame), {}
+        for there, carried in found.items():
+            own, masks = changes.get(there, known.get(there, {})), predicted.read(there)
+            made = with_carried(masks, own, {i: c for i, c in carried.items() if i in ids}, frame)
+            if made != own:
+                changes[there] = made
+                pixels[there] = sum(_pixels(c) for i, c in made.items() if c != own.get(i))
+        return Merged(frame, known, ids, changes, pixels)
+
+    return merge
+
+
+def take_merged(state: State, merged: Merged) -> tuple[list[int], int]:
+    """Make corrections of what was carried; return their frames and how many pixels they change.
+
+    Raises
+    ------
+    RuntimeError
+        Where something else has changed since: see :meth:`Merged.fits`.
+    """
+    if not merged.fits(state):
+        raise RuntimeError("The corrections have changed since. Call merge_job again.")
+    frames = sorted(merged.pixels)
+    if frames and state.tracks is not None:
+        name = f"carry frame {merged.frame} to frames {frames[0]} to {frames[-1]}"
+        state.apply(name, state.tracks, merged.changes)
+    return frames, sum(merged.pixels.values())
+
+
+def _ids(state: State) -> frozenset[int]:
+    return frozenset(t.id for t in state.tracks.tracks) if state.tracks is not None else frozenset()
 
 
 def _pixels(own: Correction) -> int:

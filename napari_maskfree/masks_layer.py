@@ -88,6 +88,10 @@ class MaskStack:
             if frame not in self._before:
                 self._kept.pop(frame, None)
 
+    def kept(self) -> list[int]:
+        """Return the frames that are in memory."""
+        return list(self._kept)
+
     def edits(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Return what was written since the last call: labels (H, W) before and after, by frame."""
         found = {f: (before, self._kept[f]) for f, before in self._before.items()}

@@ -55,6 +55,7 @@ class Project:
         self.masks: Labels | None = None
         self.editor: MasksEditor | None = None
         self._coloured: dict[int, tuple[int, int, int]] = {}
+        self._stamps: dict[int, tuple[int, int] | None] = {}
         self._kept: tuple[str, str | None, int] | None = None
         self.matches = MatchLayers(viewer)
         self.evidence = EvidenceLayer(viewer)
@@ -262,6 +263,18 @@ class Project:
         self.masks.refresh()
         return frames
 
+    def follow_masks(self) -> None:
+        """Show what was written since it was read, of the few frames in memory."""
+        shown = self.shown_masks()
+        if self.masks is None or shown is None:
+            return
+        stack, before = self.masks.data, self._stamps
+        self._stamps = {frame: shown.predicted.stamp(frame) for frame in stack.kept()}
+        changed = [f for f, now in self._stamps.items() if f not in before or before[f] != now]
+        stack.forget(changed)
+        if self.state.frame in changed:
+            self.masks.refresh()
+
     def shown_masks(self, *, frozen: bool = False) -> ShownMasks | None:
         """Return the session's masks as they stand; None where there is no session.
 
@@ -311,12 +324,10 @@ class Project:
             self._notify(f"The corrections are not saved yet. {error}")
 
     def _add_under_boxes(self, layer: Layer) -> None:
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
-        if self.boxes is not None and self.boxes.layer in self.viewer.layers:
-            self.viewer.layers.move(
-                self.viewer.layers.index(layer), self.viewer.layers.index(self.boxes.layer)
-            )
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        boxes = None if self.boxes is None else self.boxes.layer
+        there = boxes is not None and boxes in layers
+        layers.insert(layers.index(boxes) if there else len(layers), layer)
         if active is not None:
             self.viewer.layers.selection.active = active
 

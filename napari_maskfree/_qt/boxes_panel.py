@@ -104,11 +104,11 @@ class BoxesPanel(Panel):
         for signal in (
             self.state.video_changed,
             self.state.tracks_changed,
-            self.state.selection_changed,
-            self.state.frame_changed,
             self.state.classes.colouring_changed,
         ):
             signal.connect(self.refresh)
+        self.state.frame_changed.connect(self._show_frame)
+        self.state.selection_changed.connect(self._show_selected)
         self.state.corrections.changed.connect(self._refresh_undo)
         self.refresh()
 
@@ -134,6 +134,14 @@ class BoxesPanel(Panel):
         self._refresh_here()
         self._refresh_undo()
         self._summarise()
+
+    def _show_frame(self) -> None:
+        self.tracks.show_frame()
+        self._refresh_here()
+
+    def _show_selected(self) -> None:
+        self.tracks.show_selected()
+        self._refresh_here()
 
     def _refresh_here(self) -> None:
         state, track = self.state, self.state.track()
@@ -212,6 +220,7 @@ class BoxesPanel(Panel):
     def _new_track(self) -> None:
         if reported(self.state.new_track)[0]:
             reported(self.project.show_boxes)
+            self.refresh()
 
     def _remove_track(self) -> None:
         if self.state.selected is not None:

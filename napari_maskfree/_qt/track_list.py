@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -13,12 +13,15 @@ from napari_maskfree.status import status_of
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
+    from maskfree.types import Track
     from napari_maskfree.state import State
 
 __all__ = ["TrackList", "swatch"]
 
 _LOOKS = Qt.ItemDataRole.UserRole + 1
 _CORNER = 3.0
+_STATUS = 2
+"""The column that says what a track is in the shown frame."""
 _ROW, _SWATCH, _MOST_ROWS, _ID_WIDTH = 26, 14, 6, 48
 
 
@@ -35,6 +38,23 @@ def swatch(rgb: tuple[int, int, int], size: int = _SWATCH, corner: float = _CORN
     made = QIcon(pixmap)
     made.addPixmap(pixmap, QIcon.Mode.Selected)
     return made
+
+
+class _Row(QTreeWidgetItem):
+    """A track; what it is in the shown frame is worked out when Qt asks, so for rows in view."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self._state = state
+        self.track: Track | None = None
+        self.setFlags(self.flags() | Qt.ItemFlag.ItemIsEditable)
+        self.setSizeHint(0, QSize(0, _ROW))
+
+    def data(self, column: int, role: int) -> Any:
+        """Return what Qt shows in a column."""
+        if column == _STATUS and role == Qt.ItemDataRole.DisplayRole and self.track is not None:
+            return status_of(self.track, self._state.frame)
+        return super().data(column, role)
 
 
 class TrackList(QTreeWidget):
@@ -59,7 +79,11 @@ class TrackList(QTreeWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(0, _ID_WIDTH)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_STATUS, QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(0)  # the rows in view
+        bar = self.verticalScrollBar()
+        assert bar is not None
+        bar.valueChanged.connect(self._fit_status)
         self.itemSelectionChanged.connect(self._on_select)
         self.itemDoubleClicked.connect(lambda item, _: self.editItem(item, 1))
         self.itemChanged.connect(self._on_edit)
@@ -71,13 +95,11 @@ class TrackList(QTreeWidget):
         while self.topLevelItemCount() > len(tracks):
             self.takeTopLevelItem(self.topLevelItemCount() - 1)
         while self.topLevelItemCount() < len(tracks):
-            item = QTreeWidgetItem()
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-            item.setSizeHint(0, QSize(0, _ROW))
-            self.addTopLevelItem(item)
+            self.addTopLevelItem(_Row(self.boxes_state))
         for index, track in enumerate(tracks):
             item = self.topLevelItem(index)
-            assert item is not None
+            assert isinstance(item, _Row)
+            item.track = track
             colour = self.boxes_state.classes.colour(track.id)
             looks = f"{track.id} {colour}"
             if item.data(0, _LOOKS) != looks:
@@ -86,12 +108,32 @@ class TrackList(QTreeWidget):
                 item.setIcon(0, swatch(colour))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
-            item.setText(2, status_of(track, self.boxes_state.frame))
             if track.id == self.boxes_state.selected:
                 self.setCurrentItem(item)
         self._filling = False
         rows = min(max(len(tracks), 1), _MOST_ROWS)
         self.setFixedHeight(rows * _ROW + 2 * self.frameWidth() + 2)
+        self.show_frame()
+
+    def show_frame(self) -> None:
+        """Show what the tracks are in the state's frame."""
+        self._fit_status()
+        view = self.viewport()
+        assert view is not None
+        view.update()
+
+    def show_selected(self) -> None:
+        """Mark the row of the selected track."""
+        self._filling = True
+        for index in range(self.topLevelItemCount()):
+            item = self.topLevelItem(index)
+            assert isinstance(item, _Row)
+            if item.track is not None and item.track.id == self.boxes_state.selected:
+                self.setCurrentItem(item)
+        self._filling = False
+
+    def _fit_status(self, *_: object) -> None:
+        self.resizeColumnToContents(_STATUS)
 
     def _on_select(self) -> None:
         chosen = self.selectedItems()
