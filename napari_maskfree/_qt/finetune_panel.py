@@ -17,6 +17,7 @@ from napari_maskfree._qt.preview_strip import PreviewStrip
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
+from napari_maskfree.masks_layer import warm_up
 from napari_maskfree.saving import session_job
 from napari_maskfree.worker import Job, finetune_stage, predict_stage
 
@@ -270,6 +271,7 @@ class FinetunePanel(Panel):
         self._scrolled.clear()
         self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
+        self.main.background.run(warm_up, lambda _: None)
         self.main.refresh_all()
 
     def _cancel(self) -> None:

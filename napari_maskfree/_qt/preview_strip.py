@@ -66,12 +66,7 @@ class PreviewStrip(Panel):
         self._numbers: list[QLabel] = []
         self.add(row(self.watch, self.keep), self.about, self._grid_place, self.scores)
         self.state.frame_changed.connect(self._enable)
-        for signal in (
-            self.state.tracks_changed,
-            self.state.watched.changed,
-            self.state.session_changed,
-        ):
-            signal.connect(self.refresh)
+        self.state.watched.changed.connect(self.refresh)  # with all else the panel refreshes it
         self.state.classes.colouring_changed.connect(self._draw)
         self.refresh()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -143,6 +145,22 @@ def test_a_step_in_time_chooses_and_reads_no_previews_anew(crowd, monkeypatch):
     assert len(spread) == 1
 
 
+def test_one_event_refreshes_a_panel_once(crowd, monkeypatch):
+    strip, estimate = crowd.finetune.strip, crowd.finetune.estimate
+    read = counted(monkeypatch, strip.reader, "look")
+    asked = counted(monkeypatch, estimate, "_now")
+    for happen in (
+        crowd.state.tracks_changed.emit,
+        crowd.state.video_changed.emit,
+        crowd.state.session_changed.emit,
+        crowd.jobs.updated.emit,
+    ):
+        read.clear()
+        asked.clear()
+        happen()
+        assert (len(read), len(asked)) == (1, 1)
+
+
 # ---- the timeline
 
 
@@ -261,6 +279,25 @@ def test_previews_are_read_and_drawn_beside_the_window(
     assert {name for name, _ in threads} == {"look", "draw_preview"}
     assert not any(main for _, main in threads)
     monkeypatch.setattr(widget.jobs, "job", None)
+
+
+def test_nothing_is_left_to_import_for_the_first_masks():
+    code = """
+import sys
+from types import SimpleNamespace
+import numpy as np
+from napari.layers import Image
+from napari_maskfree.masks_layer import make_layer, warm_up
+image, info = Image(np.zeros((2, 4, 4))), SimpleNamespace(time_axis=0, height=4, width=4)
+warm_up()
+known = set(sys.modules)
+make_layer(SimpleNamespace(read=lambda _: None), image, info, {1: (255, 0, 0)})
+print([name for name in sys.modules if name not in known and name.startswith(("sk", "sci"))])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_without_a_total_the_bar_of_a_run_stands_still(widget):
