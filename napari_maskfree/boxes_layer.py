@@ -130,7 +130,7 @@ class BoxesLayer:
 
     # ---- state to layer
 
-    def refresh(self, *, keep_selection: bool = False, thumbnail: bool = True) -> None:
+    def refresh(self, *, keep_selection: bool = False) -> None:
         """Show the boxes of the state's frame; waits while a box is being dragged.
 
         Nothing is drawn where the layer shows them already.
@@ -143,7 +143,7 @@ class BoxesLayer:
             rows = self._rows()
             if (self._edge_width, rows) != self._looks:
                 self._looks = self._edge_width, rows
-                self._draw(rows, thumbnail)
+                self._draw(rows)
             self._prepare_next()
             if keep_selection and self.state.selected in self._shown:
                 self.layer.selected_data = {list(self._shown).index(self.state.selected)}
@@ -162,7 +162,7 @@ class BoxesLayer:
         if self._edge_width != before and not busy:
             self.refresh(keep_selection=str(self.layer.mode) in _EDIT_MODES)
 
-    def _draw(self, rows: list[_Row], thumbnail: bool) -> None:
+    def _draw(self, rows: list[_Row]) -> None:
         """Change the layer and have it drawn once: napari would after each of the changes."""
         layer = self.layer
         self._shown = {row.track_id: row.xyxy for row in rows}
@@ -186,7 +186,7 @@ class BoxesLayer:
                 "track": np.array(list(self._shown), dtype=int),
                 "text": np.array([row.caption for row in rows], dtype=str),
             }
-        layer.refresh(thumbnail=thumbnail, extent=False)
+        layer.refresh(extent=False)
 
     def _rows(self) -> list[_Row]:
         """Return what the layer is to show."""
@@ -268,7 +268,7 @@ class BoxesLayer:
     def _on_frame(self) -> None:
         if self._pending is not None:
             self.commit()
-        self.refresh(thumbnail=False)
+        self.refresh()
 
     # ---- layer to state
 

@@ -203,7 +203,7 @@ def fits(layer: Labels, image: Image, info: VideoInfo) -> bool:
 
 def warm_up() -> None:
     """Import what napari's Labels layers need, a tenth of a second, in any thread."""
-    importlib.import_module("skimage.color")
+    importlib.import_module("skimage.color.colorconv")
 
 
 def make_layer(

@@ -126,7 +126,6 @@ class BoxesPanel(Panel):
         explain(self.save, why or ("" if state.tracks else "There are no boxes yet."))
         sample = state.video.boxes if state.video else None
         self.sample.setVisible(bool(sample) and state.boxed() is None)
-        self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
         set_primary(self.new, state.tracks is None and not sample and not why)
         self.inner.setVisible(state.tracks is not None)
         self.how.setVisible(sum(len(t.keyframes) for t in _tracks(state)) < _LEARNT)
@@ -145,6 +144,7 @@ class BoxesPanel(Panel):
 
     def _refresh_here(self) -> None:
         state, track = self.state, self.state.track()
+        self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
         if track is None:
             self.here.setText("Select a track")
         else:

@@ -82,6 +82,7 @@ def test_the_column_of_words_is_as_wide_as_the_rows_in_view_need(crowd, qtbot):
 def test_another_selection_makes_no_row_anew(crowd, monkeypatch):
     named = counted(monkeypatch, track_list, "swatch")
     crowd.project.go_to(0)
+    assert crowd.boxes.new.text() == "Draw boxes"
     crowd.state.select(40)
     assert crowd.boxes.tracks.currentItem().text(0) == "40"
     assert "Frame 0: keyframe" in crowd.boxes.here.text()
