@@ -8,6 +8,7 @@ the mouse is released.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +61,19 @@ def is_upright(vertices: np.ndarray) -> bool:
     return bool(on_side.all())
 
 
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """What the layer shows of a track."""
+
+    track_id: int
+    xyxy: Box
+    keyframe: bool
+    caption: str
+    colour: tuple[int, int, int]
+
+
 class BoxesLayer(ShapesView):
-    """Keeps one Shapes layer and the state's boxes the same."""
+    """Keeps one Shapes layer and the state's boxes the same; draws only what has changed."""
 
     def __init__(
         self,
@@ -73,6 +85,7 @@ class BoxesLayer(ShapesView):
     ) -> None:
         self._least_edge = 0.0
         self._shown: dict[int, Box] = {}
+        self._looks: tuple[float, list[_Row]] | None = None
         self._proposed: Box | None = None
         super().__init__(state, layer, defer=defer, notify=notify)
         layer.selected_data.events.items_changed.connect(self._on_selected)
@@ -106,35 +119,49 @@ class BoxesLayer(ShapesView):
             self.refresh(keep_selection=self._still_edited())
 
     def _draw(self, keep_selection: bool) -> None:
-        layer, tracks = self.layer, self.state.tracks
-        states = self._states()
-        labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
-        self._shown = {i: s.xyxy for i, s in states.items()}
-        layer.selected_data.clear()
-        wanted = layer.text.visible
-        layer.text.visible = False  # else napari lays it out anew at every step
-        layer.data = []
-        style = [self._style(i, s.keyframe) for i, s in states.items()]
-        if states:
-            layer.add(
-                [rectangle_from_box(s.xyxy) for s in states.values()],
-                shape_type="rectangle",
-                edge_width=[s[0] for s in style],
-                edge_color=[s[1] for s in style],
-                face_color=[s[2] for s in style],
-            )
-        captions = [self._caption(i, labels[i], s) for i, s in states.items()]
-        layer.features = {
-            "track": np.array(list(states), dtype=int),
-            "text": np.array(captions, dtype=str),
-        }
-        if states:
-            layer.text.color = np.array([self._rgba(i) for i in states])
-        layer.refresh_text()
-        layer.text.visible = wanted
+        self.layer.selected_data.clear()
+        rows = self._rows()
+        if (self._edge_width, rows) != self._looks:
+            self._looks = self._edge_width, rows
+            self._put(rows)
         self._prepare_next()
         if keep_selection and self.state.selected in self._shown:
-            layer.selected_data = {list(self._shown).index(self.state.selected)}
+            self.layer.selected_data = {list(self._shown).index(self.state.selected)}
+
+    def _put(self, rows: list[_Row]) -> None:
+        """Change the layer and have it drawn once: napari would after each of the changes."""
+        layer = self.layer
+        self._shown = {row.track_id: row.xyxy for row in rows}
+        with (
+            layer.events.blocker_all(),
+            layer.text.events.blocker_all(),
+            layer.block_thumbnail_update(),
+        ):
+            layer.data = []
+            if rows:
+                style = [self._style(row.track_id, row.keyframe) for row in rows]
+                layer.add(
+                    [rectangle_from_box(row.xyxy) for row in rows],
+                    shape_type="rectangle",
+                    edge_width=[s[0] for s in style],
+                    edge_color=[s[1] for s in style],
+                    face_color=[s[2] for s in style],
+                )
+                layer.text.color = np.array([self._rgba(row.track_id) for row in rows])
+            layer.features = {
+                "track": np.array(list(self._shown), dtype=int),
+                "text": np.array([row.caption for row in rows], dtype=str),
+            }
+        layer.refresh(extent=False)
+
+    def _rows(self) -> list[_Row]:
+        """Return what the layer is to show."""
+        tracks, colours = self.state.tracks, self.state.classes.colours()
+        labels = {t.id: t.label for t in tracks.tracks} if tracks is not None else {}
+        return [
+            _Row(i, s.xyxy, s.keyframe, self._caption(i, labels[i], s), colours[i])
+            for i, s in self._states().items()
+        ]
 
     def _states(self) -> dict[int, BoxState]:
         """Return the frame's boxes by track id, what is proposed in the place of its track's."""
@@ -180,9 +207,11 @@ class BoxesLayer(ShapesView):
         text = f"{selected} {track.label}" if track else ""
         layer.feature_defaults = {"track": [selected], "text": [text]}
         layer.selected_data.clear()
-        layer.current_edge_color = self._rgba(selected)
-        layer.current_face_color = self._rgba(selected, c.FACE_ALPHA)
-        layer.current_edge_width = self._edge_width
+        with layer.block_update_properties():  # they are the next box's alone
+            layer.current_edge_color = self._rgba(selected)
+            layer.current_face_color = self._rgba(selected, c.FACE_ALPHA)
+            if layer.current_edge_width != self._edge_width:
+                layer.current_edge_width = self._edge_width
 
     def _on_track(self) -> None:
         if not self._updating:
@@ -203,6 +232,11 @@ class BoxesLayer(ShapesView):
             self.refresh(keep_selection=True)
 
     # ---- layer to state
+
+    def _on_data(self, event: Any) -> None:
+        if not self._updating:
+            self._looks = None
+        super()._on_data(event)
 
     def _on_selected(self, *_: Any) -> None:
         chosen = list(self.layer.selected_data)

@@ -28,6 +28,7 @@ class Changes:
         self.why = ""
         self.source: int | None = None
         self._found: Mapping[int, Sequence[FrameChange]] = {}
+        self._frames: dict[int, np.ndarray] = {}
 
     def show(
         self, why: str, found: Mapping[int, Sequence[FrameChange]], source: int | None = None
@@ -42,6 +43,7 @@ class Changes:
             The frame that was carried to them; None: something else changed them.
         """
         self.why, self._found, self.source = why, dict(found), source
+        self._frames = {i: np.array([c.frame for c in own], np.int64) for i, own in found.items()}
         self.changed.emit()
 
     def clear(self) -> None:
@@ -72,7 +74,7 @@ class Changes:
 
     def frames(self) -> dict[int, np.ndarray]:
         """Return the changed frames by track id, int64 (K,)."""
-        return {i: np.array([c.frame for c in own], np.int64) for i, own in self._found.items()}
+        return self._frames
 
     def next(self, track_id: int | None, frame: int, step: int) -> int | None:
         """Return the next (``step`` 1) or last (-1) changed frame of a track beside one."""

@@ -222,7 +222,7 @@ class _Marks:
                 layer.symbol = self.symbols
             if layer.size.tolist() != self.sizes:
                 layer.size = np.array(self.sizes)
-        layer.refresh()
+        layer.refresh(thumbnail=False, extent=False)  # they lie within the picture
 
 
 def _mark_matches(marks: _Marks, found: Inspection, answer: FrameAnswer) -> None:
@@ -293,7 +293,7 @@ def _fill_vectors(layer: Vectors, vectors: np.ndarray, colours: np.ndarray, widt
         layer.edge_width = width
         if len(vectors):  # napari takes no empty array of colours
             layer.edge_color = colours
-    layer.refresh()
+    layer.refresh(thumbnail=False, extent=False)
 
 
 def _segments(

@@ -68,14 +68,13 @@ def frame_scores(
 
 
 def open_scores(scores: Mapping[int, np.ndarray], corrections: CorrectionBook) -> np.ndarray:
-    """Return the scores of all masks that were not reviewed yet: float (K,), sorted."""
+    """Return the scores of all masks that were not reviewed yet, float (K,); NaN: none there."""
     left = {i: row.copy() for i, row in scores.items()}
     for frame in corrections:
         for track_id in reviewed_tracks(corrections, frame):
             if track_id in left and frame < len(left[track_id]):
                 left[track_id][frame] = np.nan
-    every = np.concatenate([*left.values(), np.zeros(0, np.float32)])
-    return np.sort(every[np.isfinite(every)])
+    return np.concatenate([*left.values(), np.zeros(0, np.float32)])
 
 
 def score_words(

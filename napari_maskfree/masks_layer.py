@@ -5,6 +5,7 @@ napari's tools paint into the array; what they changed is fetched with :meth:`Ma
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_maskfree.video_info import VideoInfo
 
-__all__ = ["MASKS_NAME", "MaskStack", "fits", "make_layer", "track_colormap"]
+__all__ = ["MASKS_NAME", "MaskStack", "fits", "make_layer", "track_colormap", "warm_up"]
 
 MASKS_NAME = "Masks"
 
@@ -91,6 +92,10 @@ class MaskStack:
         for frame in list(self._kept) if frames is None else frames:
             if frame not in self._before:
                 self._kept.pop(frame, None)
+
+    def kept(self) -> list[int]:
+        """Return the frames that are in memory."""
+        return list(self._kept)
 
     def edits(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Return what was written since the last call: labels (H, W) before and after, by frame."""
@@ -190,6 +195,11 @@ def fits(layer: Labels, image: Image, info: VideoInfo) -> bool:
     stack = layer.data
     shape = (*layer_shape(image)[:-2], info.height, info.width)
     return bool(stack.shape == shape and stack.time_axis == info.time_axis)
+
+
+def warm_up() -> None:
+    """Import what napari's Labels layers need, a tenth of a second, in any thread."""
+    importlib.import_module("skimage.color.colorconv")
 
 
 def make_layer(

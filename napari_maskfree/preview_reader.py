@@ -62,6 +62,10 @@ class Previews:
         return left and not self.keeps_best
 
 
+Look = tuple[tuple[object, ...] | None, Previews | None]
+"""What tells one state of a run's previews from another, and the previews."""
+
+
 class PreviewReader:
     """Reads the newest run's previews; ``found`` is what was read last."""
 
@@ -71,13 +75,21 @@ class PreviewReader:
 
     def refresh(self, session: Session | None) -> bool:
         """Look again; return whether something has changed."""
+        look = self.look(session)
+        if look is not None:
+            self.take(look)
+        return look is not None
+
+    def look(self, session: Session | None) -> Look | None:
+        """Return what :meth:`take` takes over, None where nothing has changed; in any thread."""
         runs = session.runs() if session is not None else []
         run = runs[-1] if runs else None
         key = None if run is None else (run.path, run.previews.stamp(), *_weights(run))
-        if key == self._key:
-            return False
-        self._key, self.found = key, None if run is None else _read(run)
-        return True
+        return None if key == self._key else (key, None if run is None else _read(run))
+
+    def take(self, look: Look) -> None:
+        """Take over what was read."""
+        self._key, self.found = look
 
 
 def _read(run: Run) -> Previews | None:

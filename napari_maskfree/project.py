@@ -9,18 +9,17 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.corrected_masks import CorrectedMasks, NothingPredicted
 from maskfree.errors import InputError, InputWarning
 from maskfree.session import Session
 from maskfree.tracks import read_boxes, write_boxes
 from maskfree.types import BoxTracks
 from maskfree.video import open_video
-from napari_maskfree import boxes_layer, correct, masks_layer, video_layer
+from napari_maskfree import boxes_layer, video_layer
 from napari_maskfree.boxes_layer import BoxesLayer
 from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.ignore_shown import IgnoreShown
-from napari_maskfree.masks_editor import MasksEditor
+from napari_maskfree.masks_view import MasksView
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
 from napari_maskfree.video_watch import REPLACED, VideoWatch
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
 
     from maskfree.video import Video
     from napari_maskfree.state import State
@@ -41,7 +40,7 @@ __all__ = ["Project"]
 _NO_VIDEO = "There is no video yet. Choose one in section 1."
 
 
-class Project:
+class Project(MasksView):
     """Binds the state to the layers of one viewer."""
 
     def __init__(
@@ -52,14 +51,9 @@ class Project:
         defer: Callable[[Callable[[], None]], None],
         notify: Callable[[str], None],
     ) -> None:
-        self.viewer, self.state = viewer, state
-        self._defer, self._notify = defer, notify
-        self.image: Image | None = None
+        super().__init__(viewer, state, defer=defer, notify=notify)
         self.choice: AxisChoice | None = None
         self.boxes: BoxesLayer | None = None
-        self.masks: Labels | None = None
-        self.editor: MasksEditor | None = None
-        self._coloured: dict[int, tuple[int, int, int]] = {}
         self._last: VideoInfo | None = None
         self.watch = VideoWatch(moved=self._on_moved, replaced=self._on_replaced, notify=notify)
         self.matches = MatchLayers(viewer)
@@ -80,22 +74,18 @@ class Project:
         self._camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9: the viewer's
         self._camera.events.zoom.connect(self._on_zoom)
         viewer.layers.events.removed.connect(self._on_removed)
-        state.tracks_changed.connect(self._on_tracks)
-        state.classes.colouring_changed.connect(self._on_tracks)
         state.corrections.changed.connect(self._save_corrections)
 
     def close(self) -> None:
         """Let go of the viewer; its layers stay."""
+        super().close()
         self.viewer.dims.events.point.disconnect(self._on_dims)
         self._camera.events.zoom.disconnect(self._on_zoom)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        self.state.tracks_changed.disconnect(self._on_tracks, missing_ok=True)
-        self.state.classes.colouring_changed.disconnect(self._on_tracks, missing_ok=True)
         self.state.corrections.changed.disconnect(self._save_corrections, missing_ok=True)
         if self.boxes is not None:
             self.boxes.close()
             self.boxes = None
-        self._let_go_of_masks()
         self.evidence.layer = None
         self.residual.layer = None
         self.onion.close()
@@ -243,107 +233,16 @@ class Project:
 
     # ---- masks
 
-    def _remove_masks(self) -> None:
-        """Take the masks layer away: it is about another video, or lies on other axes."""
-        layer = self.masks
-        self._let_go_of_masks()
-        if layer is not None and layer in self.viewer.layers:
-            self.viewer.layers.remove(layer)
-
-    def _let_go_of_masks(self) -> None:
-        if self.editor is not None:
-            self.editor.close()
-        self.masks = self.editor = None
-
-    def show_masks(self) -> int:
-        """Show the session's masks, or read them again; return how many frames have some."""
-        shown, info = self.shown_masks(), self.state.video
-        if shown is None or info is None or self.image is None:
-            return 0
-        frames = len(shown.frames())
-        if self.masks is not None and not masks_layer.fits(self.masks, self.image, info):
-            self._remove_masks()
-        if self.masks is None:
-            if frames:
-                self._make_masks(shown)
-            return frames
-        self.masks.data.store = shown
-        self.masks.data.forget()
-        self._colour_masks()
-        self.masks.refresh()
-        return frames
-
-    def _make_masks(self, shown: CorrectedMasks) -> None:
-        assert self.image is not None and self.state.video is not None
-        self.masks = masks_layer.make_layer(shown, self.image, self.state.video, self._colours())
-        self._add_under_boxes(self.masks)
-        self.editor = MasksEditor(self.state, self.masks, defer=self._defer, notify=self._notify)
-
-    def shown_masks(self, *, frozen: bool = False) -> CorrectedMasks | None:
-        """Return the session's masks as they stand; None where there is no session.
-
-        Masks that were made by hand are there before it is. ``frozen``: with the corrections as
-        they are now, for another thread.
-        """
-        session, book = self.state.session, self.state.corrections
-        if session is None and not len(book):
-            return None
-        predicted = NothingPredicted() if session is None else session.mask_store()
-        return CorrectedMasks(predicted, book.copy() if frozen else book)
-
-    def accept_frame(self) -> None:
-        """Vouch for the masks of the shown frame.
-
-        Raises
-        ------
-        InputError
-            Where it has none.
-        """
-        shown, frame = self.shown_masks(), self.state.frame
-        left = correct.accept(self.state, frame, shown.read(frame) if shown is not None else None)
-        if left:
-            ids = ", ".join(map(str, left))
-            self._notify(
-                f"Not accepted: track {ids}, whose mask is not where its box is. Press Predict "
-                "again (section 3)."
-            )
-
-    def correct_masks(self) -> None:
-        """Make the masks layer the one that is painted on, with the brush.
-
-        Before any run it is empty: what a person makes on it teaches the first one.
-
-        Raises
-        ------
-        InputError
-            Where there is neither a mask nor a box.
-        """
-        if self.masks is None and not self.show_masks():
-            if self.state.boxed() is None or self.image is None:
-                raise InputError(
-                    "There are no masks yet, and no box to make one in. Draw a box around the "
-                    "object first (section 2); then click on it, or fine-tune (section 3)."
-                )
-            empty = CorrectedMasks(NothingPredicted(), self.state.corrections)
-            self._make_masks(self.shown_masks() or empty)
-            self.state.session_changed.emit()
-        assert self.masks is not None
-        self.viewer.layers.selection.active = self.masks
-        self.masks.visible = True
-        self.masks.mode = "paint"
-
     def _save_corrections(self, *_: object) -> None:
         for words in self.state.corrections.try_save():
             self._notify(words)
 
     def _add_under_boxes(self, layer: Layer) -> None:
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        boxes = None if self.boxes is None else self.boxes.layer
+        there = boxes is not None and boxes in layers
+        layers.insert(layers.index(boxes) if there else len(layers), layer)
         self.watch.hold(layer)
-        if self.boxes is not None and self.boxes.layer in self.viewer.layers:
-            self.viewer.layers.move(
-                self.viewer.layers.index(layer), self.viewer.layers.index(self.boxes.layer)
-            )
         if active is not None:
             self.viewer.layers.selection.active = active
 
@@ -398,20 +297,6 @@ class Project:
         for shown in (self.evidence, self.residual):
             if shown.layer is not None:
                 self.viewer.layers.remove(shown.layer)  # as a person does: their toggles go off
-
-    def _on_tracks(self) -> None:
-        if self.masks is not None and self.masks in self.viewer.layers:
-            self._colour_masks()
-
-    def _colour_masks(self) -> None:
-        """Give the masks layer a new colormap, which takes napari a while, where it needs one."""
-        if not self.state.classes.colours().items() <= self._coloured.items():
-            self.masks.colormap = masks_layer.track_colormap(self._colours())
-
-    def _colours(self) -> dict[int, tuple[int, int, int]]:
-        """Return the colours of the tracks, which the masks layer has from now on."""
-        self._coloured = dict(self.state.classes.colours())
-        return self._coloured
 
 
 def _read_boxes(path: str | Path) -> BoxTracks:

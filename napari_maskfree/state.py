@@ -197,10 +197,8 @@ class State(Undoable):
 
     def keyframe(self, track_id: int, frame: int | None = None) -> Keyframe | None:
         """Return the track's keyframe in a frame, None where there is none."""
-        frame = self.frame if frame is None else frame
         track = self.track(track_id)
-        found = [k for k in (track.keyframes if track else ()) if k.frame == frame]
-        return found[0] if found else None
+        return bt.keyframe_at(track, self.frame if frame is None else frame) if track else None
 
     def delete_keyframe(self, track_id: int, frame: int | None = None) -> None:
         """Remove the track's keyframe in a frame, if it has one."""

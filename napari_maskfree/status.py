@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maskfree.tracks import box_at
+from maskfree.tracks import box_at, keyframe_at
 
 if TYPE_CHECKING:
     from maskfree.types import Track
@@ -16,10 +16,8 @@ def status_of(track: Track, frame: int) -> str:
     """Say what ``track`` is in ``frame``."""
     if not track.keyframes:
         return "no box yet"
-    if any(k.frame == frame and k.outside for k in track.keyframes):
-        return "outside (keyframe)"
     now = box_at(track, frame)
     if now is None:
-        return "absent"
+        return "absent" if keyframe_at(track, frame) is None else "outside (keyframe)"
     word = "keyframe" if now.keyframe else "interpolated"
     return f"{word}, occluded" if now.occluded else word

@@ -92,6 +92,15 @@ class Columns:
         """Return the frame at a place, the nearest one beside the video."""
         return int(min(max(np.floor(self.first + x / self.zoom), 0), self.num_frames - 1))
 
+    def seen(self, frames: np.ndarray, *, reach: float = 0.0) -> slice:
+        """Return which of some frames, in order, may be seen in the columns.
+
+        ``reach``: pixels that a mark goes beyond its frame.
+        """
+        beyond = 1 + reach / self.zoom
+        first, last = self.first - beyond, self.first + self.width / self.zoom + beyond
+        return slice(*np.searchsorted(frames, [np.floor(first), np.ceil(last)]))
+
     def worst(self, scores: np.ndarray) -> np.ndarray:
         """Return the lowest score in each column that has a frame, NaN where there is no mask."""
         starts = self.frames()
@@ -135,8 +144,8 @@ def paint_lanes(
     scores
         By track id: float (num_frames,), NaN where there is no mask; of other lengths: not shown.
     hand
-        By track id: the frames that a person corrected, int64 (K,), and whether the whole mask was
-        accepted, bool (K,).
+        By track id: the frames that a person corrected, int64 (K,), in order, and whether the whole
+        mask was accepted, bool (K,).
     colour
         RGB of a track by its id.
     selected
@@ -144,9 +153,9 @@ def paint_lanes(
     ground, raised, mark
         RGB colours of the lanes, of the selected one, and of what a person corrected.
     gold
-        By track id: the frames in which it is gold, int64 (K,).
+        By track id: the frames in which it is gold, int64 (K,), in order.
     changed
-        By track id: the frames that a correction elsewhere changed, int64 (K,).
+        By track id: the frames that a correction elsewhere changed, int64 (K,), in order.
     """
     picture = np.empty((len(lanes), LANE, columns.width, 3), np.uint8)
     frames = columns.frames()
@@ -163,7 +172,8 @@ def paint_lanes(
             known = ~np.isnan(worst)
             rows[_SCORE, : len(frames)][:, known] = score_colours(worst[known])
         if track_id in hand:
-            said, accepted = hand[track_id]
+            seen = columns.seen(hand[track_id][0])
+            said, accepted = (each[seen] for each in hand[track_id])
             _paint_notches(rows[_HAND], columns, said[~accepted], mark)
             _paint_notches(rows[_HAND], columns, said[accepted], ACCEPTED_COLOUR)
         if gold and track_id in gold:
@@ -198,6 +208,7 @@ def _paint_box(
 
 def _paint_notches(rows: np.ndarray, columns: Columns, frames: np.ndarray, colour: RGB) -> None:
     half = max(1, round(columns.zoom / 2) - 1)
+    frames = frames[columns.seen(frames)]
     middle = np.floor((frames + 0.5 - columns.first) * columns.zoom).astype(np.int64)
     x = np.add.outer(middle, np.arange(-half, half + 1)).ravel()
     rows[:, x[(x >= 0) & (x < columns.width)]] = colour
@@ -206,8 +217,7 @@ def _paint_notches(rows: np.ndarray, columns: Columns, frames: np.ndarray, colou
 def _paint_marks(
     rows: np.ndarray, lane: Lane, columns: Columns, back: np.ndarray, own: np.ndarray
 ) -> None:
-    first, last = columns.first - 1, columns.first + columns.width / columns.zoom
-    seen = slice(*np.searchsorted(lane.frames, [np.floor(first), np.ceil(last)]))
+    seen = columns.seen(lane.frames)
     x = np.floor((lane.frames[seen] + 0.5 - columns.first) * columns.zoom).astype(np.int64)
     boxed = lane.boxed[seen]
     if columns.zoom < _WIDE:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from maskfree.chosen_frames import chosen_frames
+from maskfree.chosen_frames import spread_frames, with_frame
 from maskfree.config import PreviewConfig
 from maskfree.errors import InputError
 
@@ -25,6 +25,7 @@ class Watched:
 
     def __init__(self) -> None:
         self._chosen: frozenset[int] = frozenset()
+        self._spread: tuple[BoxTracks | None, list[int]] = (None, [])
 
     @property
     def is_chosen(self) -> bool:
@@ -38,7 +39,11 @@ class Watched:
         """Return the frames to redraw, in order: the chosen ones, else ``now`` and some others."""
         if self._chosen:
             return sorted(self._chosen)
-        return [] if tracks is None else chosen_frames(tracks, PreviewConfig().frames, now=now)
+        if tracks is None:
+            return []
+        if self._spread[0] is not tracks:  # else only the shown frame is another
+            self._spread = tracks, spread_frames(tracks, PreviewConfig().frames)
+        return with_frame(tracks, self._spread[1], now)
 
     def toggle(self, frame: int) -> None:
         """Choose a frame, or choose it no longer.

@@ -105,11 +105,11 @@ class BoxesPanel(Panel):
         for signal in (
             self.state.video_changed,
             self.state.tracks_changed,
-            self.state.selection_changed,
-            self.state.frame_changed,
             self.state.classes.colouring_changed,
         ):
             signal.connect(self.refresh)
+        self.state.frame_changed.connect(self._show_frame)
+        self.state.selection_changed.connect(self._show_selected)
         self.state.corrections.changed.connect(self._refresh_undo)
         self.refresh()
 
@@ -127,7 +127,6 @@ class BoxesPanel(Panel):
         explain(self.save, why or ("" if state.tracks else "There are no boxes yet."))
         sample = state.video.boxes if state.video else None
         self.sample.setVisible(bool(sample) and state.boxed() is None)
-        self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
         set_primary(self.new, state.tracks is None and not sample and not why)
         self.inner.setVisible(state.tracks is not None)
         self.how.setVisible(sum(len(t.keyframes) for t in _tracks(state)) < _LEARNT)
@@ -136,8 +135,17 @@ class BoxesPanel(Panel):
         self._refresh_undo()
         self._summarise()
 
+    def _show_frame(self) -> None:
+        self.tracks.show_frame()
+        self._refresh_here()
+
+    def _show_selected(self) -> None:
+        self.tracks.show_selected()
+        self._refresh_here()
+
     def _refresh_here(self) -> None:
         state, track = self.state, self.state.track()
+        self.new.setText("New boxes layer" if self.project.boxes is None else "Draw boxes")
         if track is None:
             self.here.setText("Select a track")
         else:
@@ -213,6 +221,7 @@ class BoxesPanel(Panel):
     def _new_track(self) -> None:
         if reported(self.state.new_track)[0]:
             reported(self.project.show_boxes)
+            self.refresh()
 
     def _remove_track(self) -> None:
         if self.state.selected is not None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import button, explain
-from napari_maskfree.carrying import carry_job, take_carried
+from napari_maskfree.carrying import carry_job, merge_job, take_merged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maskfree.session import Session
     from napari_maskfree._qt.main_widget import MaskFreeWidget
-    from napari_maskfree.carrying import Found
+    from napari_maskfree.carrying import Found, Merged
 
 __all__ = ["CarryOn"]
 
@@ -49,16 +51,28 @@ class CarryOn:
         if ok:
             self._at_work = True
             self.refresh()
-            self.main.background.run(
-                find, lambda found: self._take(session, frame, found), lambda _: self._end()
-            )
+            self._run(find, lambda found: self._merge(session, frame, found))
 
-    def _take(self, session: Session, frame: int, found: Found) -> None:
+    def _run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        self.main.background.run(work, then, lambda _: self._end())
+
+    def _merge(self, session: Session, frame: int, found: Found) -> None:
+        """Work out what changes beside the window: masks are read for it."""
+        if self.state.session is not session:
+            self._end()
+            return
+        merge = merge_job(self.state, session.mask_store(), frame, found)
+        self._run(merge, lambda merged: self._take(session, found, merged))
+
+    def _take(self, session: Session, found: Found, merged: Merged) -> None:
+        frame = merged.frame
+        if self.state.session is session and not merged.fits(self.state):
+            self._merge(session, frame, found)
+            return
         self._end()
         if self.state.session is not session:
             return
-        store = session.mask_store()
-        ok, taken = reported(take_carried, self.state, store, frame, found)
+        ok, taken = reported(take_merged, self.state, merged)
         if not ok:
             return
         frames, pixels = taken

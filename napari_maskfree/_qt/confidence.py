@@ -84,7 +84,7 @@ class ConfidencePanel(Panel):
         """Return how many masks that are to be reviewed have a lower score."""
         if self._open is None:
             self._open = open_scores(self.main.scores.scores, self.state.corrections)
-        return int(np.searchsorted(self._open, np.float32(score)))
+        return int(np.count_nonzero(self._open < np.float32(score)))
 
     def _found(self) -> list[FrameScore]:
         frame = self.state.frame

@@ -58,8 +58,6 @@ class EstimatePanel(Panel):
         self.add(row(self.estimate, self.stop), self.line, self.use, self.used, self.fallbacks)
         self.jobs.updated.connect(self.refresh)
         self.jobs.finished.connect(self._finished)
-        main.jobs.updated.connect(self.refresh)
-        main.jobs.finished.connect(self.refresh)
         form.preset.currentIndexChanged.connect(self.plan.drop_settings)
         for changed in (
             form.preset.currentIndexChanged,
@@ -67,19 +65,11 @@ class EstimatePanel(Panel):
             form.device.currentIndexChanged,
         ):
             changed.connect(self.refresh)
-        self._signals = (
-            self.state.video_changed,
-            self.state.tracks_changed,
-            self.state.session_changed,
-            self.plan.changed,
-        )
-        for signal in self._signals:
-            signal.connect(self.refresh)
+        self.plan.changed.connect(self.refresh)  # with all else the form refreshes it
 
     def close_panel(self) -> None:
         """End the measurement and hear nothing more."""
-        for signal in self._signals:
-            signal.disconnect(self.refresh, missing_ok=True)
+        self.plan.changed.disconnect(self.refresh, missing_ok=True)
         self.jobs.kill()
 
     def give_way(self) -> None:

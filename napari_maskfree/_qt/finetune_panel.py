@@ -17,6 +17,7 @@ from napari_maskfree._qt.preview_strip import PreviewStrip
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
+from napari_maskfree.masks_layer import warm_up
 from napari_maskfree.saving import session_job
 from napari_maskfree.stages import finetune_stage, predict_stage
 from napari_maskfree.worker import Job
@@ -155,8 +156,8 @@ class FinetunePanel(Panel):
         explain(self.cancel, "The run is stopping." if stopping else "")
         explain(self.form, "A run is at work." if busy else "")
         self.advanced.setEnabled(not busy)
-        learnt = self._has_weights()
-        self.predict.setVisible(learnt and not busy)
+        learnt = not busy and self._has_weights()
+        self.predict.setVisible(learnt)
         explain(self.predict, "A run is at work." if busy else "" if learnt else _NOTHING_LEARNT)
         self.strip.refresh()
         self.estimate.refresh()
@@ -179,9 +180,7 @@ class FinetunePanel(Panel):
         self.refresh()
 
     def _show_view(self, view: JobView) -> None:
-        self.progress.setRange(0, view.total)
-        self.progress.setValue(view.done)
-        self.progress.setFormat("%v / %m" if view.total else "starting…")
+        self._show_progress(view.done, view.total)
         where = f" on {view.device}" if view.device else ""
         if view.keeping and view.active:
             text = "Stopping after this step; then the best is predicted…"
@@ -207,6 +206,17 @@ class FinetunePanel(Panel):
         if view.active:
             self._scroll_to(self.legend if view.steps_seen else self.status)
         self.main.set_summary("finetune", _short(view))
+
+    def _show_progress(self, done: int, total: int) -> None:
+        """Say how far it is. Without a total the bar stands still: Qt's moves all the time."""
+        bar, wanted = self.progress, (max(total, 1), done, "%v / %m" if total else "starting…")
+        if (bar.maximum(), bar.value(), bar.format()) == wanted:
+            return
+        bar.setUpdatesEnabled(False)  # else Qt paints the window after each of the changes
+        bar.setMaximum(wanted[0])
+        bar.setValue(done)
+        bar.setFormat(wanted[2])
+        bar.setUpdatesEnabled(True)
 
     def _scroll_to(self, widget: QWidget) -> None:
         """Bring a row into view, once a run: after that it stays where the person puts it."""
@@ -283,6 +293,7 @@ class FinetunePanel(Panel):
         self._scrolled.clear()
         self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
+        self.main.background.run(warm_up, lambda _: None)
         self.main.refresh_all()
 
     def _cancel(self) -> None:

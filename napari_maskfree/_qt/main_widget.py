@@ -312,6 +312,7 @@ class MaskFreeWidget(QWidget):
         self.shortcuts.close()
         self.jobs.kill()
         self.finetune.estimate.close_panel()
+        self.finetune.strip.stop()
         self.correspondence.close_panel()
         self.background.close()
         self.video.close_panel()

@@ -116,7 +116,7 @@ class MasksPanel(Panel):
 
     def refresh(self) -> None:
         """Show the state."""
-        masks, video = self.project.shown_masks(), self.state.video
+        masks = self.project.shown_masks()
         frames = len(masks.frames()) if masks is not None else 0
         shown = self.project.masks is not None
         self.empty.setVisible(frames == 0 and not shown)
@@ -137,7 +137,10 @@ class MasksPanel(Panel):
         self._show_hand()
         self._show_astray()
         self.gold.refresh()
-        total = video.num_frames if video is not None else 0
+        self._summarise(frames)
+
+    def _summarise(self, frames: int) -> None:
+        total = self.state.video.num_frames if self.state.video is not None else 0
         self.main.set_summary("masks", f"{frames} of {total} frames" if frames else "")
 
     def _show_astray(self, *_: object) -> None:
@@ -180,8 +183,14 @@ class MasksPanel(Panel):
         due = time.monotonic() - self._shown_at > RESULT_INTERVAL / 1000
         if view is not None and view.stage == "predict" and view.active and due:
             self._shown_at = time.monotonic()
-            reported(self.project.show_masks)
-            self.refresh()
+            if self.project.masks is None:
+                ok, frames = reported(self.project.show_masks)
+                if ok and frames:
+                    self.refresh()
+            else:  # nothing but masks has changed, and few of them are seen
+                reported(self.project.follow_masks)
+                self.residual.refresh(has_masks=True)
+                self._summarise(view.done)
 
     def _show(self) -> None:
         reported(self.project.show_masks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
@@ -13,7 +14,8 @@ from napari_maskfree.constants import PREVIEW_CELL
 from napari_maskfree.preview_reader import draw_preview
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     import numpy as np
     from qtpy.QtGui import QMouseEvent, QPaintEvent
@@ -27,13 +29,19 @@ _ROUND = 3
 
 
 class PreviewCell(QWidget):
-    """Shows a picture with outlines as wide as there is room; without masks it is pale."""
+    """Shows a picture with outlines as wide as there is room; without masks it is pale.
+
+    ``run(work, done)`` draws it beside the window; until then it shows what it showed.
+    """
 
     clicked = Signal()
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, run: Callable[..., Any]) -> None:
         super().__init__()
         self.colours = palette
+        self._run = run
+        self._version = 0
+        self._asked: tuple[int, int] | None = None
         self._picture: np.ndarray | None = None
         self._masks: InstanceMasks | None = None
         self._tracks: Mapping[int, RGB] = {}
@@ -46,7 +54,7 @@ class PreviewCell(QWidget):
 
     @property
     def drawn(self) -> np.ndarray | None:
-        """What is shown: uint8 RGB ``(h, w, 3)``, None before the first painting."""
+        """What is shown: uint8 RGB ``(h, w, 3)``, None before the first is drawn."""
         return self._drawn
 
     def show_masks(
@@ -54,7 +62,7 @@ class PreviewCell(QWidget):
     ) -> None:
         """Show a picture and its masks in the tracks' colours; None: there are none yet."""
         self._picture, self._masks, self._tracks = picture, masks, tracks
-        self._drawn = None
+        self._version += 1
         self.updateGeometry()
         self.update()
 
@@ -79,16 +87,34 @@ class PreviewCell(QWidget):
         with painting(self) as painter:
             self._paint(painter)
 
+    def _draw(self, width: int) -> None:
+        """Have it drawn, unless it is."""
+        asked = self._version, width
+        if asked == self._asked:
+            return
+        self._asked = asked
+        picture, masks, tracks = self._picture, self._masks, self._tracks
+        assert picture is not None
+        self._run(
+            lambda: draw_preview(picture, masks, tracks, width=width),
+            lambda drawn: self._take(drawn, asked),
+        )
+
+    def _take(self, drawn: np.ndarray, asked: tuple[int, int]) -> None:
+        if isalive(self) and asked == self._asked:
+            self._drawn = drawn
+            self.update()
+
     def _paint(self, painter: QPainter) -> None:
         if self._picture is None:
             return
-        ratio = self.devicePixelRatioF()
-        width = max(1, round(self.width() * ratio))
-        if self._drawn is None or self._drawn.shape[1] != width:
-            self._drawn = draw_preview(self._picture, self._masks, self._tracks, width=width)
+        self._draw(max(1, round(self.width() * self.devicePixelRatioF())))
+        if self._drawn is None:
+            return
         height, width, _ = self._drawn.shape
         image = QImage(self._drawn.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-        area = QRectF(0, 0, self.width(), height / ratio)
+        area = QRectF(0, 0, self.width(), self.width() * height / width)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         outline = QPainterPath()
         outline.addRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), _ROUND, _ROUND)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_maskfree._qt.background import reported
+from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.preview_cell import PreviewCell
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.constants import SPACING
@@ -16,7 +16,7 @@ from napari_maskfree.preview_reader import PreviewReader, score_words
 if TYPE_CHECKING:
     from napari_maskfree._qt.finetune_panel import FinetunePanel
     from napari_maskfree._qt.main_widget import MaskFreeWidget
-    from napari_maskfree.preview_reader import Previews
+    from napari_maskfree.preview_reader import Look, Previews
 
 __all__ = ["PreviewStrip"]
 
@@ -45,8 +45,11 @@ class PreviewStrip(Panel):
         self.setObjectName("mfBody")
         self.main, self.state, self._panel = main, main.state, panel
         self.reader = PreviewReader()
+        self._background = Background(self)
+        self._version, self._looking = 0, False
         self.cells: dict[tuple[int, str], PreviewCell] = {}
         self._wish: list[int] = []
+        self._shown: Previews | None = None
         self.watch = button("Watch this frame", self._watch, _WATCH)
         self.watch.setCheckable(True)
         self.keep = button("Stop, keep best", self._keep, _STOP)
@@ -62,13 +65,8 @@ class PreviewStrip(Panel):
             self._grid.setColumnStretch(column, 1)
         self._numbers: list[QLabel] = []
         self.add(row(self.watch, self.keep), self.about, self._grid_place, self.scores)
-        for signal in (
-            self.state.frame_changed,
-            self.state.tracks_changed,
-            self.state.watched.changed,
-            self.state.session_changed,
-        ):
-            signal.connect(self.refresh)
+        self.state.frame_changed.connect(self._enable)
+        self.state.watched.changed.connect(self.refresh)  # with all else the panel refreshes it
         self.state.classes.colouring_changed.connect(self._draw)
         self.refresh()
 
@@ -100,12 +98,43 @@ class PreviewStrip(Panel):
     # ---- what is shown
 
     def refresh(self) -> None:
-        """Read what is new, and say what can be done."""
-        found = self.found
-        if self.reader.refresh(self.state.session) or self.found is not found:
+        """Read what is new, beside the window while a run goes on, and say what can be done."""
+        shown = self._shown
+        if self._training:
+            self._look()
+        else:
+            self._version += 1
+            self.reader.refresh(self.state.session)
+        self._show(shown)
+
+    def _show(self, shown: Previews | None) -> None:
+        """Show what was read where it is other than ``shown``, and say what can be done."""
+        self._shown = self.found
+        if self._shown is not shown:
             self._draw()
         self._tell_run()
         self._enable()
+
+    def _look(self) -> None:
+        """Read what is new in a thread of its own."""
+        if self._looking:
+            return
+        self._looking, version, session = True, self._version, self.state.session
+
+        def done(look: Look | None) -> None:
+            self._looking = False
+            if look is not None and version == self._version:
+                self.reader.take(look)
+                self._show(self._shown)
+
+        def failed(_text: str) -> None:
+            self._looking = False
+
+        self._background.run(lambda: self.reader.look(session), done, failed)
+
+    def stop(self) -> None:
+        """Join the thread."""
+        self._background.close()
 
     def restyle(self) -> None:
         """Take the theme's colours."""
@@ -151,7 +180,7 @@ class PreviewStrip(Panel):
             self._numbers.append(number)
             self._grid.addWidget(number, line, 0, Qt.AlignmentFlag.AlignRight)
             for column, moment in enumerate(_HEADS, start=1):
-                cell = PreviewCell(self.main.palette_)
+                cell = PreviewCell(self.main.palette_, self._background.run)
                 cell.setToolTip(f"Frame {frame}. {_TIPS[moment]}. Click to go there.")
                 cell.clicked.connect(lambda frame=frame: self.main.project.go_to(frame))
                 self.cells[frame, moment] = cell

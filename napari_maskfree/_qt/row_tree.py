@@ -59,9 +59,13 @@ class RowTree(QTreeWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
 
+    def new_row(self) -> QTreeWidgetItem:
+        """Return a row that is in no list yet."""
+        return QTreeWidgetItem()
+
     def append(self) -> QTreeWidgetItem:
         """Add an empty row at the end."""
-        item = QTreeWidgetItem()
+        item = self.new_row()
         if self._editable:
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
         item.setSizeHint(0, QSize(0, self._row))

@@ -50,6 +50,7 @@ class Timeline(QAbstractScrollArea):
         self.scores: dict[int, np.ndarray] = {}
         self.hand: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.gold: dict[int, np.ndarray] = {}
+        self._gold_frames = np.zeros(0, np.int64)
         self.changes = Changes()
         self._lanes: dict[int, Lane] = {}
         self._zoom: float | None = None
@@ -139,6 +140,14 @@ class Timeline(QAbstractScrollArea):
     def refresh(self) -> None:
         """Show other tracks, another video or other scores."""
         self._arrange()
+        self._view.update()
+
+    def show_corrections(
+        self, hand: dict[int, tuple[np.ndarray, np.ndarray]], gold: dict[int, np.ndarray]
+    ) -> None:
+        """Show what a person corrected, and which frames are gold; as `paint_lanes` takes them."""
+        self.hand, self.gold = hand, gold
+        self._gold_frames = np.unique(np.concatenate([self._gold_frames[:0], *gold.values()]))
         self._view.update()
 
     def show_frame(self) -> None:
@@ -353,14 +362,21 @@ class Timeline(QAbstractScrollArea):
         painter.setBrush(QColor(*GOLD_COLOUR))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         y = _RULER - GOLD_SIZE - 1
-        for frame in sorted({int(f) for frames in self.gold.values() for f in frames}):
-            x = self.x_of(frame)
+        for x in self._gold_places():
             corners = ((0, -1), (1, 0), (0, 1), (-1, 0))
             points = [QPointF(x + dx * GOLD_SIZE, y + dy * GOLD_SIZE) for dx, dy in corners]
             painter.drawPolygon(QPolygonF(points))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setClipping(False)
+
+    def _gold_places(self) -> list[float]:
+        """Return where gold frames are seen in the viewport: one a pixel at most."""
+        room = self._view.width() - _NAMES
+        columns = Columns(self._first(), self.zoom, room, self._count)
+        frames = self._gold_frames[columns.seen(self._gold_frames, reach=GOLD_SIZE)]
+        x = _NAMES + (frames + 0.5 - columns.first) * columns.zoom
+        return [float(v) for v in x[np.unique(np.floor(x), return_index=True)[1]]]
 
     def _paint_place(self, painter: QPainter) -> None:
         painter.setClipRect(QRectF(_NAMES, 0, self._view.width() - _NAMES, self._view.height()))

@@ -112,9 +112,8 @@ class TimelineDock(QWidget):
         self.line.refresh()
 
     def _corrected(self, *_: object) -> None:
-        self.line.hand = hand_frames(self.state.corrections)
-        self.line.gold = gold_lanes(self.state.corrections)
-        self.line.viewport().update()
+        book = self.state.corrections
+        self.line.show_corrections(hand_frames(book), gold_lanes(book))
 
     def _new_video(self) -> None:
         self.line.fit()

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QTreeWidgetItem
 
 from napari_maskfree._qt.row_tree import RowTree
 from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.status import status_of
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QTreeWidgetItem, QWidget
+    from qtpy.QtWidgets import QWidget
 
+    from maskfree.types import Track
     from napari_maskfree.state import State
 
 __all__ = ["TrackList"]
 
 _LOOKS = Qt.ItemDataRole.UserRole + 1
+_STATUS = 2
+"""The column that says what a track is in the shown frame."""
 _ROW, _SWATCH, _MOST_ROWS, _ID_WIDTH = 26, 14, 6, 48
+
+
+class _Row(QTreeWidgetItem):
+    """A track; what it is in the shown frame is worked out when Qt asks, so for rows in view."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self._state = state
+        self.track: Track | None = None
+
+    def data(self, column: int, role: int) -> Any:
+        """Return what Qt shows in a column."""
+        if column == _STATUS and role == Qt.ItemDataRole.DisplayRole and self.track is not None:
+            return status_of(self.track, self._state.frame)
+        return super().data(column, role)
 
 
 class TrackList(RowTree):
@@ -31,6 +50,10 @@ class TrackList(RowTree):
         self.boxes_state = state
         self._filling = False
         self.setToolTip("Select the track to draw; double-click its label to change it")
+        header, bar = self.header(), self.verticalScrollBar()
+        assert header is not None and bar is not None
+        header.setResizeContentsPrecision(0)  # the rows in view
+        bar.valueChanged.connect(self._fit_status)
         self.itemSelectionChanged.connect(self._on_select)
         self.itemDoubleClicked.connect(lambda item, _: self.editItem(item, 1))
         self.itemChanged.connect(self._on_edit)
@@ -40,6 +63,8 @@ class TrackList(RowTree):
         tracks = self.boxes_state.tracks.tracks if self.boxes_state.tracks else ()
         self._filling = True
         for item, track in zip(self.set_count(len(tracks)), tracks, strict=True):
+            assert isinstance(item, _Row)
+            item.track = track
             colour = self.boxes_state.classes.colour(track.id)
             looks = f"{track.id} {colour}"
             if item.data(0, _LOOKS) != looks:
@@ -48,11 +73,34 @@ class TrackList(RowTree):
                 item.setIcon(0, swatch(colour, _SWATCH))
                 item.setText(0, str(track.id))
             item.setText(1, track.label)
-            item.setText(2, status_of(track, self.boxes_state.frame))
             if track.id == self.boxes_state.selected:
                 self.setCurrentItem(item)
         self._filling = False
         self.fit(min(max(len(tracks), 1), _MOST_ROWS))
+        self.show_frame()
+
+    def new_row(self) -> QTreeWidgetItem:
+        """Return a row of its own kind."""
+        return _Row(self.boxes_state)
+
+    def show_frame(self) -> None:
+        """Show what the tracks are in the state's frame."""
+        self._fit_status()
+        view = self.viewport()
+        assert view is not None
+        view.update()
+
+    def show_selected(self) -> None:
+        """Mark the row of the selected track."""
+        self._filling = True
+        for item in self.all_rows():
+            assert isinstance(item, _Row)
+            if item.track is not None and item.track.id == self.boxes_state.selected:
+                self.setCurrentItem(item)
+        self._filling = False
+
+    def _fit_status(self, *_: object) -> None:
+        self.resizeColumnToContents(_STATUS)
 
     def _on_select(self) -> None:
         chosen = self.selectedItems()

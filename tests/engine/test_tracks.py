@@ -16,6 +16,7 @@ from maskfree.tracks import (
     boxes_at,
     check_against_video,
     empty_tracks,
+    keyframe_at,
     next_track_id,
     remove_keyframe,
     remove_track,
@@ -64,6 +65,12 @@ def test_the_example_frame_by_frame(frame: int, expected: BoxState | None) -> No
         return
     assert state.xyxy == pytest.approx(expected.xyxy, abs=1e-12)
     assert dataclasses.replace(state, xyxy=expected.xyxy) == expected
+
+
+def test_keyframes_are_found_by_their_frame() -> None:
+    found = {frame: keyframe_at(CAR, frame) for frame in range(-1, 40)}
+    assert {f: k for f, k in found.items() if k is not None} == {k.frame: k for k in CAR.keyframes}
+    assert keyframe_at(Track(2, "dog", ()), 0) is None
 
 
 def test_absent_before_the_first_keyframe_and_without_any() -> None:

@@ -92,6 +92,18 @@ def test_captions_that_a_person_hid_stay_hidden(desk):
     assert not desk.layer.text.visible
 
 
+def test_the_thumbnail_shows_the_frames_boxes(desk):
+    desk.draw((10, 4, 20, 8))
+    desk.project.go_to(4)
+    desk.draw((30, 4, 60, 40))
+    for frame in (0, 4, 2):
+        desk.project.go_to(frame)
+        shown = desk.layer.thumbnail.copy()
+        desk.layer.refresh()
+        np.testing.assert_array_equal(desk.layer.thumbnail, shown)
+        assert shown[..., :3].any()
+
+
 def test_showing_a_frame_changes_no_box(desk):
     desk.draw((10, 4, 20, 8))
     desk.project.go_to(4)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from maskfree.carry import Carried
+from maskfree.mask_store import MaskStore
 from maskfree.session import Session
 from maskfree.types import InstanceMasks
-from napari_maskfree.carrying import carry_job, take_carried
+from napari_maskfree.carrying import carry_job, merge_job, take_merged
 from napari_maskfree.review import Review
 
 FRAMES = 8
@@ -38,6 +41,10 @@ def paint(widget, frame, label, rows, columns):
     layer = widget.project.masks
     layer.data_setitem((np.full(y.size, frame), y.ravel(), x.ravel()), label)
     widget.project.editor.commit()
+
+
+def take(state, store, frame, found):
+    return take_merged(state, merge_job(state, store, frame, found)())
 
 
 def carried_frames(state):
@@ -78,7 +85,7 @@ def test_it_ends_where_a_person_has_been_and_where_the_track_is_absent(masked):
     paint(masked, 4, 2, slice(30, 50), slice(60, 90))
     found = carry_job(state, masked.project.video(), store, 4)()
     assert {f for f, each in found.items() if 2 in each} <= {3, 5}
-    frames, pixels = take_carried(state, store, 4, found)
+    frames, pixels = take(state, store, 4, found)
     assert set(frames) <= {3, 5}
     assert pixels == sum(int(state.corrections[f][2].is_object.sum()) for f in frames)
 
@@ -93,7 +100,7 @@ def test_what_was_said_in_the_meantime_stays(masked):
         5: {1: Carried(~half(), block)},
         6: {1: Carried(~half(), block), 9: Carried(block, ~block)},
     }
-    assert take_carried(state, store, 4, found) == ([6], 64 * 48 + 81)
+    assert take(state, store, 4, found) == ([6], 64 * 48 + 81)
     assert state.corrections[5] == said
     assert state.corrections[6].keys() == {1}
 
@@ -102,7 +109,7 @@ def test_what_was_carried_is_still_to_be_reviewed_and_accepting_does(masked, han
     state, store = masked.state, masked.state.session.mask_store()
     block = np.zeros((64, 96), bool)
     block[:9, :9] = True
-    take_carried(state, store, 4, {5: {1: Carried(~half() & block, block)}})
+    take(state, store, 4, {5: {1: Carried(~half() & block, block)}})
     scores = {1: np.full(FRAMES, 0.5, np.float32)}
     assert Review.progress(scores, state.corrections) == (0, FRAMES)
     masked.project.go_to(5)
@@ -136,3 +143,40 @@ def test_another_session_gets_nothing_of_it(masked, hands, qtbot, clip_folder, t
     masked.open_session(other.path)
     qtbot.waitUntil(lambda: not masked.masks.carry._at_work, timeout=20000)
     assert carried_frames(masked.state) == []
+
+
+def test_masks_are_read_beside_the_window_and_anew_where_a_person_went_on(
+    masked, hands, qtbot, monkeypatch
+):
+    state, threads, met = masked.state, [], []
+    own = MaskStore.read
+
+    def read(store, frame):
+        main = threading.current_thread() is threading.main_thread()
+        if masked.masks.carry._at_work:
+            threads.append((frame, main))
+        return own(store, frame)
+
+    real = masked.masks.carry._take
+
+    def meanwhile(session, found, merged):
+        if not met:  # a person corrects a frame while it is worked out
+            met.append(merged)
+            paint(masked, 5, 0, slice(60, 64), slice(0, 4))
+        real(session, found, merged)
+
+    masked.project.go_to(4)
+    paint(masked, 4, 0, slice(0, 20), slice(0, 20))
+    for frame in range(FRAMES):
+        masked.project.masks.data.frame(frame)
+    monkeypatch.setattr(masked.masks.carry, "_take", meanwhile)
+    hands.press(masked.masks.carry.button)
+    monkeypatch.setattr(MaskStore, "read", read)
+    qtbot.waitUntil(lambda: bool(carried_frames(state)), timeout=20000)
+    assert not met[0].fits(state)
+    with pytest.raises(RuntimeError, match=r"^The corrections have changed since\."):
+        take_merged(state, met[0])
+    assert 3 in carried_frames(state)
+    assert state.corrections[5][1].carried is None, "what a person said there stays"
+    shown = {f for f, main in threads if main}
+    assert shown <= {4, 5}, "the window reads the frame that it shows or that is painted on"

@@ -154,3 +154,27 @@ def test_no_tracks_is_an_empty_picture():
     columns = Columns(0.0, 1.0, 20, 20)
     empty = paint_lanes([], columns, {}, {}, selected=None, **COLOURS)
     assert empty.shape == (0, 20, 3)
+
+
+@pytest.mark.parametrize("zoom", [0.05, 1.0, 7.0])
+def test_marks_beside_the_columns_are_passed_over_and_none_in_them(zoom):
+    columns = Columns(40.5, zoom, 30, 2000)
+    frames = np.arange(0, 2000, 3)
+    seen = columns.seen(frames)
+    inside = [f for f in frames if -zoom <= columns.x(f) <= columns.width + zoom]
+    assert set(inside) <= set(frames[seen])
+    assert len(frames[seen]) <= len(inside) + 3
+    assert columns.seen(frames, reach=5 * zoom).start <= max(seen.start - 1, 0)
+    assert not len(frames[:0][columns.seen(frames[:0])])
+
+
+def test_many_corrections_are_painted_as_few_are():
+    lanes = [Lane(track("0"))]
+    options = {"selected": None, **COLOURS}
+    for first, zoom in ((0.0, 1.0), (3.5, 8.0)):
+        columns = Columns(first, zoom, 40, 20)
+        here = np.array([4, 6, 9])
+        more = np.concatenate([np.arange(-900, -50), here, np.arange(900, 2000)])
+        few = paint_lanes(lanes, columns, {}, {1: (here, here > 5)}, gold={1: here}, **options)
+        many = paint_lanes(lanes, columns, {}, {1: (more, more > 5)}, gold={1: more}, **options)
+        np.testing.assert_array_equal(few, many)

@@ -38,6 +38,7 @@ __all__ = [
     "check_against_video",
     "empty_tracks",
     "find_track",
+    "keyframe_at",
     "next_track_id",
     "read_boxes",
     "remove_keyframe",
@@ -64,6 +65,13 @@ class BoxState:
     keyframe: bool
     occluded: bool
     gap: int
+
+
+def keyframe_at(track: Track, frame: int) -> Keyframe | None:
+    """Return the keyframe of ``track`` in ``frame``, None where there is none."""
+    place = bisect.bisect_left(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    found = track.keyframes[place] if place < len(track.keyframes) else None
+    return found if found is not None and found.frame == frame else None
 
 
 def box_at(track: Track, frame: int) -> BoxState | None:
