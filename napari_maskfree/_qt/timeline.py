@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+from qtpy.QtGui import QColor, QImage, QPainter, QPen
 from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from maskfree.corrections import is_gold
+from napari_maskfree._qt.gold_marks import paint_gold
 from napari_maskfree._qt.ignored_band import paint_ignored
 from napari_maskfree.changes import Changes
-from napari_maskfree.constants import GOLD_COLOUR, GOLD_SIZE
+from napari_maskfree.constants import GOLD_SIZE
 from napari_maskfree.status import status_of
 from napari_maskfree.timeline_rows import LANE, Columns, Lane, paint_lanes
 
@@ -353,22 +354,8 @@ class Timeline(QAbstractScrollArea):
             if room.left() >= _NAMES - 8:
                 painter.drawText(room, Qt.AlignmentFlag.AlignCenter, str(frame))
         paint_ignored(painter, self.state, QRectF(0, 0, _NAMES, _RULER), self.x_of)
-        self._paint_gold(painter)
-
-    def _paint_gold(self, painter: QPainter) -> None:
-        """Paint a diamond on the ruler at each gold frame."""
-        painter.setClipRect(QRectF(_NAMES, 0, self._view.width() - _NAMES, _RULER))
-        painter.setPen(QPen(QColor(*self.colours.text)))
-        painter.setBrush(QColor(*GOLD_COLOUR))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        y = _RULER - GOLD_SIZE - 1
-        for x in self._gold_places():
-            corners = ((0, -1), (1, 0), (0, 1), (-1, 0))
-            points = [QPointF(x + dx * GOLD_SIZE, y + dy * GOLD_SIZE) for dx, dy in corners]
-            painter.drawPolygon(QPolygonF(points))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setClipping(False)
+        room = QRectF(_NAMES, 0, self._view.width() - _NAMES, _RULER)
+        paint_gold(painter, self._gold_places(), room, QColor(*self.colours.text))
 
     def _gold_places(self) -> list[float]:
         """Return where gold frames are seen in the viewport: one a pixel at most."""
