@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 # ---- opening
 
 
-def opening(repeats: int = 3) -> dict[str, Any]:
+def opening(repeats: int = 5) -> dict[str, Any]:
     """Return the seconds that the widget takes to open in a fresh process, and if torch came in."""
     seconds, torch = [], False
     for _ in range(repeats):
@@ -219,6 +219,7 @@ def heartbeat(options: argparse.Namespace) -> dict[str, dict[str, float]]:
         widget.show_section("export")
         widget.export.path.setText(str(Path(folder) / "out"))
         widget.export.refresh()
+        live(1.0)
         widget.export.export.click()
         found["export"] = beaten(canvas, lambda: not widget.export._working)
         _close(viewer, widget)
