@@ -118,7 +118,7 @@ class ExportPanel(Panel):
             else f"Wrote the boxes to {self._path.name}"
         )
         self.result.setToolTip(str(self._path))
-        self.losses.setText("Not kept: " + "; ".join(report.losses) if report.losses else "")
+        self.losses.setText("In this format: " + "; ".join(report.losses) if report.losses else "")
         self.losses.setVisible(bool(report.losses))
         self.main.set_summary("export", self._path.name)
 

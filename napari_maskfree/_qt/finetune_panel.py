@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
 from superqt import QCollapsible
 
@@ -108,7 +109,11 @@ class FinetunePanel(Panel):
         self.seed = QSpinBox()
         self.seed.setRange(0, _MAX_SEED)
         self.seed.setToolTip("The same seed gives the same result on the same machine")
-        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        none = QIcon()  # QCollapsible paints a sign once, in the colours of that moment
+        self.advanced = QCollapsible("▸ Advanced", expandedIcon=none, collapsedIcon=none)
+        self.advanced.toggled.connect(
+            lambda is_open: self.advanced.setText(f"{'▾' if is_open else '▸'} Advanced")
+        )
         self.advanced.layout().setContentsMargins(0, 0, 0, 0)
         self.advanced.content().layout().setContentsMargins(0, 0, 0, 0)
         inner = QWidget()

@@ -78,3 +78,12 @@ def test_a_look_at_the_video_shows_how_far_it_is(widget, qtbot, tmp_path):
     assert (panel.progress.value(), panel.progress.maximum()) == (30, 40)
     assert widget.sections["finetune"].summary.text() == "looking at the video"
     widget.jobs.kill()
+
+
+def test_the_sign_of_the_fold_says_whether_it_is_open(widget, qtbot):
+    advanced = widget.finetune.advanced
+    assert advanced.text() == "▸ Advanced"
+    advanced.expand(animate=False)
+    assert advanced.text() == "▾ Advanced"
+    advanced.collapse(animate=False)
+    assert advanced.text() == "▸ Advanced"
