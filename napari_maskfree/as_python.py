@@ -62,8 +62,11 @@ def _order(line: str) -> tuple[bool, str]:
 def _opened(now: Situation) -> Code:
     if now.saved:
         return (), f"session = Session.open({now.session!r})"
-    return ("from maskfree.tracks import read_boxes",), (
-        'boxes = read_boxes("boxes.json")  # saved from section 2\n'
-        f"session = Session.create_or_open(\n    {now.session!r}, "
-        f"video_source={now.video or 'video.mp4'!r}, boxes=boxes\n)"
+    video, boxes = now.video or "video.mp4", 'read_boxes("boxes.json")'
+    return ("from maskfree.session import is_session", "from maskfree.tracks import read_boxes"), (
+        f"path = {now.session!r}\n"
+        "if is_session(path):\n"
+        "    session = Session.open(path)\n"
+        "else:  # its boxes: saved from section 2\n"
+        f"    session = Session.create(path, video_source={video!r}, boxes={boxes})"
     )

@@ -10,45 +10,50 @@ from maskfree import tracks as bt
 from maskfree import vouch
 from maskfree.corrections import from_labels
 from maskfree.errors import InputError
-from maskfree.mask_place import box_of_mask
+from maskfree.mask_place import box_of_mask, ids_elsewhere
 from maskfree.types import Keyframe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maskfree.types import InstanceMasks
     from napari_maskfree.state import State
 
-__all__ = ["accept", "astray", "paint", "take_back"]
+__all__ = ["accept", "astray", "paint_frames", "take_back"]
 
 
-def paint(state: State, frame: int, before: np.ndarray, after: np.ndarray) -> list[int]:
-    """Take over what was painted on a frame; return the tracks that are new for it.
+def paint_frames(state: State, painted: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> list[int]:
+    """Take over what was painted, in one step of undo; return the tracks that are new for it.
 
     A label that no track has becomes a new track, with the box of what was painted.
 
     Parameters
     ----------
-    before, after
-        Track ids by pixel, integers (H, W).
+    painted
+        By frame the track ids by pixel, integers (H, W), before and after.
     """
     tracks = state.tracks
     assert tracks is not None
-    drawn, after, made = after, after.copy(), []
-    known = {0, *(t.id for t in tracks.tracks)}
-    kind = state.classes.active
-    for label in sorted(set(np.unique(drawn[before != drawn]).tolist()) - known):
-        own = (drawn == label) & (before != drawn)
-        tracks, track_id = bt.add_track(tracks, kind)
-        after[own] = track_id
-        tracks = bt.set_keyframe(tracks, track_id, Keyframe(frame, box_of_mask(own)))
-        made.append(track_id)
-    changed = before != after
-    ids = sorted({*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0})
-    corrections = from_labels(before, after, state.corrections[frame])
-    name = f"paint track {_listed(ids)} in frame {frame}"
-    state.apply(name, tracks, {frame: corrections})
+    known, kind = {0, *(t.id for t in tracks.tracks)}, state.classes.active
+    made: dict[int, int] = {}
+    ids, corrections = set[int](), {}
+    for frame, (before, drawn) in painted.items():
+        after, new = drawn.copy(), before != drawn
+        for label in sorted(set(np.unique(drawn[new]).tolist()) - known):
+            own = (drawn == label) & new
+            if label not in made:
+                tracks, made[label] = bt.add_track(tracks, kind)
+            after[own] = made[label]
+            tracks = bt.set_keyframe(tracks, made[label], Keyframe(frame, box_of_mask(own)))
+        changed = before != after
+        ids |= {*np.unique(after[changed]).tolist(), *np.unique(before[changed]).tolist()} - {0}
+        corrections[frame] = from_labels(before, after, state.corrections[frame])
+    if corrections:
+        name = f"paint track {_listed(sorted(ids))} in frame {_listed(sorted(corrections))}"
+        state.apply(name, tracks, corrections)
     if made:
-        state.select(made[-1])
-    return made
+        state.select([*made.values()][-1])
+    return [*made.values()]
 
 
 def accept(state: State, frame: int, masks: InstanceMasks | None) -> list[int]:
@@ -87,9 +92,11 @@ def astray(state: State, frame: int, labels: np.ndarray) -> list[int]:
     labels
         Track ids by pixel, integers (H, W).
     """
-    tracks, known = state.tracks, state.corrections[frame]
-    ids = [int(i) for i in np.unique(labels) if i] if tracks is not None else []
-    return [i for i in ids if not vouch.belongs(tracks, i, frame, labels == i, known)]
+    if state.tracks is None:
+        return []
+    known = state.corrections[frame]
+    found = ids_elsewhere(state.tracks, frame, labels)
+    return [i for i in found if not vouch.is_by_hand(known.get(i))]
 
 
 def take_back(state: State, frame: int) -> None:

@@ -110,12 +110,16 @@ class MasksEditor:
 
     def commit(self) -> None:
         """Take over what was painted since the last time."""
+        painted, cut = {}, []
         for frame, (before, drawn) in self.layer.data.edits().items():
             after = self._inside(frame, before, drawn) if self.state.keep_inside_box else drawn
-            for track_id in correct.paint(self.state, frame, before, after):
-                self._notify(f"What was painted is the new track {track_id}.")
+            painted[frame] = before, after
             if after is not drawn:
-                self._on_corrections((frame,))
+                cut.append(frame)
+        for track_id in correct.paint_frames(self.state, painted):
+            self._notify(f"What was painted is the new track {track_id}.")
+        if cut:
+            self._on_corrections(tuple(cut))
 
     def _inside(self, frame: int, before: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         """Return what was painted in the boxes; say once a stroke of which tracks there is none."""

@@ -109,6 +109,7 @@ class MasksView(abc.ABC):
         if self.masks is None or shown is None:
             return
         stack, before = self.masks.data, self._stamps
+        stack.store = shown  # a layer of masks made by hand read from no session yet
         self._stamps = {frame: shown.predicted.stamp(frame) for frame in stack.kept()}
         changed = [f for f, now in self._stamps.items() if f not in before or before[f] != now]
         stack.forget(changed)
@@ -172,10 +173,15 @@ class MasksView(abc.ABC):
         if self.masks is not None and self.masks in self.viewer.layers:
             self._colour_masks()
 
+    def colour_masks(self) -> None:
+        """Give the masks layer the colours of the tracks."""
+        if self.masks is not None:
+            self.masks.colormap = masks_layer.track_colormap(self._colours())
+
     def _colour_masks(self) -> None:
         """Give the masks layer a new colormap, which takes napari a while, where it needs one."""
         if not self.state.classes.colours().items() <= self._coloured.items():
-            self.masks.colormap = masks_layer.track_colormap(self._colours())
+            self.colour_masks()
 
     def _colours(self) -> dict[int, tuple[int, int, int]]:
         """Return the colours of the tracks, which the masks layer has from now on."""

@@ -93,6 +93,7 @@ made, pixels = click_on(
     {now.track_id},
     Click(y={y}, x={x}, belongs={belongs}),
     known,
+    earlier=[Click(*said) for said in {list(now.clicks)}],  # y, x, whether it belongs
     config=ClicksConfig(),
 )
 session.corrections.write({now.frame}, made)

@@ -60,7 +60,7 @@ def _keep_best(now: Situation) -> Code:
     if now.training:
         return _at_work("request_stop(keep_best=True)")
     which, other = ("last", "best") if now.keeps_best else ("best", "last")
-    keep = f'run = session.latest_run()\nrun.keep("{which}")  # run.keep("{other}") goes back'
+    keep = f'run = session.runs()[-1]\nrun.keep("{which}")  # run.keep("{other}") goes back'
     return joined(((), keep), _predict(now))
 
 

@@ -21,18 +21,19 @@ class Situation:
     """What an action is about, as it stands in the window.
 
     ``session``, ``video``, ``target``: paths; ``video`` is None where there is no file of it, and
-    matters until the session is ``saved``. ``frames``: how many the video has; ``range``: first
-    and last frame of the selected ones, the shown one where none is. ``box``, ``last_box``: where
-    the track is in the shown frame and in the one before; ``outside``: whether it is said there
-    that it is not; ``absent_until``: the last frame before its next keyframe. ``other_id``,
-    ``name``, ``old_name``: another track, a class or label, the one that it had. ``region``,
-    ``until``: the place of an ignore region, and until when it holds. ``proposed``: the frames in
-    which a box is proposed, from ``proposed_from`` on. ``yx``: the pixel in question. ``size``: of
-    the largest hole or speck; ``all_tracks``: not of the selected one only. ``gold``: whether the
-    shown frame is. ``source``: the frame that was carried to others. ``run``: the other run.
-    ``settings``: ``key=value`` of the next run beside the form's; ``previews``: the frames that it
-    redraws; ``training``: whether one is at work; ``fallbacks``: tried in turn. ``each_side``,
-    ``tube``: frames that a pixel is compared with, and those of its tube.
+    matters until the session is ``saved``. ``frames``: how many the video has; ``range``: first and
+    last frame of the selected ones, the shown one where none is. ``box``, ``last_box``: where the
+    track is in the shown frame and in the one before; ``outside``: whether it is said there that it
+    is not; ``absent_until``: the last frame before its next keyframe. ``other_id``, ``name``,
+    ``old_name``: another track, a class or label, the one that it had. ``region``, ``until``: the
+    place of an ignore region, and until when it holds. ``proposed``: the frames in which a box is
+    proposed, from ``proposed_from`` on. ``yx``: the pixel in question; ``clicks``: y, x and whether
+    it belongs, of the track's clicks in the shown frame that count still. ``size``: of the largest
+    hole or speck; ``all_tracks``: not of the selected one only. ``gold``: whether the shown frame
+    is. ``source``: the frame that was carried to others. ``run``: the other run. ``settings``:
+    ``key=value`` of the next run beside the form's; ``previews``: the frames that it redraws;
+    ``training``: whether one is at work; ``fallbacks``: tried in turn. ``each_side``, ``tube``:
+    frames that a pixel is compared with, and those of its tube.
     """
 
     session: str = _NOWHERE
@@ -57,6 +58,7 @@ class Situation:
     proposed_from: int = 0
     forward: bool = True
     yx: tuple[int, int] = (0, 0)
+    clicks: tuple[tuple[int, int, bool], ...] = ()
     size: int | None = None
     all_tracks: bool = False
     gold: bool = False

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_maskfree import constants as c
-from napari_maskfree.masks_layer import track_colormap
 from napari_maskfree.timeline_rows import score_colours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Labels
 
@@ -48,8 +47,8 @@ class ScoreColours:
         layer.colormap = score_colormap(found, tracks)
         self._layer, self._made, self._of = layer, layer.colormap, of
 
-    def end(self, colours: Mapping[int, tuple[int, int, int]]) -> None:
-        """Give the layer these colours of the tracks again, RGB (0 to 255) by id."""
+    def end(self, restore: Callable[[], None]) -> None:
+        """Call what gives the layer the colours of the tracks again, where it has the scores'."""
         if self._layer is not None and self._layer.colormap is self._made:
-            self._layer.colormap = track_colormap(colours)
+            restore()
         self._layer = self._made = self._of = None

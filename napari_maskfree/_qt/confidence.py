@@ -74,7 +74,7 @@ class ConfidencePanel(Panel):
 
     def stop(self) -> None:
         """Give the masks layer its own colours back."""
-        self._colours.end(self.state.classes.colours())
+        self._colours.end(self.project.colour_masks)
 
     def _forget(self, *_: object) -> None:
         self._open = None
@@ -107,7 +107,7 @@ class ConfidencePanel(Panel):
         if layer is not None and self.box.isChecked():
             self._colours.show(layer, found, self.state.tracks)
         else:
-            self._colours.end(self.state.classes.colours())
+            self._colours.end(self.project.colour_masks)
 
     def _name(self, track_id: int) -> str:
         track = self.state.track(track_id)

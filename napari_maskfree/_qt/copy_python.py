@@ -116,6 +116,10 @@ class CopyPython:
             "absent_until": frames - 1 if back is None else back - 1,
             "proposed_from": state.proposal.start if state.proposal.boxes else state.frame,
             "forward": state.proposal.forward,
+            "clicks": tuple(
+                (click.y, click.x, click.belongs)
+                for click in self.main.masks.clicks.mode.clicks.of(state, state.frame, track.id)
+            ),
         }
 
     def _regions(self) -> More:

@@ -146,7 +146,7 @@ class MasksPanel(Panel):
     def _show_astray(self, *_: object) -> None:
         """Say whose masks in this frame are not about what their tracks are now."""
         masks, frame, found = self.project.masks, self.state.frame, list[int]()
-        if masks is not None and self.state.tracks is not None:
+        if masks is not None and masks.visible and self.state.tracks is not None:
             with contextlib.suppress(InputError):  # damaged: said where it is shown
                 found = astray(self.state, frame, masks.data.frame(frame))
         self.astray.setVisible(bool(found))

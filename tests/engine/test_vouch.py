@@ -10,7 +10,7 @@ from maskfree.clicks import Click
 from maskfree.config import ClicksConfig, ProposalConfig
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
-from maskfree.mask_place import box_of_mask, labels_of
+from maskfree.mask_place import box_of_mask, ids_elsewhere, is_where_boxed, labels_of
 from maskfree.propagate import with_proposed
 from maskfree.tidy_mask import tidy_frame
 from maskfree.track_classes import class_colours
@@ -118,3 +118,19 @@ def test_a_click_says_its_pixel_also_where_it_agrees():
     made, changed = click_on(picture, labels, box, 1, click, {}, config=ClicksConfig())
     assert changed == 0
     assert made == {1: Correction.make(mask(np.s_[4, 3]), mask())}
+
+
+@pytest.mark.parametrize("large", [1, 1 << 20])
+def test_ids_elsewhere_are_those_that_are_not_where_boxed(large: int) -> None:
+    rng = np.random.default_rng(0)
+    keyframes = (Keyframe(0, (2.0, 2.0, 10.0, 10.0)), Keyframe(4, (2.0, 2.0, 10.0, 10.0)))
+    tracks = BoxTracks(6, 24, 32, None, tuple(Track(i * large, "x", keyframes) for i in (1, 2, 3)))
+    labels = np.zeros((24, 32), np.int32)
+    labels[3:9, 3:9] = 1 * large
+    labels[12:20, 12:20] = 2 * large
+    labels[rng.integers(0, 24, 9), rng.integers(20, 32, 9)] = 7 * large
+    assert ids_elsewhere(tracks, 2, labels) == [2 * large, 7 * large]
+    assert ids_elsewhere(tracks, 5, labels) == [7 * large], "followed: not known"
+    for track in tracks.tracks[:2]:
+        stray = not is_where_boxed(track, 2, labels == track.id)
+        assert stray == (track.id in ids_elsewhere(tracks, 2, labels))

@@ -208,7 +208,8 @@ def test_what_is_worth_a_look_is_listed(copied, capsys):
 
 def test_a_session_that_is_not_saved_yet_is_made():
     text = as_python("fine_tune", Situation(session="a.maskfree", saved=False, video="a.mp4"))
-    assert "Session.create_or_open(\n    'a.maskfree', video_source='a.mp4', boxes=boxes" in text
+    assert "Session.create(path, video_source='a.mp4', boxes=read_boxes" in text
+    assert "Session.open(path)" in text, "what follows works on it, and does not begin anew"
     ast.parse(text)
 
 

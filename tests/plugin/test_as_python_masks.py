@@ -16,7 +16,7 @@ from maskfree.types import InstanceMasks
 from napari_maskfree import gold
 from napari_maskfree.box_again import box_from_mask
 from napari_maskfree.clicking import Clicks
-from napari_maskfree.correct import accept, paint, take_back
+from napari_maskfree.correct import accept, paint_frames, take_back
 from napari_maskfree.tidy import apply_tidied, tidied
 
 H, W = 64, 96
@@ -80,7 +80,9 @@ def test_paint_is_a_correction(saved, copied):
     before = labels_of(saved.session.masks.read(3), H, W)
     after = before.copy()
     after[10:18, 60:68] = 1
-    said_by(saved, copied, "correct", lambda: paint(saved, 3, before, after), yx=(10, 60))
+    said_by(
+        saved, copied, "correct", lambda: paint_frames(saved, {3: (before, after)}), yx=(10, 60)
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,27 @@ def test_a_click_is_a_correction(saved, copied, name, belongs):
         name,
         lambda: Clicks().apply(saved, 3, picture, labels, click),
         yx=(20, 30),
+    )
+
+
+def test_a_click_knows_of_those_before(saved, copied):
+    labels = labels_of(saved.session.masks.read(3), H, W)
+    with saved.session.open_video() as video:
+        picture = np.ascontiguousarray(video[3])
+    clicks = Clicks()
+    clicks.apply(saved, 3, picture, labels, Click(20, 30, True))
+    saved.corrections.save()
+    earlier = [(c.y, c.x, c.belongs) for c in clicks.of(saved, 3, 1)]
+    assert earlier == [(20, 30, True)]
+    said_by(
+        saved,
+        copied,
+        "click_not",
+        lambda: clicks.apply(
+            saved, 3, picture, labels_of(saved.session.masks.read(3), H, W), Click(25, 40, False)
+        ),
+        yx=(25, 40),
+        clicks=tuple(earlier),
     )
 
 

@@ -81,8 +81,8 @@ def test_masks_of_boxes_that_have_changed_since_say_nothing(drawn, qtbot, tmp_pa
     drawn.state.set_folder(tmp_path / "work.maskfree")
     session = session_job(drawn.project)()
     boxes, slack = np.zeros((2, 10, 4)), np.zeros((2, 10))
-    run = SimpleNamespace(tube_path=tmp_path / "boxes.npz")
-    run.tube_path.write_bytes(KeptTubes.of(drawn.state.tracks, boxes, slack).to_bytes())
+    run = SimpleNamespace(kept_tube_path=tmp_path / "boxes.npz")
+    run.kept_tube_path.write_bytes(KeptTubes.of(drawn.state.tracks, boxes, slack).to_bytes())
     masks = np.zeros((2, 48, 64), bool)
     masks[:, 12:14, 34:36] = True
     session.mask_store().write(1, InstanceMasks((1, 2), masks, (1.0, 1.0)))
@@ -92,7 +92,7 @@ def test_masks_of_boxes_that_have_changed_since_say_nothing(drawn, qtbot, tmp_pa
     drawn.state.set_box(1, (31, 10, 41, 20), 1)
     assert BoxedMasks(session, drawn.state.tracks).read(1).track_ids == (2,)
     assert BoxedMasks(session, drawn.state.tracks).read(7) is None
-    run.tube_path.write_bytes(b"no boxes")
+    run.kept_tube_path.write_bytes(b"no boxes")
     assert BoxedMasks(session, drawn.state.tracks).read(1).track_ids == ()
 
 

@@ -297,3 +297,16 @@ def test_the_categories_go_with_their_toggle(masked, viewer, qtbot):
     assert masked.project.matches.categories.layer is None
     toggle.setChecked(True)
     qtbot.waitUntil(lambda: masked.project.matches.categories.layer is not None, timeout=SOON)
+
+
+def test_a_hidden_masks_layer_is_not_read_for_its_places(masked, monkeypatch):
+    from napari_maskfree.masks_layer import MaskStack
+
+    masked.state.set_box(2, (60, 5, 90, 30), 0)
+    masked.state.swap_tracks(1, 2, 0)
+    masked.project.masks.visible = False
+    read = []
+    monkeypatch.setattr(MaskStack, "frame", lambda *_: read.append(1))
+    masked.project.go_to(2)
+    assert not read
+    assert not masked.masks.astray.isVisible()

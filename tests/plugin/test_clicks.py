@@ -325,3 +325,17 @@ def test_without_a_box_it_says_what_to_do_first(unmasked, viewer, notices):
     unmasked.masks.clicks.mode.click_under_mouse(True)
     assert "Draw a box around the object first (section 2); then click on it" in notices[-1]
     assert unmasked.project.masks is None
+
+
+def test_a_layer_made_by_hand_shows_what_the_first_run_predicts(unmasked, tmp_path):
+    unmasked.project.show_boxes()
+    unmasked.state.set_box(1, (6, 8, 48, 58), 0)
+    unmasked.project.correct_masks()
+    source = tmp_path / "clip"
+    session = Session.create(tmp_path / "s", video_source=str(source), boxes=unmasked.state.tracks)
+    unmasked.state.set_session(session)
+    there = labels(BODY) > 0
+    session.mask_store().write(unmasked.state.frame, InstanceMasks((1,), there[None], (0.9,)))
+    unmasked.project.follow_masks()
+    shown = unmasked.project.masks.data.frame(unmasked.state.frame)
+    assert np.array_equal(shown > 0, there)

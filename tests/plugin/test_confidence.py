@@ -170,3 +170,12 @@ def test_of_many_tracks_the_least_sure_are_listed(masked, qtbot):
     qtbot.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert masked.state.selected == 1
     assert not rows.topLevelItem(7).isSelected()
+
+
+def test_a_track_that_comes_back_has_its_own_colour(masked):
+    box = masked.masks.confidence.box
+    box.setChecked(True)
+    masked.state.remove_track(2)
+    box.setChecked(False)
+    masked.state.undo()
+    assert np.allclose(colour(masked, 2), track_colour(2), atol=1)

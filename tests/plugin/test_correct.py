@@ -49,7 +49,7 @@ def stroke(state: State, frame: int, rows: slice, label: int) -> list[int]:
     before = shown(state, frame)
     after = before.copy()
     after[rows] = label
-    return correct.paint(state, frame, before, after)
+    return correct.paint_frames(state, {frame: (before, after)})
 
 
 def test_a_stroke_is_shown_saved_and_undone_by_name(state):
@@ -82,7 +82,7 @@ def test_an_unknown_label_becomes_a_track_with_the_box_of_what_was_painted(state
     after = before.copy()
     after[4:9, 10:15] = 9
     after[0, 0] = 3
-    assert correct.paint(state, 2, before, after) == [3, 4]
+    assert correct.paint_frames(state, {2: (before, after)}) == [3, 4]
     assert state.selected == 4
     assert state.keyframe(4, 2).xyxy == (10, 4, 15, 9)
     assert state.keyframe(3, 2).xyxy == (0, 0, 2, 2)  # no box is smaller
@@ -99,7 +99,7 @@ def test_unknown_labels_stay_apart_where_one_is_the_next_free_id(state):
     before = shown(state, 2)
     after = before.copy()
     after[2:5, 10:13], after[7:10, 10:13] = 2, 4  # 2 was deleted and becomes 4, 4 becomes 5
-    assert correct.paint(state, 2, before, after) == [4, 5]
+    assert correct.paint_frames(state, {2: (before, after)}) == [4, 5]
     assert (shown(state, 2)[2:5, 10:13] == 4).all()
     assert (shown(state, 2)[7:10, 10:13] == 5).all()
 
@@ -370,3 +370,20 @@ def test_a_frame_that_is_being_painted_is_not_forgotten(state):
     stack[1:3, :2] = np.stack([np.full((2, W), 1), np.full((2, W), 2)])
     assert (stack[2, :2] == 2).all()
     assert (stack[1, :2] == 1).all()
+
+
+def test_what_is_put_on_several_frames_is_one_step(state):
+    first, second = np.zeros((2, H, W), np.int32)
+    painted = {}
+    for frame, before in ((2, first), (3, second)):
+        after = before.copy()
+        after[2:5, 2:6] = 9
+        painted[frame] = before, after
+    steps = state.undo_name
+    (made,) = correct.paint_frames(state, painted)
+    assert state.undo_name == f"paint track {made} in frame 2, 3"
+    assert {k.frame for k in state.track(made).keyframes} == {2, 3}
+    state.undo()
+    assert state.undo_name == steps
+    assert state.track(made) is None
+    assert not state.corrections[2] and not state.corrections[3]

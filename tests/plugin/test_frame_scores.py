@@ -113,7 +113,14 @@ def test_a_layer_gets_its_own_colours_back():
     layer, shown, two = Labels(np.zeros((4, 4), np.uint16)), ScoreColours(), tracks(1, 2)
     colours = {i: track_colour(i) for i in (1, 2)}
     layer.colormap = track_colormap(colours)
-    shown.end(colours)
+    restored = []
+
+    def restore():
+        restored.append(True)
+        layer.colormap = track_colormap(colours)
+
+    shown.end(restore)
+    assert not restored
     changed = []
     layer.events.colormap.connect(changed.append)
     found = [FrameScore(1, 0.5), FrameScore(2, 0.95)]
@@ -123,5 +130,6 @@ def test_a_layer_gets_its_own_colours_back():
     layer.colormap = track_colormap(colours)  # as when masks are shown anew
     shown.show(layer, found, two)
     assert layer.colormap.color_dict[1][:3] == pytest.approx(np.array(c.SCORE_COLOURS[0]) / 255)
-    shown.end(colours)
+    shown.end(restore)
+    assert restored
     assert layer.colormap.color_dict[1][:3] == pytest.approx(np.array(track_colour(1)) / 255)

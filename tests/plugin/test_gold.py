@@ -105,7 +105,7 @@ def test_painting_changes_the_truth_and_accepting_keeps_it(state):
     before = shown(state, 3)
     after = before.copy()
     after[:2, :8], after[8:, 8:] = 0, 2
-    correct.paint(state, 3, before, after)
+    correct.paint_frames(state, {3: (before, after)})
     own = state.corrections[3]
     assert gold.is_marked(state, 3)
     np.testing.assert_array_equal(own[1].is_object, after == 1)
@@ -122,7 +122,7 @@ def test_what_was_painted_before_is_gold_with_the_frame(state):
     before = shown(state, 3)
     after = before.copy()
     after[:2, :8] = 0
-    correct.paint(state, 3, before, after)
+    correct.paint_frames(state, {3: (before, after)})
     gold.mark(state, 3, masks(state, 3))
     assert state.corrections[3][1] == Correction.whole(after == 1, gold=True)
 

@@ -58,7 +58,7 @@ class BoxedMasks:
         if run is None:
             return {track.id for track in self._tracks.tracks}
         try:
-            tubes = KeptTubes.from_file(run.tube_path)
+            tubes = KeptTubes.from_file(run.kept_tube_path)
         except (InputError, OSError):
             return set()
         count = self._tracks.num_frames

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks, InstanceMasks
 
 
-__all__ = ["accepted", "belongs", "gold_of", "is_marked", "without_gold"]
+__all__ = ["accepted", "belongs", "gold_of", "is_by_hand", "is_marked", "without_gold"]
 
 
 def belongs(
@@ -28,11 +28,15 @@ def belongs(
     That of a track that was split, merged, swapped or moved since it was predicted is not.
     ``known``: the frame's corrections by track id.
     """
-    own = known.get(track_id)
-    if own is not None and own.has_object and own.carried is None:
+    if is_by_hand(known.get(track_id)):
         return True
     track = next((each for each in tracks.tracks if each.id == track_id), None)
     return track is not None and is_where_boxed(track, frame, mask)
+
+
+def is_by_hand(own: Correction | None) -> bool:
+    """Whether a person said of pixels that they are the track's."""
+    return own is not None and own.has_object and own.carried is None
 
 
 def accepted(
