@@ -107,11 +107,12 @@ class BoxesLayer(ShapesView):
     # ---- state to layer
 
     def fit_zoom(self, zoom: float) -> None:
-        """Keep outlines visible; ``zoom``: canvas pixels per pixel of the video.
+        """Keep outlines visible; ``zoom``: canvas pixels per unit of the world.
 
         Drawn anew only when the zoom has changed by a good part.
         """
-        steps = np.floor(np.log2(max(zoom * float(self.layer.scale[-1]), c.LEAST_ZOOM)) * 2) / 2
+        super().fit_zoom(zoom)
+        steps = np.floor(np.log2(max(self._zoom, c.LEAST_ZOOM)) * 2) / 2
         before = self._edge_width
         self._least_edge = c.LEAST_EDGE / 2.0 ** float(steps)
         busy = str(self.layer.mode) in _DRAWING or len(self.layer.selected_data) > 1
@@ -262,7 +263,7 @@ class BoxesLayer(ShapesView):
         return str(self.layer.mode) in _EDIT_MODES
 
     def _take_over(self, frame: int) -> None:
-        ids, shapes = self._row_ids(), list(self.layer.data)
+        ids, shapes, kinds = self._row_ids(), list(self.layer.data), list(self.layer.shape_type)
         rows: dict[int, list[int]] = {}
         for row, track_id in enumerate(ids):
             rows.setdefault(track_id, []).append(row)
@@ -270,13 +271,15 @@ class BoxesLayer(ShapesView):
             if track_id not in rows:
                 self._deleted(track_id, frame)
         for track_id, own in rows.items():
-            vertices = np.asarray(shapes[own[-1]])
+            vertices, new = np.asarray(shapes[own[-1]]), len(own) - (track_id in self._shown)
             box = box_from_vertices(vertices)
-            if len(own) - (track_id in self._shown) > 1:
-                self._notify(_ONE_EACH.format(len(own) - (track_id in self._shown), track_id))
-            if len(own) == 1 and _same(box, self._shown.get(track_id)) and is_upright(vertices):
+            upright = kinds[own[-1]] == "rectangle" and is_upright(vertices)
+            if new > 1:
+                self._notify(_ONE_EACH.format(new, track_id))
+            if len(own) == 1 and _same(box, self._shown.get(track_id)) and upright:
                 continue
-            self._drawn(track_id, box, frame, is_upright(vertices))
+            if not new or not self._slipped(vertices):
+                self._drawn(track_id, box, frame, upright)
 
     def _drawn(self, track_id: int, box: Box, frame: int, upright: bool) -> None:
         if self.state.track(track_id) is None:

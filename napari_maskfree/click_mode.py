@@ -27,8 +27,8 @@ _SLIP = 4.0
 class ClickMode:
     """The left button says "belongs to the track", the right one, or Shift, that it does not.
 
-    A drag moves and zooms the picture as ever. Another tool of the masks layer ends it. ``changed``
-    tells whether it is on, after the change.
+    A drag moves and zooms the picture as ever. Another tool of the masks layer ends it, and so does
+    another layer. ``changed`` tells whether it is on, after the change.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ class ClickMode:
         Calls a function and shows what is wrong with the input.
     notify
         Shows a sentence to the person.
+    defer
+        Calls a function once the current event is over.
     """
 
     changed = Signal(bool)
@@ -47,9 +49,11 @@ class ClickMode:
         project: Project,
         call: Callable[..., object],
         notify: Callable[[str], None],
+        *,
+        defer: Callable[[Callable[[], None]], None],
     ) -> None:
         self.project, self.viewer, self.state = project, project.viewer, project.state
-        self._call, self._notify = call, notify
+        self._call, self._notify, self._defer = call, notify, defer
         self.clicks = Clicks()
         self._layer: Labels | None = None
         self._session: object = None
@@ -76,6 +80,7 @@ class ClickMode:
         layer.events.mode.connect(self._on_mode)
         self.viewer.mouse_drag_callbacks.append(self._on_drag)
         self.viewer.layers.events.removed.connect(self._on_removed)
+        self.viewer.layers.selection.events.active.connect(self._on_active)
         self.state.session_changed.connect(self._on_session)
         self._session = self.state.session
         self._layer = layer
@@ -89,6 +94,7 @@ class ClickMode:
         layer.events.mode.disconnect(self._on_mode)
         self.state.session_changed.disconnect(self._on_session, missing_ok=True)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
         if self._on_drag in self.viewer.mouse_drag_callbacks:
             self.viewer.mouse_drag_callbacks.remove(self._on_drag)
         self.changed.emit(False)
@@ -145,6 +151,14 @@ class ClickMode:
 
     def _on_mode(self, _event: Any = None) -> None:
         if self._layer is not None and str(self._layer.mode) != "pan_zoom":
+            self.end()
+
+    def _on_active(self, _event: Any = None) -> None:
+        """End where somebody works on another layer; one that is added is active for a moment."""
+        self._defer(self._end_elsewhere)
+
+    def _end_elsewhere(self) -> None:
+        if self.viewer.layers.selection.active is not self._layer:
             self.end()
 
     def _on_session(self) -> None:

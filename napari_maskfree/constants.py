@@ -19,6 +19,8 @@ SAME_BOX = 1e-3
 
 EDGE_SHARE = 1 / 200
 """Width of a keyframe's outline, of the video's height."""
+SLIP = 6.0
+"""Pixels of the screen: what is drawn smaller than that is a click that slipped."""
 LEAST_EDGE = 2.5
 """Canvas pixels: a keyframe's outline is never thinner on the screen, however small the picture."""
 LEAST_ZOOM = 0.01

@@ -202,10 +202,15 @@ def _look(
 
 
 def hand_frames(book: CorrectionBook) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Return each track's corrected frames, int64 (K,), and which were accepted, bool (K,)."""
+    """Return each track's corrected frames, int64 (K,), and which were accepted, bool (K,).
+
+    What was carried to a frame is no person's word of it yet.
+    """
     found: dict[int, list[tuple[int, bool]]] = {}
     for frame in book:
         for track_id, own in book[frame].items():
+            if own.carried is not None:
+                continue
             found.setdefault(track_id, []).append((frame, own.accepted))
     return {
         i: (np.array([f for f, _ in own], np.int64), np.array([a for _, a in own], bool))

@@ -36,7 +36,7 @@ class Facts:
     most_keyframes: int = 0
     masks: bool = False
     looked_at: int = 0
-    painted: bool = False
+    painted: int = 0
     runs: int = 0
     exported: bool = False
 
@@ -58,7 +58,7 @@ def facts_of(state: State, *, exported: bool, painted: bool) -> Facts:
         most_keyframes=max(boxes, default=0),
         masks=session is not None and bool(session.mask_store().frames()),
         looked_at=sum(c.carried is None for c in own),
-        painted=painted or any(c.carried is None and not c.accepted for c in own),
+        painted=painted + sum(c.carried is None and not c.accepted for c in own),
         runs=len(runs_with_masks(session)) if session is not None else 0,
         exported=exported,
     )
@@ -94,7 +94,7 @@ STEPS = (
         "box",
         "Draw a box",
         "Press the outlined button, then drag a rectangle around the object, as tight as you can. "
-        "The sample also has boxes that are drawn already: the button under it loads them.",
+        "The sample clip has boxes that are drawn already: then the button under it loads them.",
         "boxes",
         "boxes.new",
         lambda f: f.boxes > 0,
@@ -136,7 +136,7 @@ STEPS = (
         "stay as they are in every later run.",
         "masks",
         "masks.correct",
-        lambda f: f.painted,
+        lambda f: f.painted > 0,
     ),
     Step(
         "teach",
@@ -158,6 +158,8 @@ STEPS = (
     ),
 )
 """In the order of the work."""
+_BY_RUNS = [step.key for step in STEPS].index("review")
+"""Steps before there are masks of a run."""
 
 
 class Guide:
@@ -171,6 +173,7 @@ class Guide:
     def __init__(self) -> None:
         self.active = False
         self._passed: set[str] = set()
+        self._early = 0, 0
 
     @property
     def step(self) -> Step | None:
@@ -186,6 +189,7 @@ class Guide:
     def start(self, facts: Facts) -> None:
         """Begin at the first step that is not done."""
         self.active = True
+        self._early = (0, 0)
         self._passed = {s.key for s in STEPS if s.done(facts)}
         self.changed.emit()
 
@@ -203,7 +207,20 @@ class Guide:
 
     def look(self, facts: Facts) -> None:
         """Tick what is done."""
-        done = {s.key for s in STEPS if s.done(facts)} - self._passed
-        if self.active and done:
-            self._passed |= done
+        if self.active and self._pass(facts):
             self.changed.emit()
+
+    def _pass(self, facts: Facts) -> bool:
+        """Tick what is done; say whether that is more than before.
+
+        Masks made by hand before any run is looked at or corrected are not what the steps ask for.
+        """
+        if self.number <= _BY_RUNS:
+            self._early = facts.looked_at, facts.painted
+        looked_at, painted = self._early
+        since = dataclasses.replace(
+            facts, looked_at=facts.looked_at - looked_at, painted=facts.painted - painted
+        )
+        done = {s.key for s in STEPS if s.done(since)} - self._passed
+        self._passed |= done
+        return bool(done)

@@ -112,7 +112,11 @@ class IgnoreLayer(ShapesView):
             )
             if moved:
                 self.state.ignoring.reshape(place, corners_of(data, kind))
-        new = [corners_of(data, kind) for place, data, kind in found if place not in self._shown]
+        new = [
+            corners_of(data, kind)
+            for place, data, kind in found
+            if place not in self._shown and not self._slipped(data)
+        ]
         self.state.ignoring.remove(set(self._shown) - set(known))
         for corners in new:
             self.state.ignoring.draw(corners, frame)

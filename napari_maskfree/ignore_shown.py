@@ -47,6 +47,7 @@ class IgnoreShown:
         self._image, self._add = image, add
         self._defer, self._notify = defer, notify
         self.view: IgnoreLayer | None = None
+        self._zoom = 0.0
         viewer.layers.events.removed.connect(self._on_removed)
 
     def close(self) -> None:
@@ -58,6 +59,12 @@ class IgnoreShown:
         """Show the regions, where there are any."""
         if self.state.ignoring.all and self.view is None:
             self._make()
+
+    def fit_zoom(self, zoom: float) -> None:
+        """Take the canvas's zoom."""
+        self._zoom = zoom
+        if self.view is not None:
+            self.view.fit_zoom(zoom)
 
     def draw(self) -> None:
         """Make the layer, or bring it to the front, ready to draw.
@@ -78,6 +85,7 @@ class IgnoreShown:
         layer = make_layer(image)
         self._add(layer)
         self.view = IgnoreLayer(self.state, layer, defer=self._defer, notify=self._notify)
+        self.view.fit_zoom(self._zoom)
         return self.view
 
     def _let_go(self) -> None:

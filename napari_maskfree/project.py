@@ -249,8 +249,10 @@ class Project(MasksView):
     # ---- what happens in the viewer
 
     def _on_zoom(self, _event: Any = None) -> None:
+        zoom = float(self._camera.zoom)
+        self.ignored.fit_zoom(zoom)
         if self.boxes is not None:
-            self.boxes.fit_zoom(float(self._camera.zoom))
+            self.boxes.fit_zoom(zoom)
 
     def _on_dims(self, _event: Any = None) -> None:
         if self.image is not None and self.state.video is not None:

@@ -54,6 +54,7 @@ class ShapesView(abc.ABC):
         self._updating = False
         self._pending: int | None = None
         self._drag_frame: int | None = None
+        self._zoom = 0.0
         layer.events.data.connect(self._on_data)
         layer.mouse_drag_callbacks.append(self._follow_drag)
         layer.bind_key("Control-Z", lambda _: state.undo(), overwrite=True)
@@ -83,6 +84,15 @@ class ShapesView(abc.ABC):
     def _still_edited(self) -> bool:
         """Whether the selected shape stays selected after a change."""
         return False
+
+    def fit_zoom(self, zoom: float) -> None:
+        """Take the canvas's zoom: its pixels per unit of the world, which says what a slip is."""
+        self._zoom = zoom * float(self.layer.scale[-1])
+
+    def _slipped(self, vertices: np.ndarray) -> bool:
+        """Whether a new shape, (N, 2) in (y, x), is but a click: too small on the screen."""
+        sides = np.ptp(np.asarray(vertices)[:, -2:], axis=0)
+        return bool(self._zoom) and float(sides.max()) * self._zoom < c.SLIP
 
     # ---- state to layer
 

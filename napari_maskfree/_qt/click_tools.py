@@ -13,6 +13,8 @@ from napari_maskfree.box_again import Redraw, box_from_mask
 from napari_maskfree.click_mode import ClickMode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["ClickTools"]
@@ -33,10 +35,12 @@ class ClickTools(Panel):
         super().__init__()
         self.setObjectName("mfBody")
         self.main, self.state, self.project = main, main.state, main.project
-        self.mode = ClickMode(main.project, reported, show_info)
-        self.redraw = Redraw(
-            main.project, defer=lambda call: QTimer.singleShot(0, call), notify=show_info
-        )
+
+        def soon(call: Callable[[], None]) -> None:
+            QTimer.singleShot(0, call)
+
+        self.mode = ClickMode(main.project, reported, show_info, defer=soon)
+        self.redraw = Redraw(main.project, defer=soon, notify=show_info)
         self.clicks = button("Clicks", self._toggle, _TIP)
         self.clicks.setCheckable(True)
         self.from_mask = button(

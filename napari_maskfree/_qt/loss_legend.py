@@ -47,7 +47,7 @@ class LossLegend(QWidget):
         for name in names:
             made = self.buttons.get(name) or self._make(name)
             value = self.curve.last(name)
-            made.setText(name if math.isnan(value) else f"{name} {value:.2g}")
+            made.setText(name if math.isnan(value) else f"{name} {value + 0.0:.2g}")
             made.setMinimumWidth(max(made.minimumWidth(), made.sizeHint().width()))
 
     def restyle(self) -> None:

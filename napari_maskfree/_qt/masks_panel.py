@@ -164,7 +164,8 @@ class MasksPanel(Panel):
             track = self.state.track(track_id)
             name = f"{track_id} {track.label}" if track is not None else str(track_id)
             words.append(f"{name} {_word(correction)}")
-        frames = len(self.state.corrections)
+        each = self.state.corrections.items().values()
+        frames = sum(any(one.carried is None for one in frame.values()) for frame in each)
         done = f" · {frames} frame{'s' * (frames > 1)} by hand in all" if frames else ""
         here = f"Frame {self.state.frame}: {', '.join(words)}" if words else "" if frames else _HOW
         self.by_hand.setText(here + done if here else done.removeprefix(" · ").capitalize())

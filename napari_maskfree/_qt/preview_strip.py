@@ -187,14 +187,17 @@ class PreviewStrip(Panel):
                 self._grid.addWidget(cell, line, column)
 
     def _enable(self) -> None:
-        frames, found, watched = self.frames, self.found, self.state.watched
+        found, watched = self.found, self.state.watched
+        frames = found.frames if self._training and found is not None else self.frames
         no_boxes = "" if self.state.boxed() is not None else "Draw a box first (section 2)."
         self.watch.setChecked(self.state.frame in self._watched)
         explain(self.watch, no_boxes)
         listed = ", ".join(map(str, frames))
         chosen = "" if watched.is_chosen else ", chosen for you"
         some = "frames" if len(frames) > 1 else "frame"
-        self.about.setText(f"Redrawn while it trains: {some} {listed}{chosen}." if frames else "")
+        shown = found is not None and not self._training
+        when = "The next run redraws" if shown else "Redrawn while it trains:"
+        self.about.setText(f"{when} {some} {listed}{chosen}." if frames else "")
         self.about.setVisible(bool(frames))
         view = self.main.jobs.view
         training = self._training

@@ -351,7 +351,7 @@ class Timeline(QAbstractScrollArea):
             x = self.x_of(frame)
             painter.drawLine(QPointF(x, _RULER - 5), QPointF(x, _RULER - 1))
             room = QRectF(x - _LABEL_GAP / 2, 1, _LABEL_GAP, _RULER - 7)
-            if room.left() >= _NAMES - 8:
+            if x - painter.fontMetrics().horizontalAdvance(str(frame)) / 2 >= _NAMES:
                 painter.drawText(room, Qt.AlignmentFlag.AlignCenter, str(frame))
         paint_ignored(painter, self.state, QRectF(0, 0, _NAMES, _RULER), self.x_of)
         room = QRectF(_NAMES, 0, self._view.width() - _NAMES, _RULER)

@@ -30,7 +30,9 @@ class TrackMenu(QMenu):
         self.setToolTipsVisible(True)
         self._others = {name: QMenu(self) for name in ("merge", "swap")}
         self._python = QMenu("Copy as Python", self)
-        self._python.setToolTip("The same without the window")
+        entry = self._python.menuAction()
+        assert entry is not None
+        entry.setToolTip("The same without the window")
         self.aboutToShow.connect(self.fill)
 
     def fill(self) -> None:
@@ -80,7 +82,9 @@ class TrackMenu(QMenu):
         """Offer a change that takes another track."""
         menu.clear()
         menu.setTitle(text)
-        menu.setToolTip(tip)
+        entry = menu.menuAction()
+        assert entry is not None
+        entry.setToolTip(tip)
         self.addMenu(menu)
         others = [t for t in self._tracks() if t.id != self.state.selected]
         menu.setEnabled(bool(others))

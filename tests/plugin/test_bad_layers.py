@@ -49,7 +49,7 @@ def said(notices, words):
 @pytest.mark.parametrize(
     ("mode", "start", "end", "words"),
     [
-        ("add_ellipse", (20, 30), (40, 60), ""),
+        ("add_ellipse", (20, 30), (40, 60), "became its bounding box"),
         ("add_line", (20, 30), (40, 60), "became its bounding box"),
         ("add_line", (30, 30), (30, 60), "A line has no inside"),
         ("add_rectangle", (70, 100), (80, 110), "outside the picture (96×64"),
@@ -65,7 +65,7 @@ def test_other_tools_on_the_boxes_layer(drawn, hands, notices, mode, start, end,
         assert drawn.state.tracks is before
     else:
         assert np.allclose(taken.xyxy, (30.5, 20.5, 60.5, 40.5), atol=0.8)
-    assert said(notices, words) if words else not notices
+    assert said(notices, words)
     assert drawn.project.boxes.layer.shape_type == ["rectangle"]
 
 
@@ -310,3 +310,28 @@ def test_a_hidden_masks_layer_is_not_read_for_its_places(masked, monkeypatch):
     masked.project.go_to(2)
     assert not read
     assert not masked.masks.astray.isVisible()
+
+
+@pytest.mark.parametrize("kind", ["box", "ignored"])
+def test_a_click_that_slipped_draws_nothing(masked, viewer, hands, qtbot, kind):
+    viewer.scene.camera.zoom = 1.0
+    masked.project.go_to(5)
+    if kind == "box":
+        hands.press(masked.boxes.new)
+    else:
+        masked.project.ignored.draw()
+    before, named = masked.state.tracks, masked.state.undo_name
+    hands.click((30, 40))
+    qtbot.wait(200)
+    assert masked.state.tracks is before
+    assert masked.state.undo_name == named
+    hands.drag((20, 30), (40, 60))
+    assert masked.state.tracks is not before
+
+
+def test_an_ellipse_says_that_it_became_a_box(masked, viewer, hands, notices):
+    masked.project.go_to(5)
+    hands.press(masked.boxes.new)
+    masked.project.boxes.layer.mode = "add_ellipse"
+    hands.drag((10, 10), (40, 60))
+    assert any("Boxes are upright rectangles" in text for text in notices)

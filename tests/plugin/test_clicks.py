@@ -252,7 +252,7 @@ def test_a_click_into_another_layer_is_not_heard(masked, viewer, hands):
     masked.project.boxes.layer.mode = "pan_zoom"
     hands.click((20, 18))
     assert not state.corrections[2]
-    viewer.layers.selection.active = masked.project.masks
+    hands.press(tools.clicks)
     masked.project.masks.visible = False
     hands.click((20, 18))
     assert not state.corrections[2]
@@ -339,3 +339,12 @@ def test_a_layer_made_by_hand_shows_what_the_first_run_predicts(unmasked, tmp_pa
     unmasked.project.follow_masks()
     shown = unmasked.project.masks.data.frame(unmasked.state.frame)
     assert np.array_equal(shown > 0, there)
+
+
+def test_clicks_end_where_another_layer_is_worked_on(masked, hands, viewer, qtbot):
+    tools = masked.masks.clicks
+    hands.press(tools.clicks)
+    assert tools.clicks.isChecked()
+    hands.press(masked.boxes.new)
+    qtbot.waitUntil(lambda: not tools.clicks.isChecked())
+    assert not tools.mode.is_on

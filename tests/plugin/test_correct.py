@@ -10,6 +10,7 @@ import pytest
 
 from maskfree.corrected_masks import CorrectedMasks
 from maskfree.correction_store import CorrectionStore
+from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.mask_place import labels_of as flatten
 from maskfree.session import Session
@@ -281,6 +282,9 @@ def test_a_broken_file_is_named_and_the_others_are_read(state):
 def test_frames_by_hand_by_track(state):
     stroke(state, 4, slice(0, 2), 2)
     correct.accept(state, 1, CorrectedMasks(state.session.mask_store(), state.corrections).read(1))
+    on, off = np.zeros((2, H, W), bool)
+    on[0, 0] = True
+    state.corrections.put({5: {1: Correction.make(on, off, carried=4)}})
     found = hand_frames(state.corrections)
     assert found[1][0].tolist() == [1, 4]
     assert found[1][1].tolist() == [True, False]

@@ -209,3 +209,16 @@ def test_painting_an_accepted_mask_counts(widget, hands, clip_folder):
     assert bar.guide.step.key == "correct"
     state.apply("paint track 1 in frame 1", state.tracks, {1: {1: own}})
     assert bar.guide.step.key == "teach"
+
+
+def test_masks_made_by_hand_before_a_run_are_not_reviewed():
+    guide = Guide()
+    guide.start(Facts())
+    early = Facts(video=True, frames=9, boxes=2, most_keyframes=2, looked_at=1, painted=1)
+    guide.look(early)
+    guide.look(dataclasses.replace(early, masks=True, runs=1))
+    assert guide.step is not None and guide.step.key == "review"
+    guide.look(dataclasses.replace(early, masks=True, runs=1, looked_at=2))
+    assert guide.step.key == "correct"
+    guide.look(dataclasses.replace(early, masks=True, runs=1, looked_at=3, painted=2))
+    assert guide.step.key == "teach"
