@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.frame_files import stamp_of
 from napari_maskfree.elsewhere import put_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from maskfree.correction_store import CorrectionStore
     from maskfree.corrections import Correction
 
     Frame = Mapping[int, Correction]
+    Stamps = dict[int, tuple[int, int]]
 
 __all__ = ["CorrectionBook", "hand_frames"]
 
 _OTHERS = (
-    "Another window or program corrected this frame meanwhile. What it saved is kept in {}; that "
-    "of this window was saved. Work on a session in one window at a time."
+    "Another window or program corrected this frame, meanwhile or before this window saved here. "
+    "What it saved is kept in {}; that of this window was saved. Work on a session in one window "
+    "at a time."
 )
 
 
@@ -37,36 +40,36 @@ class CorrectionBook:
         self._frames: dict[int, Frame] = {}
         self._store: CorrectionStore | None = None
         self._unsaved: set[int] = set()
-        self._stamps: dict[int, tuple[int, int]] = {}
+        self._stamps: Stamps = {}
+        self._said: dict[int, tuple[int, int] | None] = {}
         self._folder: tuple[int, int] | None = None
         self._detached = False
         self.broken: list[str] = []
 
-    def open(self, store: CorrectionStore | None) -> bool:
+    def open(self, store: CorrectionStore | None, *, along: bool = False) -> bool:
         """Take over what a session has; False where these are the same corrections still.
 
-        Those that were detached come along into a session that has none. A frame whose file is
-        broken counts as uncorrected and is named in ``broken``; the file stays as it is until the
-        frame is corrected again.
+        Those that were detached come along into a session that has none, and ``along`` into any:
+        what only the session has is read beside them. A frame whose file is broken counts as
+        uncorrected and is named in ``broken``; the file stays as it is until the frame is corrected
+        again, and is then put aside.
         """
         known = self._store
         if (known and known.path) == (store and store.path) and not self._detached:
             return False
-        self._stamps, self._folder = ({}, None) if store is None else _look(store)
-        frames = sorted(self._stamps)
-        if self._detached and store is not None and not frames:
-            self._store, self._detached = store, False
-            self.changed.emit(tuple(self._frames))
-            return False
-        self._store, self._frames, self._unsaved, self._detached = store, {}, set(), False
-        self.broken.clear()
-        for frame in frames:
-            try:
-                self._frames[frame] = store.read(frame)  # type: ignore[union-attr]
-            except InputError as error:
-                self.broken.append(str(error))
+        stamps, folder = ({}, None) if store is None else _look(store)
+        same = self._detached and store is not None and (along or not stamps)
+        if not same:
+            self._frames, self._unsaved = {}, set()
+        self._store, self._detached, self._folder = store, False, folder
+        self._stamps, self._said = {}, {}
+        found, self.broken = self._read(stamps, stamps.keys() - self._frames.keys())
+        self._frames.update(found)
+        self._unsaved -= found.keys()
+        if same and self.broken:  # nobody opens the session: the next look warns of them
+            self._folder, self._said = None, {}
         self.changed.emit(tuple(self._frames))
-        return True
+        return not same
 
     def detach(self) -> None:
         """Keep them for a session that is yet to be made."""
@@ -103,11 +106,7 @@ class CorrectionBook:
 
     def put(self, changes: Mapping[int, Frame]) -> None:
         """Replace the corrections of these frames; save them with :meth:`save`."""
-        for frame, corrections in changes.items():
-            if corrections:
-                self._frames[frame] = dict(corrections)
-            else:
-                self._frames.pop(frame, None)
+        self._replace(changes)
         self._unsaved |= changes.keys()
         self._detached |= self._store is None
         self.changed.emit(tuple(changes))
@@ -138,6 +137,7 @@ class CorrectionBook:
             return aside
         if not store.path.parent.is_dir():
             raise InputError(f"The session's folder {store.path.parent} is not there any more.")
+        before = stamp_of(store.path)
         for frame in sorted(self._unsaved):
             now = store.stamp(frame)
             if now is not None and now != self._stamps.get(frame) and not self._is_ours(frame):
@@ -145,7 +145,8 @@ class CorrectionBook:
             store.write(frame, self[frame])
             self._unsaved.discard(frame)
             self._see(frame)
-        self._folder = stamp_of(store.path)
+        unseen = before != self._folder  # somebody else wrote as well: look again
+        self._folder = None if unseen else stamp_of(store.path)
         return aside
 
     def try_save(self) -> list[str]:
@@ -155,27 +156,53 @@ class CorrectionBook:
         except InputError as error:
             return [f"The corrections are not saved yet. {error}"]
 
-    def take_over(self) -> list[int]:
-        """Read again what somebody else wrote since; return the frames. What is unsaved stays."""
+    def news(self) -> dict[int, Frame]:
+        """Return what somebody else wrote since, by frame, for :meth:`take_over`.
+
+        What is unsaved stays. A file that is broken is warned of once: what is said of its frame
+        stays as well.
+        """
         store = self._store
         if store is None or stamp_of(store.path) == self._folder:
-            return []
+            return {}
         stamps, self._folder = _look(store)
         both = {*stamps, *self._stamps} - self._unsaved
-        frames = sorted(f for f in both if stamps.get(f) != self._stamps.get(f))
-        for frame in frames:
+        changed = {f for f in both if stamps.get(f) != self._stamps.get(f)}
+        found, broken = self._read(
+            stamps, {f for f in changed if f not in stamps or stamps[f] != self._said.get(f)}
+        )
+        if broken:
+            warnings.warn("\n".join(broken), InputWarning, stacklevel=2)
+        return {frame: own for frame, own in found.items() if own != self[frame]}
+
+    def take_over(self, news: Mapping[int, Frame]) -> None:
+        """Say what somebody else saved, as :meth:`news` returned it."""
+        self._replace(news)
+        self.changed.emit(tuple(news))
+
+    def _read(self, stamps: Stamps, frames: Iterable[int]) -> tuple[dict[int, Frame], list[str]]:
+        """Read these frames' files, and remember what they are like; say which are broken."""
+        found: dict[int, Frame] = {}
+        broken = []
+        for frame in sorted(frames):
+            assert self._store is not None
             try:
-                found = store.read(frame)
+                found[frame] = self._store.read(frame)
             except InputError as error:
-                self.broken.append(str(error))
+                broken.append(str(error))
+                self._said[frame] = stamps.get(frame)
                 continue
-            self._frames.pop(frame, None)
-            if found:
-                self._frames[frame] = found
-            self._see(frame)
-        if frames:
-            self.changed.emit(tuple(frames))
-        return frames
+            self._stamps.pop(frame, None)
+            if frame in stamps:
+                self._stamps[frame] = stamps[frame]
+        return found, broken
+
+    def _replace(self, changes: Mapping[int, Frame]) -> None:
+        for frame, corrections in changes.items():
+            if corrections:
+                self._frames[frame] = dict(corrections)
+            else:
+                self._frames.pop(frame, None)
 
     def _see(self, frame: int) -> None:
         """Remember a frame's file as it is now."""
@@ -193,9 +220,7 @@ class CorrectionBook:
             return False
 
 
-def _look(
-    store: CorrectionStore,
-) -> tuple[dict[int, tuple[int, int]], tuple[int, int] | None]:
+def _look(store: CorrectionStore) -> tuple[Stamps, tuple[int, int] | None]:
     """Return the stamps of the files, and that of their folder."""
     folder = stamp_of(store.path)
     return store.stamps(), folder

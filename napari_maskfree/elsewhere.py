@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from maskfree.session import Session
     from maskfree.types import BoxTracks
     from napari_maskfree.state import State
+    from napari_maskfree.video_info import VideoInfo
 
 __all__ = ["SharedBoxes", "check_alone", "put_aside", "session_there", "take_boxes"]
 
@@ -34,22 +35,38 @@ class SharedBoxes:
         self._path: Path | None = None
         self._stamp: tuple[int, int] | None = None
         self._content: bytes | None = None
+        self._failed: tuple[int, int] | None = None
 
-    def read(self, session: Session) -> BoxTracks:
+    def read(self, session: Session, video: VideoInfo | None = None) -> BoxTracks:
         """Return a session's boxes, and remember that they were seen.
 
         Raises
         ------
         InputError
-            As ``Session.boxes``.
+            As ``Session.boxes``; where they do not fit ``video``. They count as not seen then.
         """
-        self.note(session)  # before: what is written meanwhile is seen at the next look
-        return session.boxes
+        path = Path(session.path) / _BOXES
+        # before: what is written meanwhile is seen at the next look
+        stamp, content = stamp_of(path), _bytes(path)
+        self._failed = stamp
+        found = session.boxes
+        if video is not None:
+            check_against_video(
+                found, num_frames=video.num_frames, height=video.height, width=video.width
+            )
+        self._failed = None
+        self._path, self._stamp, self._content = path, stamp, content
+        return found
 
     def note(self, session: Session) -> None:
         """Remember the file as it is now."""
         self._path = Path(session.path) / _BOXES
-        self._stamp, self._content = stamp_of(self._path), _bytes(self._path)
+        self._stamp, self._content, self._failed = stamp_of(self._path), _bytes(self._path), None
+
+    def failed(self, session: Session) -> bool:
+        """Whether the file as it is now could not be read before."""
+        now = stamp_of(Path(session.path) / _BOXES)
+        return now is not None and now == self._failed
 
     def changed(self, session: Session) -> bool:
         """Whether somebody else wrote the file since it was seen."""
@@ -110,6 +127,7 @@ def take_boxes(state: State) -> bool:
     """Take over boxes that were saved elsewhere, as one step of undo; False where there are none.
 
     Where this window has boxes that are not saved yet, nothing is taken: see `SharedBoxes.guard`.
+    Boxes that cannot be taken are tried once.
 
     Raises
     ------
@@ -119,8 +137,9 @@ def take_boxes(state: State) -> bool:
     session, video, shared = state.session, state.video, state.shared_boxes
     if session is None or video is None or state.dirty or not shared.changed(session):
         return False
-    found = shared.read(session)
-    check_against_video(found, num_frames=video.num_frames, height=video.height, width=video.width)
+    if shared.failed(session):  # said once
+        return False
+    found = shared.read(session, video)
     before = state.tracks
     if before is None:
         state.load_tracks(found)

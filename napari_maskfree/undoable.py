@@ -5,6 +5,7 @@ No Qt here.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -18,7 +19,6 @@ from napari_maskfree.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from maskfree.session import Session
     from maskfree.types import BoxTracks
@@ -103,6 +103,19 @@ class Undoable(Place):
         self._history.record(name, self._content(changes), cost=cost)
         self._bring(Content(now if tracks == now else tracks, self.selected, changes))
 
+    def take_corrections(self) -> list[int]:
+        """Take over corrections that were saved elsewhere, as one step of undo; return the frames.
+
+        Warns of a file that is broken.
+        """
+        news = self.corrections.news()
+        if news:
+            before = self._content(news)
+            name = "take over corrections saved elsewhere"
+            self._history.record(name, before, cost=1 + size_of(before.corrections))
+            self.corrections.take_over(news)
+        return list(news)
+
     def undo(self) -> None:
         """Take back the last change."""
         self._travel(self._history.before, self._history.undo)
@@ -128,8 +141,13 @@ class Undoable(Place):
         self._replace_tracks(None)
 
     def _open_corrections(self, session: Session | None) -> None:
-        other = self.corrections.open(session.corrections if session else None)
-        if other and self._history.any(lambda step: bool(step.corrections)):
+        own = self.corrections.frames()
+        chosen = session is not None and Path(session.path) == self.folder
+        other = self.corrections.open(session.corrections if session else None, along=chosen)
+        frames = set(self.corrections) - set(own)
+        if self._history.any(
+            lambda step: bool(step.corrections) and (other or bool(frames & set(step.corrections)))
+        ):
             self._history.clear()  # some of its steps are about the other session
 
     def _require_tracks(self) -> BoxTracks:

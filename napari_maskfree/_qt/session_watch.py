@@ -28,7 +28,8 @@ _BOXES = (
 )
 _OTHER_FOLDER = "Save in… (section 1) takes another folder."
 _CORRECTIONS = (
-    "Frame {} was corrected in another window or program: what it says is shown here now."
+    "Frame {} was corrected in another window or program: what it says is shown here now. Undo "
+    "brings back what was here."
 )
 
 
@@ -118,13 +119,11 @@ class SessionWatch(QObject):
 
     def _look_at_boxes(self) -> None:
         ok, taken = reported(take_boxes, self.state)
-        if not ok and self.state.session is not None:
-            self.state.shared_boxes.note(self.state.session)  # said once
         if ok and taken:
             show_info(_BOXES)
 
     def _look_at_corrections(self) -> None:
-        ok, frames = reported(self.state.corrections.take_over)
+        ok, frames = reported(self.state.take_corrections)
         if ok and frames:
             show_info(_CORRECTIONS.format(", ".join(map(str, frames))))
 
