@@ -192,11 +192,12 @@ class Project(MasksView):
             self.boxes.layer.mode = "select"
 
     def save_boxes(self, path: str | Path) -> None:
-        """Write the boxes to a file of the person's choice."""
+        """Write the boxes to a file of the person's choice; an open session saves its own."""
         if self.state.tracks is None:
             raise InputError("There are no boxes yet. Press New boxes layer.")
         write_boxes(path, self.state.tracks)
-        self.state.dirty = False
+        if self.state.session is None:
+            self.state.dirty = False
 
     # ---- session
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.session import Session
 from maskfree.storage import make_folder
 from napari_maskfree import video_layer
@@ -18,12 +19,31 @@ if TYPE_CHECKING:
     from napari_maskfree.project import Project
     from napari_maskfree.state import State
 
-__all__ = ["rescue_boxes", "save_session_boxes", "session_job", "worth_saving"]
+__all__ = [
+    "masks_wait",
+    "rescue_boxes",
+    "save_session_boxes",
+    "session_job",
+    "unsaved_boxes",
+    "worth_saving",
+]
+
+_LEFT_BEHIND = "Masks made by hand are not saved, the boxes alone are."
 
 
 def worth_saving(state: State) -> bool:
     """Say whether something is drawn: a box, or an ignore region without any."""
     return state.boxed() is not None or bool(state.tracks is not None and state.tracks.ignore)
+
+
+def unsaved_boxes(state: State) -> bool:
+    """Say whether boxes would be lost; of a session, also that the last one was deleted."""
+    return state.dirty and (state.session is not None or worth_saving(state))
+
+
+def masks_wait(state: State) -> bool:
+    """Say whether there are corrections of masks that wait for a session to be made."""
+    return state.session is None and state.corrections.unsaved
 
 
 def session_job(project: Project, *, alone: bool = False) -> Callable[[], Session]:
@@ -62,7 +82,7 @@ def session_job(project: Project, *, alone: bool = False) -> Callable[[], Sessio
 
 
 def save_session_boxes(state: State) -> None:
-    """Write the boxes into the session, where there is one; ignore regions without any box too.
+    """Write the boxes into the session, where there is one, also where the last was deleted.
 
     Raises
     ------
@@ -70,7 +90,7 @@ def save_session_boxes(state: State) -> None:
         Where the disk is full or read-only, or the session's folder is gone.
     """
     boxes = state.boxed() or state.tracks
-    if state.session is not None and boxes is not None and state.dirty and worth_saving(state):
+    if state.session is not None and boxes is not None and state.dirty:
         session_there(state.session)
         state.shared_boxes.guard(state.session, boxes)
         state.session.save_boxes(boxes)
@@ -82,19 +102,23 @@ def rescue_boxes(project: Project) -> Path:
     """Write the boxes into the session, or beside where it would be; return the file.
 
     A session begins with boxes: ignore regions alone go beside where it would be. It is made for
-    corrections that there are already. Where nothing can be written there the boxes go into the
-    home folder.
+    corrections that there are already, with the frames of a video that has no file; where it cannot
+    be made a warning says that they are not saved. Where nothing can be written there the boxes go
+    into the home folder.
 
     Raises
     ------
     InputError
         Where that cannot be written either.
     """
-    state, folder = project.state, project.session_folder()
-    if state.session is None and state.corrections.unsaved and state.boxed() is not None:
-        if state.video is not None and state.video.source is not None:
-            with contextlib.suppress(InputError):
-                state.set_session(session_job(project)())
+    state, folder, why = project.state, project.session_folder(), ""
+    if masks_wait(state):
+        try:
+            state.set_session(session_job(project)())
+        except (InputError, OSError) as error:
+            why = f" {error}"
+    if state.corrections.unsaved:
+        warnings.warn(_LEFT_BEHIND + why, InputWarning, stacklevel=2)
     if state.session is not None:
         with contextlib.suppress(InputError):
             save_session_boxes(state)

@@ -34,7 +34,14 @@ from napari_maskfree._qt.video_panel import VideoPanel
 from napari_maskfree.changes import Changes
 from napari_maskfree.constants import MIN_WIDTH, SPACING
 from napari_maskfree.project import Project
-from napari_maskfree.saving import rescue_boxes, save_session_boxes, session_job, worth_saving
+from napari_maskfree.saving import (
+    masks_wait,
+    rescue_boxes,
+    save_session_boxes,
+    session_job,
+    unsaved_boxes,
+    worth_saving,
+)
 from napari_maskfree.stages import running_stages
 from napari_maskfree.state import State
 from napari_maskfree.worker import Job
@@ -222,33 +229,37 @@ class MaskFreeWidget(QWidget):
         corrections = self.state.corrections
         if corrections.unsaved:
             reported(corrections.save)
-        if not self._may_leave_boxes():
-            return False
-        asked = self.state.session is None and self.state.boxed() is not None
-        return asked or not corrections.unsaved or self.ask_lose(self) == "discard"
-
-    def _may_leave_boxes(self) -> bool:
-        state = self.state
-        waiting = state.session is None and state.corrections.unsaved
-        if not waiting and not (state.dirty and worth_saving(state)):
+        answer = self._leave_boxes()
+        if answer == "discard" and self.state.session is None:
             return True
+        if answer == "cancel":
+            return False
+        return not corrections.unsaved or self.ask_lose(self) == "discard"
+
+    def _leave_boxes(self) -> str:
+        """Save the boxes where the person wants it: "save", "discard" or "cancel"."""
+        state = self.state
+        if not masks_wait(state) and not unsaved_boxes(state):
+            return "save"
         in_session = state.boxed() is not None and state.video is not None
         if state.session is not None:
             if reported(save_session_boxes, state)[0]:
-                return True
+                return "save"
             in_session = False
         answer = self.ask_save(self)
-        if answer == "save" and not in_session:
-            return self._rescue_boxes()
-        if answer == "save":
-            ok, prepare = reported(session_job, self.project)
-            saved, session = reported(prepare) if ok else (False, None)
-            if saved:
-                self.state.dirty = False
-                self.state.set_session(session)
-                show_info(f"Saved in {session.path}")
-            return saved
-        return answer == "discard"
+        if answer != "save":
+            return answer
+        return "save" if (self._save_new() if in_session else self._rescue_boxes()) else "cancel"
+
+    def _save_new(self) -> bool:
+        """Make the session and go on with it."""
+        ok, prepare = reported(session_job, self.project)
+        saved, session = reported(prepare) if ok else (False, None)
+        if saved:
+            self.state.dirty = False
+            self.state.set_session(session)
+            show_info(f"Saved in {session.path}")
+        return saved
 
     # ---- life and end
 
@@ -279,7 +290,7 @@ class MaskFreeWidget(QWidget):
     def _rescue(self) -> None:
         """Save what would be lost with our dock, which napari removes without asking."""
         reported(self.state.corrections.save)
-        if self.state.dirty and worth_saving(self.state):
+        if unsaved_boxes(self.state) or (masks_wait(self.state) and worth_saving(self.state)):
             self._rescue_boxes()
 
     def _rescue_boxes(self) -> bool:
