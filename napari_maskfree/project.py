@@ -217,6 +217,8 @@ class Project(MasksView):
                 self.bind(known[0], video_layer.guess_axes(known[0]))
             else:
                 self._add_video(session.open_video(), source)
+        if self.state.session is None:
+            self.state.corrections.open(None)  # who leaves them was asked; they are not of this one
         self.state.load_tracks(self.state.shared_boxes.read(session))
         self.state.set_session(session)
         self.show_boxes()

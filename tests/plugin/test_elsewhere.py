@@ -266,6 +266,22 @@ def test_what_was_painted_does_not_go_along_into_a_session_that_is_opened(boxed,
     assert session.corrections.read_all() == boxed.state.corrections.items() == {5: theirs}
 
 
+def test_corrections_that_wait_for_a_session_do_not_go_into_one_that_is_opened(
+    boxed, clip_folder, tmp_path
+):
+    boxes, mine = boxed.state.tracks, {1: Correction.whole(left_half())}
+    first, other = (
+        Session.create(tmp_path / name, video_source=str(clip_folder), boxes=boxes)
+        for name in ("first", "other")
+    )
+    boxed.open_session(first.path)
+    boxed.state.corrections.put({2: mine})
+    boxed.state.set_folder(tmp_path / "later")  # Save in…, and nothing is saved there
+    boxed.open_session(other.path)
+    assert not boxed.state.corrections.frames()
+    assert not other.corrections.frames()
+
+
 def test_masks_that_another_process_predicted_are_shown(two, qtbot):
     here, _ = two
     session = here.state.session
