@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
-from superqt import QCollapsible
 
 from maskfree.box_audit import audit_boxes
 from maskfree.boxed_masks import BoxedMasks
 from napari_maskfree._qt.background import Background
+from napari_maskfree._qt.fold import Fold
 from napari_maskfree._qt.section import Panel
 from napari_maskfree._qt.swatch import swatch
 from napari_maskfree.constants import AUDIT_DELAY, AUDIT_ROWS
@@ -37,9 +37,7 @@ class AuditList(Panel):
         self._version, self._stopped = 0, False
         self._found: list[Finding] = []
         self._last: tuple[int, int, str] | None = None
-        self.fold = QCollapsible("", expandedIcon="▾", collapsedIcon="▸")
-        self.fold.layout().setContentsMargins(0, 0, 0, 0)
-        self.fold.content().layout().setContentsMargins(0, 0, 0, 0)
+        self.fold = Fold()
         self.rows = QListWidget()
         self.rows.setObjectName("mfFindings")
         self.rows.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -112,7 +110,7 @@ class AuditList(Panel):
             item.setToolTip(f"{finding.message}. {finding.advice} Click to go there.")
             self.rows.addItem(item)
         things = "thing" if len(found) == 1 else "things"
-        self.fold.setText(f"{len(found)} {things} to look at")
+        self.fold.set_title(f"{len(found)} {things} to look at")
         self.setVisible(bool(found))
         shown = min(len(found), _MOST_SHOWN)
         self.rows.setFixedHeight(shown * _ROW + 2 * self.rows.frameWidth() + 2)

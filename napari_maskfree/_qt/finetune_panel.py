@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
-from superqt import QCollapsible
 
 from maskfree.presets import PRESETS, preset
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.estimate_panel import EstimatePanel
+from napari_maskfree._qt.fold import Fold
 from napari_maskfree._qt.loss_curve import LossCurve
 from napari_maskfree._qt.loss_legend import LossLegend
 from napari_maskfree._qt.preview_strip import PreviewStrip
@@ -109,13 +108,7 @@ class FinetunePanel(Panel):
         self.seed = QSpinBox()
         self.seed.setRange(0, _MAX_SEED)
         self.seed.setToolTip("The same seed gives the same result on the same machine")
-        none = QIcon()  # QCollapsible paints a sign once, in the colours of that moment
-        self.advanced = QCollapsible("▸ Advanced", expandedIcon=none, collapsedIcon=none)
-        self.advanced.toggled.connect(
-            lambda is_open: self.advanced.setText(f"{'▾' if is_open else '▸'} Advanced")
-        )
-        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
-        self.advanced.content().layout().setContentsMargins(0, 0, 0, 0)
+        self.advanced = Fold("Advanced")
         inner = QWidget()
         inner.setObjectName("mfBody")
         more = QFormLayout(inner)

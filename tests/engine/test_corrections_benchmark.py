@@ -28,8 +28,10 @@ def test_the_table(tmp_path, capsys) -> None:
     generated_clip(6, 48, 64, seed=0).write(tmp_path / "made")
     command = [str(tmp_path / "made"), "--steps", "2", "--corrected", "1", "2", "--device", "cpu"]
     assert corrections.main(command) == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| made")]
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("| clip | corrected frames | J of the others |")
     assert len(rows) == 2
+    assert {line.count("|") for line in (head, rule, *rows)} == {8}
     for row, count in zip(rows, (1, 2), strict=True):
         assert len(row.split("|")[2].split(",")) == count
         values = re.findall(r"[01]\.\d{3}|–", row)

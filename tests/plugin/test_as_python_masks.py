@@ -275,6 +275,11 @@ def test_the_best_is_used_and_the_last_again(saved, copied, monkeypatch):
     assert run.keeps_best
     copied("keep_best", keeps_best=True)
     assert not run.keeps_best
+    killed = saved.session.new_run(Config(), seed=0)  # all that is left of it are its best weights
+    killed.best_path.write_bytes(b"")
+    copied("keep_best")
+    assert killed.keeps_best
+    assert not run.keeps_best
 
 
 def test_a_run_is_estimated(saved, copied, capsys, monkeypatch):

@@ -35,7 +35,7 @@ def messages(audit) -> list[str]:
 def test_it_lists_what_is_odd_and_goes_there(drawn, qtbot):
     audit = drawn.boxes.audit
     qtbot.waitUntil(lambda: audit.rows.count() == 2, timeout=SOON)
-    assert audit.fold.text() == "2 things to look at"
+    assert audit.fold.text() == "▸ 2 things to look at"
     assert messages(audit)[0] == "Track 1 jumps between the frames 0 and 1"
     assert "Is it the same object?" in audit.rows.item(0).toolTip()
     audit.rows.itemClicked.emit(audit.rows.item(0))

@@ -150,3 +150,10 @@ def test_another_run_begins_anew(widget, followed, qtbot):
     assert not legend.buttons["class"].isChecked()  # as it was left
     assert legend.buttons["own"].toolTip().startswith("A loss of this run")
     curve.grab()
+
+
+def test_nothing_is_not_less_than_nothing(widget):
+    panel = widget.finetune
+    panel.curve.show_values([1], [1.0], {"corrections": [-0.0]}, 10)
+    panel.legend.refresh()
+    assert panel.legend.buttons["corrections"].text() == "corrections 0"

@@ -67,6 +67,15 @@ def test_each_of_it_is_copied_as_python(two):
     assert "swap_tracks(tracks, 1, 2, 6)" in QGuiApplication.clipboard().text()
 
 
+def test_what_takes_another_track_says_what_it_is_for(two):
+    menu = two.boxes.more.menu()
+    menu.aboutToShow.emit()
+    tips = {action.text(): action.toolTip() for action in menu.actions() if action.menu()}
+    assert tips["Merge with"].startswith("The other track is the same object")
+    assert tips[next(t for t in tips if t.startswith("Swap"))] == "The two were mixed up there"
+    assert tips["Copy as Python"] == "The same without the window"
+
+
 def test_splitting_merging_and_swapping(two):
     menu, state = two.boxes.more.menu(), two.state
     entries(menu)["Split at frame 6"].trigger()

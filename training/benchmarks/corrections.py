@@ -182,10 +182,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Print a Markdown table: a row a clip and number of corrected frames."""
     options = _parser().parse_args(arguments)
-    print(
-        "| clip | corrected | J before | carried on | in reach before | carried | trained again |"
-    )
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * (len(COLUMNS) - 2)}")
     try:
         config = chosen_config(options.preset, options.steps, [])
         for clip in options.clips:
