@@ -11,6 +11,7 @@ from torch import nn
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.predict import predict_video
 from maskfree.video import open_video
+from stub_network import StubNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 COLOURS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 0.0))
 
 
-class ColourModel(nn.Module):
+class ColourModel(StubNetwork):
     """Query q shows the cells of colour q; ``roll`` shifts the queries by one each clip."""
 
     def __init__(self, *, roll: bool = False) -> None:

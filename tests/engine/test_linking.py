@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from maskfree.clip_features import ClipFeatures
 from maskfree.config import Config, PredictConfig, SamplingConfig
 from maskfree.errors import InputError
 from maskfree.linking import Linker, TrackLinker
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.targets import box_targets
+from stub_network import StubNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,10 +35,11 @@ def masks_of(*boxes: Sequence[Rows]) -> torch.Tensor:
     return logits
 
 
-class Stub:
+class Stub(StubNetwork):
     """A network that says what it is told; the mirrored pass gets the mirrored answer."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.masks = torch.zeros(0)
         self.classes = torch.zeros(0)
         self.prompts: list[torch.Tensor | None] = []
@@ -50,15 +53,18 @@ class Stub:
         self.prompts.clear()
         return self
 
-    def __call__(self, rgb: torch.Tensor, prompts: torch.Tensor | None) -> VideoOutput:
+    def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None) -> VideoOutput:
         mirrored = len(self.prompts) % 2 == 1
         self.prompts.append(prompts)
         masks = self.masks.flip(-1) if mirrored else self.masks
         return VideoOutput((self.classes[None],), (masks[None],))
 
 
-def link(linker: Any, stub: Stub, targets: Any = None, shared: int = 1) -> torch.Tensor:
-    logits: torch.Tensor = linker.link(stub, RGB, targets, shared=shared)
+def link(
+    linker: Any, stub: Stub, targets: Any = None, shared: int = 1, *, mirror: bool = True
+) -> torch.Tensor:
+    seen = ClipFeatures(stub, lambda frames: RGB, mirror=mirror).clip(0, len(RGB))
+    logits: torch.Tensor = linker.link(seen, targets, shared=shared)
     return logits
 
 
@@ -145,9 +151,9 @@ def test_clips_without_any_instance() -> None:
 
 def test_the_mirror_image_is_averaged_in() -> None:
     class Half(Stub):
-        def __call__(self, rgb: torch.Tensor, prompts: torch.Tensor | None) -> VideoOutput:
+        def forward(self, rgb: torch.Tensor, prompts: torch.Tensor | None) -> VideoOutput:
             first = not self.prompts
-            output = super().__call__(rgb, prompts)
+            output = super().forward(rgb, prompts)
             factor = 1.0 if first else 0.5
             return VideoOutput(output.class_logits, (output.mask_logits[0] * factor,))
 
@@ -157,16 +163,16 @@ def test_the_mirror_image_is_averaged_in() -> None:
 
 def test_the_mirror_image_can_be_left_out() -> None:
     stub = Stub().tell(masks_of([A, B]), [0.9])
-    logits = link(Linker(CONFIG, mirror=False), stub)
+    logits = link(Linker(CONFIG), stub, mirror=False)
     torch.testing.assert_close(logits, stub.masks)
     assert len(stub.prompts) == 1
-    bound = TrackLinker([1], [1], Config(), mirror=False)
-    logits = link(bound, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]))
+    bound = TrackLinker([1], [1], Config())
+    logits = link(bound, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]), mirror=False)
     torch.testing.assert_close(logits, stub.masks)
     assert bound.scores() == pytest.approx([0.9], abs=1e-4)
     assert len(stub.prompts) == 1
-    matched = TrackLinker([1], [], Config(), mirror=False)
-    logits = link(matched, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]))
+    matched = TrackLinker([1], [], Config())
+    logits = link(matched, stub.tell(masks_of([A, B]), [0.9]), targets_of([A, B]), mirror=False)
     torch.testing.assert_close(logits, stub.masks)
     assert len(stub.prompts) == 1
 

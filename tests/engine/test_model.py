@@ -128,6 +128,32 @@ def test_one_frame_is_transformers_mask2former(
     torch.testing.assert_close(masks[:, :, 0], expected.masks_queries_logits, rtol=1e-3, atol=1e-3)
 
 
+def test_only_what_is_wanted_is_made(model: Mask2FormerVideo) -> None:
+    rgb, boxes = clip(), box_tube((1, 2, 9, 12), (12, 4, 23, 15))
+    whole = run(model, rgb, boxes)
+    with torch.no_grad():
+        features = model.features(rgb)
+        some = model.decode(features, boxes, rows=2)
+        final = model.decode(features, boxes, rows=1, deep=False)
+    for found, expected in zip(some.mask_logits, whole.mask_logits, strict=True):
+        torch.testing.assert_close(found, expected[:, :2])
+    for found, expected in zip(some.class_logits, whole.class_logits, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert len(final.mask_logits) == len(final.class_logits) == 1
+    torch.testing.assert_close(final.mask_logits[0], whole.mask_logits[-1][:, :1])
+    torch.testing.assert_close(final.class_logits[0], whole.class_logits[-1])
+
+
+def test_the_small_mask_of_a_query_is_its_mask_made_small() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 8, *GRID, generator=generator)
+    embedding = torch.randn(2, 4, 8, generator=generator)
+    large = mask2former_video._mask_logits(embedding, features)
+    for size in ((2, 3), (4, 6), (8, 12)):
+        found = mask2former_video._mask_logits(embedding, mask2former_video._shrunk(features, size))
+        torch.testing.assert_close(found, mask2former_video._shrunk(large, size))
+
+
 @pytest.fixture
 def plain_model(small_config: Config) -> Mask2FormerVideo:
     return fresh(small_config.model, seed=3)
@@ -138,7 +164,8 @@ def blocked(
 ) -> torch.Tensor:
     """Blocked tokens of the first head: (Q, T, h, w)."""
     heads, frames = model.config.num_attention_heads, logits.shape[2]
-    found = model._blocked(logits, boxes, size).unflatten(0, (-1, heads))
+    small = mask2former_video._shrunk(logits, size)
+    found = model._blocked(small, boxes).unflatten(0, (-1, heads))
     for head in range(1, heads):
         assert torch.equal(found[:, head], found[:, 0])
     return found[0, 0].unflatten(1, (frames, *size))

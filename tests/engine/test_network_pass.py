@@ -11,6 +11,7 @@ from torch import nn
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.network_pass import GridFrame, network_pass, windows
 from maskfree.video import open_video
+from stub_network import StubNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def test_windows_cover_every_frame_in_order(seed: int) -> None:
 # the pass
 
 
-class Reader(nn.Module):
+class Reader(StubNetwork):
     """Logits are the frame's own number (its grey level) in query 0, and more in query 1.
 
     In the mirrored pass they are 100 higher, so that it shows whether there was one.
@@ -247,7 +248,7 @@ def test_it_leaves_no_gradients_and_the_model_in_its_place(
 def test_a_newcomer_was_not_there_in_the_clip_before(
     small_config: Config, settings_of: Callable[..., Config]
 ) -> None:
-    class Newcomer(nn.Module):
+    class Newcomer(StubNetwork):
         """Query 0 shows the left half, query 1 the right one from the second clip on."""
 
         def __init__(self) -> None:

@@ -12,8 +12,8 @@ from maskfree.errors import InputError
 from maskfree.matching import assign_queries
 
 if TYPE_CHECKING:
+    from maskfree.clip_features import SeenClip
     from maskfree.config import Config, PredictConfig
-    from maskfree.model.mask2former_video import Mask2FormerVideo
     from maskfree.targets import BoxTargets
 
 __all__ = ["Linker", "TrackLinker"]
@@ -31,14 +31,10 @@ class TrackLinker:
         Track ids in the boxes' order.
     bound_ids
         The track that each of the first queries is bound to; empty: match every clip anew.
-    mirror
-        Average every clip with its mirror image.
     """
 
-    def __init__(
-        self, ids: list[int], bound_ids: list[int], config: Config, *, mirror: bool = True
-    ) -> None:
-        self._ids, self._config, self._mirror = ids, config, mirror
+    def __init__(self, ids: list[int], bound_ids: list[int], config: Config) -> None:
+        self._ids, self._config = ids, config
         self._queries = [bound_ids.index(i) if i in bound_ids else -1 for i in ids]
         self._num_bound = len(bound_ids)
         self._scores = [0.0] * len(ids)
@@ -52,27 +48,23 @@ class TrackLinker:
         """Return the class score of each instance in the last clip."""
         return self._scores
 
-    def link(
-        self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets, *, shared: int
-    ) -> torch.Tensor:
+    def link(self, clip: SeenClip, targets: BoxTargets, *, shared: int) -> torch.Tensor:
         """Return mask logits of every track: ``(N, T, H4, W4)``; ``shared`` does not matter."""
         if not self._num_bound:
-            return self._match(model, rgb, targets)
+            return self._match(clip, targets)
         prompts = targets.reach.new_zeros((self._num_bound, *targets.reach.shape[1:]))
         known = [n for n, q in enumerate(self._queries) if q >= 0]
         rows = [self._queries[n] for n in known]
         prompts[rows] = targets.reach[known]
-        classes, masks = _forward(model, rgb, prompts, mirror=self._mirror)
+        classes, masks = clip.ask(prompts, rows=self._num_bound)
         out = masks.new_full((len(self._ids), *masks.shape[1:]), _ABSENT)
         out[known] = masks[rows]
         best = classes[:, :-1].amax(1).tolist()
         self._scores = [best[q] if q >= 0 else 0.0 for q in self._queries]
         return out
 
-    def _match(
-        self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets
-    ) -> torch.Tensor:
-        classes, masks = _forward(model, rgb, None, mirror=self._mirror)
+    def _match(self, clip: SeenClip, targets: BoxTargets) -> torch.Tensor:
+        classes, masks = clip.ask(None)
         present = targets.box_masks.flatten(1).any(1).nonzero()[:, 0]
         out = masks.new_full((len(self._ids), *masks.shape[1:]), _ABSENT)
         self._scores = [0.0] * len(self._ids)
@@ -103,8 +95,8 @@ class TrackLinker:
 class Linker:
     """Links instances over clips without boxes: by mask overlap in the frames that clips share."""
 
-    def __init__(self, config: PredictConfig, *, mirror: bool = True) -> None:
-        self._config, self._mirror = config, mirror
+    def __init__(self, config: PredictConfig) -> None:
+        self._config = config
         self._scores: list[float] = []
         self._last: torch.Tensor | None = None
 
@@ -116,14 +108,12 @@ class Linker:
         """Return the score of each instance, from the clip that showed it last."""
         return self._scores
 
-    def link(
-        self, model: Mask2FormerVideo, rgb: torch.Tensor, targets: BoxTargets, *, shared: int
-    ) -> torch.Tensor:
+    def link(self, clip: SeenClip, targets: BoxTargets, *, shared: int) -> torch.Tensor:
         """Return mask logits of every instance known so far: ``(N, T, H4, W4)``.
 
         ``shared``: how many frames the clip has in common with the one before.
         """
-        classes, masks = _forward(model, rgb, None, mirror=self._mirror)
+        classes, masks = clip.ask(None)
         scores = classes[:, :-1].amax(1)
         order = scores.argsort(descending=True).tolist()
         kept: list[int] = []
@@ -159,22 +149,6 @@ class Linker:
             if row < 0:
                 rows[i], known = known, known + 1
         return rows
-
-
-def _forward(
-    model: Mask2FormerVideo, rgb: torch.Tensor, prompts: torch.Tensor | None, *, mirror: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Class probabilities ``(Q, C + 1)`` and mask logits ``(Q, T, H4, W4)`` of one clip.
-
-    With ``mirror`` the clip and its mirror image are averaged in logit space.
-    """
-    plain = model(rgb[None], None if prompts is None else prompts[None])
-    if not mirror:
-        return plain.class_logits[-1][0].softmax(-1), plain.mask_logits[-1][0]
-    mirrored = model(rgb.flip(-1)[None], None if prompts is None else prompts.flip(-1)[None])
-    classes = (plain.class_logits[-1] + mirrored.class_logits[-1]) / 2
-    masks = (plain.mask_logits[-1] + mirrored.mask_logits[-1].flip(-1)) / 2
-    return classes[0].softmax(-1), masks[0]
 
 
 def _iou(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from maskfree.clip_features import ClipFeatures
 from maskfree.evenly import evenly
 from maskfree.lab import GRID_STRIDE
 from maskfree.linking import Linker, TrackLinker
@@ -106,18 +107,21 @@ def network_pass(
     overlap = min(config.predict.overlap, length - 1)
     linker: Linker | TrackLinker
     if tracks is None:
-        linker = Linker(config.predict, mirror=mirror)
+        linker = Linker(config.predict)
     else:
-        linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config, mirror=mirror)
+        linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config)
     clips = windows(start, stop, length, overlap)
     if most_clips is not None:
         clips = evenly(clips, most_clips)
+    seen = ClipFeatures(
+        model, lambda span: _read_clip(working, span, size).to(device), mirror=mirror
+    )
     pending: dict[int, tuple[torch.Tensor, int]] = {}
     for number, (first, last) in enumerate(clips):
-        rgb = _read_clip(working, range(first, last), size).to(device)
         targets = _clip_targets(boxes[:, first:last], slack[:, first:last], video, size, config)
         shared = max(0, clips[number - 1][1] - first) if number else 0
-        logits = linker.link(model, rgb, targets.to(device), shared=shared).float().cpu()
+        clip = seen.clip(first, last)
+        logits = linker.link(clip, targets.to(device), shared=shared).float().cpu()
         following = clips[number + 1][0] if number + 1 < len(clips) else stop
         for offset, frame in enumerate(range(first, last)):
             logits_here = logits[:, offset]

@@ -156,7 +156,7 @@ class Trainer:
         prompts = sample.targets.reach[None] if prompted else None
         enabled = self._half is not None
         with torch.autocast(self.device.type, dtype=self._half, enabled=enabled):
-            output = self.model(sample.clip.rgb[None], prompts)
+            output = self.model(sample.clip.rgb[None], prompts, rows=len(self.bound_ids) or None)
         losses = self._objective(output, sample, step=index, steps=steps)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):

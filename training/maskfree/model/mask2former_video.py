@@ -4,7 +4,8 @@ transformers' Mask2Former does the work per frame (backbone, deformable pixel de
 part runs its transformer decoder on the tokens of all T frames with 3-D sine positions, and takes
 one mask embedding a query against the pixel features of every frame (Mask2Former for video
 instance segmentation, arXiv 2112.10764). Parameter names stay the library's, so its checkpoints
-load as they are.
+load as they are. Frames first meet in the decoder: what is seen in each serves every clip that it
+is part of.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from maskfree.errors import InputError
 from maskfree.model.backbone import backbone_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from maskfree.config import ModelConfig
 
-__all__ = ["Mask2FormerVideo", "VideoOutput", "build_model"]
+__all__ = ["FrameFeatures", "Mask2FormerVideo", "VideoOutput", "build_model"]
 
 STRIDE = 4
 """Frame pixels per cell of the mask grid (the pixel decoder's finest level)."""
@@ -42,11 +43,36 @@ _TEMPERATURE = 10000.0
 
 
 @dataclasses.dataclass(frozen=True)
+class FrameFeatures:
+    """What the network sees in the T frames of B clips, in each by itself.
+
+    ``fine``: float ``(B, T, C, H4, W4)``, what masks are made of; ``levels``: three, coarse to
+    fine, ``(B, T, C, h, w)``, what queries look at.
+    """
+
+    fine: torch.Tensor
+    levels: tuple[torch.Tensor, ...]
+
+    def frames(self, part: slice) -> FrameFeatures:
+        """Return those of some of the frames."""
+        return FrameFeatures(self.fine[:, part], tuple(level[:, part] for level in self.levels))
+
+    @classmethod
+    def joined(cls, parts: Sequence[FrameFeatures]) -> FrameFeatures:
+        """Put stretches of frames one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        levels = zip(*(part.levels for part in parts), strict=True)
+        fine = torch.cat([part.fine for part in parts], 1)
+        return cls(fine, tuple(torch.cat(level, 1) for level in levels))
+
+
+@dataclasses.dataclass(frozen=True)
 class VideoOutput:
-    """Predictions of every decoder output, the last one last.
+    """Predictions of the decoder's outputs, the last one last.
 
     ``class_logits``: L tensors ``(B, Q, C + 1)``, the last class is "no object"; ``mask_logits``: L
-    tensors ``(B, Q, T, H4, W4)``.
+    tensors ``(B, Q, T, H4, W4)``, or of the first queries alone.
     """
 
     class_logits: tuple[torch.Tensor, ...]
@@ -73,35 +99,109 @@ class Mask2FormerVideo(nn.Module):
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, rgb: torch.Tensor, box_masks: torch.Tensor | None = None) -> VideoOutput:
-        """Predict classes and mask logits for every query.
+    def forward(
+        self, rgb: torch.Tensor, box_masks: torch.Tensor | None = None, *, rows: int | None = None
+    ) -> VideoOutput:
+        """Predict classes and mask logits for every query, by every output of the decoder.
 
         Parameters
         ----------
         rgb
-            float ``(B, T, 3, H, W)`` in [0, 1]; H and W multiples of 32.
-        box_masks
-            bool ``(B, N, T, H4, W4)`` or None: the boxes of the tracks bound to the first N
-            queries. Such a query starts from the features in its boxes, and attends only inside
-            them (an empty tube: everywhere).
+            See :meth:`features`.
+        box_masks, rows
+            See :meth:`decode`.
 
         Raises
         ------
         ValueError
             When a shape is not as described.
         """
+        return self.decode(self.features(rgb), box_masks, rows=rows)
+
+    def features(self, rgb: torch.Tensor) -> FrameFeatures:
+        """Look at each frame by itself: the backbone and the pixel decoder.
+
+        Parameters
+        ----------
+        rgb
+            float ``(B, T, 3, H, W)`` in [0, 1]; H and W multiples of 32.
+
+        Raises
+        ------
+        ValueError
+            When the shape is not as described.
+        """
         if rgb.ndim != 5 or rgb.shape[2] != 3:
             raise ValueError(f"rgb must be (B, T, 3, H, W), got {tuple(rgb.shape)}.")
-        batch, frames, _, height, width = rgb.shape
+        height, width = rgb.shape[3:]
         if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
             raise ValueError(
                 f"Frame sides must be multiples of {SIZE_MULTIPLE}, got {height}x{width}. "
                 "Pad or resize the clip."
             )
         pixels = self.model.pixel_level_module((rgb.flatten(0, 1) - self.mean) / self.std)
-        mask_features = pixels.decoder_last_hidden_state.unflatten(0, (batch, frames))
-        tokens, positions, sizes = self._tokens(pixels.decoder_hidden_states, batch, frames)
-        return self._decode(mask_features, tokens, positions, sizes, box_masks)
+        fine, *levels = (
+            each.unflatten(0, rgb.shape[:2])
+            for each in (pixels.decoder_last_hidden_state, *pixels.decoder_hidden_states)
+        )
+        return FrameFeatures(
+            fine, tuple(levels[: self.model.transformer_module.num_feature_levels])
+        )
+
+    def decode(
+        self,
+        features: FrameFeatures,
+        box_masks: torch.Tensor | None = None,
+        *,
+        rows: int | None = None,
+        deep: bool = True,
+    ) -> VideoOutput:
+        """Let the queries look at a clip.
+
+        Parameters
+        ----------
+        box_masks
+            bool ``(B, N, T, H4, W4)`` or None: the boxes of the tracks bound to the first N
+            queries. Such a query starts from the features in its boxes, and attends only inside
+            them (an empty tube: everywhere).
+        rows
+            Masks of so many queries, the first, are wanted; None: of all.
+        deep
+            Every output of the decoder is wanted; else the last one alone.
+        """
+        module = self.model.transformer_module
+        decoder = module.decoder
+        batch = features.fine.shape[0]
+        tokens, positions = self._tokens(features)
+        sizes = [(level.shape[-2], level.shape[-1]) for level in features.levels]
+        coarse = [_shrunk(features.fine.detach(), size) for size in sizes]
+        query_positions = module.queries_embedder.weight[:, None].expand(-1, batch, -1)
+        hidden = module.queries_features.weight[:, None].expand(-1, batch, -1)
+        if box_masks is not None and box_masks.shape[1]:
+            hidden, query_positions = _prompt(hidden, query_positions, features.fine, box_masks)
+        classes, masks = [], []
+        for index in range(len(decoder.layers) + 1):
+            level = index % len(sizes)
+            last = index == len(decoder.layers)
+            normed = decoder.layernorm(hidden).transpose(0, 1)
+            embedding = decoder.mask_predictor.mask_embedder(normed)
+            if deep or last:
+                masks.append(_mask_logits(embedding[:, :rows], features.fine))
+                classes.append(self.class_predictor(normed))
+            if last:
+                break
+            blocked = self._blocked(_mask_logits(embedding.detach(), coarse[level]), box_masks)
+            hidden = decoder.layers[index](
+                hidden,
+                level,
+                None,
+                positions,
+                query_positions,
+                tokens,
+                encoder_attention_mask=blocked,
+                output_attentions=False,
+            )[0]
+        return VideoOutput(tuple(classes), tuple(masks))
 
     @torch.no_grad()
     def measure_norms(self, clips: Iterable[torch.Tensor]) -> None:
@@ -126,15 +226,13 @@ class Mask2FormerVideo(nn.Module):
             norm.momentum = momentum
         self.train(training)
 
-    def _tokens(
-        self, levels: tuple[torch.Tensor, ...], batch: int, frames: int
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
+    def _tokens(self, features: FrameFeatures) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Flatten each level over time and space: tokens ``(T h w, B, C)`` and their positions."""
         module = self.model.transformer_module
-        tokens, positions, sizes = [], [], []
-        for i, level in enumerate(levels[: module.num_feature_levels]):
-            height, width = level.shape[-2:]
-            projected = module.input_projections[i](level).flatten(2)
+        tokens, positions = [], []
+        for i, level in enumerate(features.levels):
+            batch, frames, _, height, width = level.shape
+            projected = module.input_projections[i](level.flatten(0, 1)).flatten(2)
             projected = projected + module.level_embed.weight[i][None, :, None]
             grid = projected.unflatten(0, (batch, frames)).permute(1, 3, 0, 2).flatten(0, 1)
             plane = module.position_embedder(
@@ -144,55 +242,15 @@ class Mask2FormerVideo(nn.Module):
             place = plane.flatten(2).transpose(1, 2) + time[:, None, :]
             tokens.append(grid)
             positions.append(place.flatten(0, 1)[:, None, :].expand(-1, batch, -1))
-            sizes.append((height, width))
-        return tokens, positions, sizes
+        return tokens, positions
 
-    def _decode(
-        self,
-        mask_features: torch.Tensor,
-        tokens: list[torch.Tensor],
-        positions: list[torch.Tensor],
-        sizes: list[tuple[int, int]],
-        box_masks: torch.Tensor | None,
-    ) -> VideoOutput:
-        module = self.model.transformer_module
-        decoder = module.decoder
-        batch = mask_features.shape[0]
-        query_positions = module.queries_embedder.weight[:, None].expand(-1, batch, -1)
-        hidden = module.queries_features.weight[:, None].expand(-1, batch, -1)
-        if box_masks is not None and box_masks.shape[1]:
-            hidden, query_positions = _prompt(hidden, query_positions, mask_features, box_masks)
-        classes, masks = [], []
-        for index in range(len(decoder.layers) + 1):
-            level = index % len(sizes)
-            normed = decoder.layernorm(hidden).transpose(0, 1)
-            embedding = decoder.mask_predictor.mask_embedder(normed)
-            masks.append(torch.einsum("bqc,btchw->bqthw", embedding, mask_features))
-            classes.append(self.class_predictor(normed))
-            if index == len(decoder.layers):
-                break
-            blocked = self._blocked(masks[-1].detach(), box_masks, sizes[level])
-            hidden = decoder.layers[index](
-                hidden,
-                level,
-                None,
-                positions,
-                query_positions,
-                tokens,
-                encoder_attention_mask=blocked,
-                output_attentions=False,
-            )[0]
-        return VideoOutput(tuple(classes), tuple(masks))
+    def _blocked(self, logits: torch.Tensor, box_masks: torch.Tensor | None) -> torch.Tensor:
+        """Tokens that each query must not attend to: bool ``(B heads, Q, T h w)``.
 
-    def _blocked(
-        self, mask_logits: torch.Tensor, box_masks: torch.Tensor | None, size: tuple[int, int]
-    ) -> torch.Tensor:
-        """Tokens that each query must not attend to: bool ``(B heads, Q, T h w)``."""
-        frames = mask_logits.shape[2]
-        resized = functional.interpolate(
-            mask_logits.flatten(0, 1), size=size, mode="bilinear", align_corners=False
-        )
-        allowed = (resized >= 0).view(*mask_logits.shape[:3], *size)
+        ``logits``: ``(B, Q, T, h, w)``, the queries' masks at the size of the tokens' level.
+        """
+        size = logits.shape[-2:]
+        allowed = logits >= 0
         if box_masks is not None and box_masks.shape[1]:
             bound = box_masks.shape[1]
             boxes = functional.adaptive_max_pool2d(box_masks.flatten(0, 1).float(), size) > 0
@@ -201,10 +259,26 @@ class Mask2FormerVideo(nn.Module):
             inside = allowed[:, :bound] & boxes
             empty = ~inside.flatten(2).any(2)[:, :, None, None, None]
             allowed = torch.cat([torch.where(empty, boxes, inside), allowed[:, bound:]], 1)
-        flat = allowed.reshape(*allowed.shape[:2], frames * size[0] * size[1])
+        flat = allowed.flatten(2)
         flat = flat | ~flat.any(2, keepdim=True)
         heads: int = self.config.num_attention_heads
         return (~flat)[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
+
+
+def _mask_logits(embedding: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    """Return ``(B, Q, T, h, w)`` of ``(B, Q, C)`` and ``(B, T, C, h, w)``."""
+    return torch.einsum("bqc,btchw->bqthw", embedding, features)
+
+
+def _shrunk(features: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize mask features ``(B, T, C, H4, W4)``: a mask made of them is the resized mask.
+
+    Both are linear, so that no query's mask has to be made at full size to be made small.
+    """
+    resized = functional.interpolate(
+        features.flatten(0, 1), size=size, mode="bilinear", align_corners=False
+    )
+    return resized.view(*features.shape[:3], *size)
 
 
 def _prompt(
