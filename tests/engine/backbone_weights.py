@@ -14,7 +14,7 @@ from transformers import (
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.backbone import backbone_config, pretrained_backbone, quiet
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from maskfree.lab import GRID_STRIDE
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.sampling import ClipSampler
 from maskfree.settings import override
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 from oracle import (

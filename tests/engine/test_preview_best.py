@@ -12,7 +12,7 @@ from maskfree.model.checkpoint import read_tensors
 from maskfree.predict import predict
 from maskfree.preview import check_frames
 from maskfree.tracks import set_keyframe
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from maskfree.types import Keyframe
 from training_run import go, last_run, same
 

@@ -11,7 +11,7 @@ import torch
 
 from maskfree.model.checkpoint import load_model, read_tensors
 from maskfree.presets import preset
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from training_run import CPU, go, last_run, losses_of, same
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def test_a_run_leaves_a_checkpoint_and_a_log(small_session: Session, small_confi
         "model.json",
         "model.safetensors",
         "state.pt",
+        "taught.sha256",
     }
 
 

@@ -7,7 +7,8 @@ import torch
 
 from full_disk import full_disk
 from maskfree.errors import InputError
-from maskfree.train import Trainer, finetune
+from maskfree.train import finetune
+from maskfree.trainer import Trainer
 from training_run import CPU, go, last_run
 
 if TYPE_CHECKING:

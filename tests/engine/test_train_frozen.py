@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maskfree.optimiser import make_optimiser
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from training_run import CPU, go, last_run, losses_of
 
 if TYPE_CHECKING:

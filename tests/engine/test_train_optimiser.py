@@ -8,7 +8,9 @@ import torch
 
 from maskfree.config import Config, OptimiserConfig
 from maskfree.model.checkpoint import read_tensors
-from maskfree.train import Trainer, finetune, learning_rate
+from maskfree.optimiser import learning_rate
+from maskfree.train import finetune
+from maskfree.trainer import Trainer
 from training_run import CPU
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import read_tensors
 from maskfree.presets import preset
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from training_run import CPU, changed_state, go, last_run, losses_of, same
 
 if TYPE_CHECKING:

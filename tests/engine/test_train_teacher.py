@@ -8,7 +8,7 @@ import torch
 
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.network_pass import KeptLogits, network_pass
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from maskfree.tube import followed_tube
 from training_run import CPU, changed_state, go, last_run
 

@@ -11,7 +11,7 @@ import torch
 from maskfree import prepare
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import load_model
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from maskfree.video import open_video
 from training_run import CPU, go, last_run
 

@@ -28,7 +28,8 @@ from maskfree.lab import GRID_STRIDE
 from maskfree.objective import Objective
 from maskfree.sampling import ClipSampler
 from maskfree.settings import override
-from maskfree.train import Progress, Trainer
+from maskfree.train import Progress
+from maskfree.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

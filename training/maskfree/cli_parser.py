@@ -41,6 +41,7 @@ examples:
   maskfree finetune --session work --steps 600 --seed 1      (the session has video and boxes)
   maskfree finetune --session work --boxes better.json       (other boxes, the same video)
   maskfree finetune --session work --resume                  (go on where a run was stopped)
+  maskfree finetune --session work                           (after corrections: a short run)
   maskfree finetune --session work --keep best               (not the last weights, but the best)
 
 settings that are often changed, with --set key=value:
@@ -246,6 +247,13 @@ def _add_finetune(parser: _Parser) -> None:
     _add_set(parser, "change a setting; see below")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the newest run where it was stopped"
+    )
+    parser.add_argument(
+        "--start",
+        choices=("auto", "last", "fresh"),
+        default="auto",
+        help="begin with the newest run's weights (last: a short run) or with fresh ones; default: "
+        "auto, the newest run's after corrections",
     )
     parser.add_argument(
         "--preview",

@@ -77,10 +77,12 @@ def _finetune(args: argparse.Namespace) -> None:
         resume=args.resume,
         previews=_parse_preview(args.preview),
         keep=args.keep,
+        start=args.start,
     )
+    start = f", from run {result['start']}" if result["start"] else ""
     best = f" (the best, of step {result['kept_step']})" if "kept_step" in result else ""
     text = (
-        f"run {result['run']} {result['status']}: {result['steps']} steps, loss "
+        f"run {result['run']} {result['status']}: {result['steps']} steps{start}, loss "
         f"{result['loss']:.3f}, {clock(result['seconds'])}, in {result['weights']}{best}\n"
         f"next: maskfree predict {args.session}"
     )

@@ -36,6 +36,7 @@ __all__ = [
     "PreviewConfig",
     "PriorConfig",
     "ResidualConfig",
+    "RestartConfig",
     "SamplingConfig",
     "TemporalKNNConfig",
     "VideoConfig",
@@ -815,6 +816,23 @@ class OptimiserConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class RestartConfig(Section):
+    """A run that goes on from the one before, after corrections."""
+
+    steps: int = setting(
+        20, "its optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
+    )
+    learning_rate: float = setting(
+        0.3,
+        "its peak learning rate",
+        unit="of a fresh run's",
+        low=1e-4,
+        high=1.0,
+        source="measured",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class PredictConfig(Section):
     """Prediction over a whole video."""
 
@@ -1082,6 +1100,7 @@ class Config(Section):
     follow: FollowConfig = dataclasses.field(default_factory=FollowConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
+    restart: RestartConfig = dataclasses.field(default_factory=RestartConfig)
     predict: PredictConfig = dataclasses.field(default_factory=PredictConfig)
     category: CategoryConfig = dataclasses.field(default_factory=CategoryConfig)
     video: VideoConfig = dataclasses.field(default_factory=VideoConfig)

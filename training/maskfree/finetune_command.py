@@ -15,6 +15,7 @@ from maskfree.interrupts import Interrupted, follow
 from maskfree.presets import preset
 from maskfree.session import Session, is_session
 from maskfree.settings import override
+from maskfree.start import plan_start
 from maskfree.terminal import ProgressBar
 from maskfree.tracks import check_against_video
 from maskfree.video import open_video
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import Config
     from maskfree.run import Run
+    from maskfree.start import StartFrom
     from maskfree.train import Progress
     from maskfree.types import BoxTracks
 
@@ -46,11 +48,12 @@ def finetune_session(
     resume: bool,
     previews: Sequence[int] | Literal["auto"] | None = None,
     keep: Literal["best", "last"] = "last",
+    start: StartFrom = "auto",
 ) -> dict[str, Any]:
     """Make or reopen the session ``folder``, train a run to its end and return what came of it.
 
     ``video`` and ``boxes`` (paths) may be None for a session that has them. ``settings`` and
-    ``steps`` are text, as given on the command line. ``previews`` and ``keep``: see
+    ``steps`` are text, as given on the command line. ``previews``, ``keep`` and ``start``: see
     :func:`maskfree.train.finetune`.
 
     Raises
@@ -71,6 +74,8 @@ def finetune_session(
         _check_preview(previews, tracks)
     if resume and existing is not None:
         _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
+    elif start == "last":
+        _check_start(existing, folder, config)
     session = existing
     place = Path(folder).absolute()
     new_folders = [each for each in (place, *place.parents) if not each.exists()]
@@ -80,7 +85,7 @@ def finetune_session(
         )
     options: dict[str, Any] = {"resume": resume, "previews": previews, "keep": keep}
     try:
-        return _train(session, config, device=device, seed=seed or 0, **options)
+        return _train(session, config, device=device, seed=seed or 0, start=start, **options)
     except InputError:
         if existing is None and not session.runs():
             _take_back(session.path, new_folders)
@@ -149,6 +154,12 @@ def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:
         )
 
 
+def _check_start(session: Session | None, folder: str, config: Config) -> None:
+    if session is None:
+        raise InputError(f"{folder} has no run to go on from. Leave --start last out.")
+    plan_start(session, config, "last")
+
+
 def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:
     from maskfree.train import finetune
 
@@ -181,6 +192,7 @@ def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:
         "session": str(session.path),
         "run": run.name,
         "status": run.status,
+        "start": run.start,
         "steps": last.step,
         "loss": last.total,
         "losses": last.losses,

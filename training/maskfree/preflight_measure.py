@@ -27,7 +27,7 @@ from maskfree.preflight_figures import Counts, Exhausted, Measured, Rates, estim
 from maskfree.sampling import padded_size
 from maskfree.settings import iter_settings
 from maskfree.targets import loose_tube
-from maskfree.train import Trainer
+from maskfree.trainer import Trainer
 from maskfree.tube import tracks_scale
 
 if TYPE_CHECKING:

@@ -53,6 +53,7 @@ def prepare(
     config: Config,
     *,
     tubes: KeptTubes | None = None,
+    evidence: np.ndarray | None = None,
     hand: HandPixels | None = None,
     watch: Watch = unwatched,
 ) -> Prepared:
@@ -62,6 +63,8 @@ def prepare(
     ----------
     tubes
         Boxes that a run kept. Where any keyframe has changed since, all are followed anew.
+    evidence
+        What was seen elsewhere with those boxes, where somebody kept it as well.
     hand
         What a person said of single pixels.
     watch
@@ -87,7 +90,7 @@ def prepare(
     passes = config.follow.held_passes if is_held(tracks, len(video)) and not kept else 0
     if not config.evidence.seek:
         passes = min(passes, 1)  # a second one would know no more
-    straight, evidence = boxes, None
+    straight, evidence = boxes, evidence if kept else None
     # what stays where it was drawn would show its object as background, hence the rounds
     for number in range(1, passes + 1):
         turn = _numbered(watch, number, passes)
@@ -102,7 +105,7 @@ def prepare(
             watch=turn,
         )
         evidence = _evidence(video, boxes, frames, ignore, config, turn)
-    if not passes:
+    if not passes and evidence is None:
         evidence = _evidence(video, boxes, frames, ignore, config, watch)
     consensus = Consensus(
         video,

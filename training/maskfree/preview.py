@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from maskfree.corrections import Correction
     from maskfree.run import Run
     from maskfree.session import Session
-    from maskfree.train import Trainer
+    from maskfree.trainer import Trainer
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 

@@ -68,6 +68,12 @@ class Run:
         """The seed that the run was made with."""
         return as_whole(self._settings.get("seed"), str(self.config_path), "seed")
 
+    @property
+    def start(self) -> str | None:
+        """Name of the run that this one went on from; None: it began with fresh weights."""
+        name = self._settings.get("start")
+        return name if isinstance(name, str) else None
+
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one line to ``metrics.jsonl`` and flush it.
 
@@ -241,8 +247,10 @@ class Run:
             self._stop_path.unlink(missing_ok=True)
 
 
-def new_run(folder: Path, config: Config, *, seed: int) -> Run:
+def new_run(folder: Path, config: Config, *, seed: int, start: str | None = None) -> Run:
     """Make the next run under ``folder``; two processes that do so at once get two runs.
+
+    ``start``: the name of the run that it goes on from.
 
     Raises
     ------
@@ -258,7 +266,7 @@ def new_run(folder: Path, config: Config, *, seed: int) -> Run:
             break
         number += 1
     try:
-        content = {"version": 1, "seed": seed, "config": to_dict(config)}
+        content = {"version": 1, "seed": seed, "start": start, "config": to_dict(config)}
         atomic_write(path / _CONFIG, json.dumps(content, indent=1) + "\n")
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)

@@ -254,15 +254,17 @@ class Session:
         """
         write_boxes(self.path / _BOXES, tracks)
 
-    def new_run(self, config: Config, *, seed: int) -> Run:
+    def new_run(self, config: Config, *, seed: int, start: str | None = None) -> Run:
         """Make the next run; safe where two processes do so at once.
+
+        ``start``: the name of the run that it goes on from, None where it begins afresh.
 
         Raises
         ------
         InputError
             Where the folder may not be written or the disk is full.
         """
-        return new_run(self.path / "runs", config, seed=seed)
+        return new_run(self.path / "runs", config, seed=seed, start=start)
 
     def runs(self) -> list[Run]:
         """Return the runs, oldest first."""

@@ -4,11 +4,13 @@ A run learns from corrections, and its predictions keep to them. Against the tru
 it would be marked on what it was told. So a run notes, in ``told.json``, the frames whose
 corrections it learnt from (``trained``) and those whose masks are not its own alone (``masks``: a
 person's pixels are in them, or another run made them). Beside that it keeps the boxes that its
-masks were predicted from (``masks.boxes.json``).
+masks were predicted from (``masks.boxes.json``) and a digest of the corrections that it learnt from
+(``taught.sha256``): with it one can tell whether there are others now.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,15 @@ if TYPE_CHECKING:
     from maskfree.session import Session
     from maskfree.types import BoxTracks
 
-__all__ = ["MasksNote", "boxes_of_masks", "note_training", "told_frames", "trained_frames"]
+__all__ = [
+    "MasksNote",
+    "boxes_of_masks",
+    "note_training",
+    "taught_digest",
+    "told_digest",
+    "told_frames",
+    "trained_frames",
+]
 
 _KEYS = ("trained", "masks")
 
@@ -55,18 +65,47 @@ def boxes_of_masks(run: Run) -> BoxTracks | None:
 
 
 def note_training(
-    run: Run, corrections: Mapping[int, Mapping[int, Correction]], *, resumed: bool
+    run: Run,
+    corrections: Mapping[int, Mapping[int, Correction]],
+    *,
+    resumed: bool,
+    before: Run | None = None,
 ) -> None:
     """Note what a run learns from; a resumed one has learnt from what was noted before as well.
+
+    ``before``: the run that it goes on from, whose weights know what that one was told.
 
     Raises
     ------
     InputError
         Where the disk is full or the folder may not be written.
     """
+    if not resumed:
+        atomic_write(_digest_path(run), taught_digest(corrections) + "\n")
     known = _read(run)
     if not resumed or "trained" in known:
-        _write(run, {**known, "trained": known.get("trained", set()) | _taught(corrections)})
+        inherited = frozenset() if before is None else trained_frames(before)
+        trained = known.get("trained", set()) | inherited | _taught(corrections)
+        _write(run, {**known, "trained": trained})
+
+
+def taught_digest(corrections: Mapping[int, Mapping[int, Correction]]) -> str:
+    """Return a digest of the corrections that a run learns from."""
+    taught = [
+        [frame, i, *c.size, c.object_counts, c.other_counts]
+        for frame, own in sorted(corrections.items())
+        for i, c in sorted(own.items())
+        if not c.gold
+    ]
+    return hashlib.sha256(json.dumps(taught).encode()).hexdigest()
+
+
+def told_digest(run: Run) -> str | None:
+    """Return the digest of what a run learnt from; None: an earlier version made it."""
+    try:
+        return _digest_path(run).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError):
+        return None
 
 
 class MasksNote:
@@ -126,6 +165,10 @@ def _taught(corrections: Mapping[int, Mapping[int, Correction]]) -> set[int]:
 
 def _path(run: Run) -> Path:
     return run.path / "told.json"
+
+
+def _digest_path(run: Run) -> Path:
+    return run.path / "taught.sha256"
 
 
 def _boxes_path(run: Run) -> Path:

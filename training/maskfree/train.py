@@ -2,281 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from maskfree.device import has_bfloat16, resolve_device
+from maskfree.consensus_memory import read_evidence
+from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.gold_scores import gold_frames
-from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
-from maskfree.model.backbone import pretrained_backbone
-from maskfree.model.checkpoint import save_model
-from maskfree.model.mask2former_video import build_model
-from maskfree.network_pass import KeptLogits, network_pass
-from maskfree.objective import Objective
-from maskfree.optimiser import learning_rate, make_optimiser
-from maskfree.prepare import prepare
+from maskfree.model.checkpoint import read_tensors
 from maskfree.preview import Previewer, check_frames
-from maskfree.sampling import ClipSampler
-from maskfree.storage import atomic_write
+from maskfree.start import Start, plan_start
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
-from maskfree.train_state import load_state, plain_rng, wide_rng
+from maskfree.trainer import Trainer
 from maskfree.training_loop import Progress, take_steps
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Literal
 
-    from maskfree.config import Config
-    from maskfree.consensus_memory import ConsensusMemory
-    from maskfree.corrections import Correction
-    from maskfree.session import Run, Session
-    from maskfree.types import BoxTracks
-    from maskfree.video import Video
+    import numpy as np
 
-__all__ = ["Progress", "Trainer", "finetune", "learning_rate"]
+    from maskfree.config import Config
+    from maskfree.run import Run
+    from maskfree.session import Session
+    from maskfree.start import StartFrom
+
+__all__ = ["Progress", "finetune"]
 
 _SEEDS = 2**63
-
-
-class Trainer:
-    """Model, optimiser and clips of one run; :meth:`step` takes one optimiser step.
-
-    Parameters
-    ----------
-    video, tracks
-        What to learn from. At least one box.
-    config
-        All hyper-parameters.
-    device, seed
-        Where, and which of the possible runs: the same seed gives the same result on one machine.
-    resumed
-        The weights come from :meth:`restore`, and how fast the backbone learns; no pretrained ones
-        are looked for.
-    tubes
-        The boxes that the run was trained with so far, see :func:`~maskfree.prepare.prepare`.
-    corrections
-        What a person said about masks, by frame and track id; what is gold is not looked at.
-    watch
-        Told how far the look at the video is.
-
-    Raises
-    ------
-    InputError
-        For settings or pretrained weights that make no network.
-    """
-
-    def __init__(
-        self,
-        video: Video,
-        tracks: BoxTracks,
-        config: Config,
-        *,
-        device: torch.device,
-        seed: int,
-        resumed: bool = False,
-        tubes: KeptTubes | None = None,
-        corrections: Mapping[int, Mapping[int, Correction]] | None = None,
-        watch: Watch = unwatched,
-    ) -> None:
-        pretrained = {} if resumed else pretrained_backbone(config.model)
-        self.track_ids = [t.id for t in tracks.tracks]
-        hand = HandPixels.of(corrections or {}, tracks, video)
-        prepared = prepare(video, tracks, config, tubes=tubes, hand=hand, watch=watch)
-        torch.manual_seed(seed)
-        self.config, self.device, self._seed = config, device, seed
-        self.classes = sorted({t.label for t in tracks.tracks})
-        self._rng = np.random.default_rng(seed)
-        self._video, self._tracks = video, tracks
-        self.tube = self._boxes, self._slack = prepared.boxes, prepared.slack
-        self._consensus = prepared.consensus
-        self._teacher: KeptLogits | None = None
-        learns = config.consensus.train and bool(config.evidence.weight)
-        self._settles = learns or config.consensus.refine
-        if self._settles:
-            self._consensus.fit(watch=watch)
-        self._sampler = ClipSampler(
-            prepared.frames,
-            tracks,
-            prepared.evidence,
-            self._consensus if learns else None,
-            sampling=config.sampling,
-            augment=config.augment,
-            rng=self._rng,
-            tube=(prepared.boxes, prepared.slack),
-            hand=hand if config.corrections.weight else None,
-            hand_share=config.corrections.share,
-            ignore=prepared.ignore,
-            seen=prepared.seen,
-        )
-        self.model = build_model(
-            config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
-        )
-        if pretrained:
-            self.model.model.pixel_level_module.encoder.load_state_dict(pretrained)
-        self.model.to(device)
-        labels = [self.classes.index(t.label) for t in tracks.tracks]
-        self._objective = Objective(config, labels, seed=seed)
-        fresh = config.model.backbone_weights and not pretrained and not resumed
-        multiplier = 1.0 if fresh else config.optimiser.backbone_multiplier
-        self._optimiser = make_optimiser(
-            self.model, config.optimiser, backbone_multiplier=multiplier
-        )
-        half = torch.float16 if not has_bfloat16(device) else torch.bfloat16
-        self._half = half if config.optimiser.amp and device.type == "cuda" else None
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._half == torch.float16)
-
-    def step(self, index: int) -> dict[str, float]:
-        """Take optimiser step ``index`` (from 0); return the losses by name.
-
-        Raises
-        ------
-        InputError
-            When a loss is not finite.
-        """
-        steps = self.config.optimiser.steps
-        if index == round(self.config.consensus.teacher_at * steps):
-            self._teach()
-        rate = learning_rate(index, self.config.optimiser)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate * group["multiplier"]
-        sample = self._sampler.draw().to(self.device)
-        self.model.train()
-        bound = self.config.matching.mode == "bound"
-        prompted = bound and self._rng.random() >= self.config.matching.unprompted
-        prompts = sample.targets.reach[None] if prompted else None
-        enabled = self._half is not None
-        with torch.autocast(self.device.type, dtype=self._half, enabled=enabled):
-            output = self.model(sample.clip.rgb[None], prompts, rows=len(self.bound_ids) or None)
-        losses = self._objective(output, sample, step=index, steps=steps)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            raise InputError(
-                f"The loss is {total.item()} at step {index + 1}. Lower optimiser.learning_rate "
-                f"(now {self.config.optimiser.learning_rate}) or try another --seed."
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._scaler.scale(total))
-        self._scaler.unscale_(self._optimiser)
-        if self.config.optimiser.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _teach(self) -> None:
-        """Let the network's own masks, corrected by the picture, into the labels."""
-        if not self._settles:
-            return
-        self.measure_norms()
-        self._teacher = KeptLogits(self._video.shape[1:3])
-        for grid in network_pass(
-            self._video,
-            self._tracks,
-            self.model,
-            self.config,
-            track_ids=self.bound_ids,
-            device=self.device,
-            most_clips=self.config.consensus.teacher_clips,
-            mirror=False,
-            tube=(self._boxes, self._slack),
-        ):
-            self._teacher.add(grid, self._boxes[:, grid.frame], self._slack[:, grid.frame])
-        self._consensus.fit(self._teacher)
-
-    def measure_norms(self) -> None:
-        """Let the batch norms see clips as the weights are now: the same ones for a seed."""
-        if count := self.config.optimiser.norm_clips:
-            with contextlib.closing(self._sampler.pictures(count, self._seed)) as clips:
-                self.model.measure_norms(clips)
-
-    @property
-    def tubes(self) -> KeptTubes:
-        """The boxes that it trains with."""
-        return KeptTubes.of(self._tracks, self._boxes, self._slack)
-
-    @property
-    def memory(self) -> ConsensusMemory:
-        """What it learnt about the video beside the network's weights."""
-        return self._consensus.memory(self.track_ids)
-
-    @property
-    def bound_ids(self) -> list[int]:
-        """The track that each of the first queries is bound to; empty when they are not bound."""
-        return self.track_ids if self.config.matching.mode == "bound" else []
-
-    def save_best(self, run: Run) -> None:
-        """Write what a prediction needs to be made as now, as the best of the run."""
-        self._save_for_predicting(run.best_path, run.best_tube_path, run.best_memory_path)
-
-    def _save_for_predicting(self, weights: Path, tube: Path, memory: Path) -> None:
-        atomic_write(tube, self.tubes.to_bytes())
-        if self.config.consensus.refine:
-            atomic_write(memory, self.memory.to_bytes())
-        save_model(weights, self.model, self.config, classes=self.classes, track_ids=self.bound_ids)
-
-    def save(self, run: Run, step: int) -> None:
-        """Write weights, and the state that resuming after ``step`` finished steps needs."""
-        self.measure_norms()
-        self._save_for_predicting(run.weights_path, run.tube_path, run.memory_path)
-        state = {
-            "step": step,
-            "classes": self.classes,
-            "track_ids": self.track_ids,
-            "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "objective_rng": self._objective.rng_state,
-            "numpy_rng": plain_rng(self._rng),
-            "teacher": None if self._teacher is None else self._teacher.state(),
-        }
-        content = io.BytesIO()
-        torch.save(state, content)
-        atomic_write(run.state_path, content.getvalue())
-
-    def restore(self, path: Path) -> int:
-        """Take up the state written by :meth:`save`; return the number of finished steps.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged, or is the state of other tracks or another network.
-        """
-        state = load_state(path, self.device)
-        try:
-            if (state["track_ids"], state["classes"]) != (self.track_ids, self.classes):
-                raise ValueError("other tracks or labels")
-            self.model.load_state_dict(state["model"])
-            groups = len(state["optimiser"]["param_groups"])
-            if groups != len(self._optimiser.param_groups):  # it began with fresh weights, or older
-                self._optimiser = make_optimiser(
-                    self.model, self.config.optimiser, backbone_multiplier=float(groups > 1)
-                )
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._scaler.load_state_dict(state["scaler"])
-            torch.set_rng_state(state["torch_rng"].cpu())
-            self._objective.rng_state = state["objective_rng"].cpu()
-            self._rng.bit_generator.state = wide_rng(state["numpy_rng"])
-            if state["teacher"] is not None:
-                self._teacher = KeptLogits(self._video.shape[1:3])
-                self._teacher.restore(state["teacher"])
-                self._consensus.fit(self._teacher)
-            return int(state["step"])
-        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} cannot be resumed: the tracks or their labels have changed since, or it "
-                "is the state of another network. Fine-tune without --resume."
-            ) from error
 
 
 def finetune(
@@ -289,6 +46,7 @@ def finetune(
     watch: Watch = unwatched,
     previews: Sequence[int] | Literal["auto"] | None = None,
     keep: Literal["best", "last"] = "last",
+    start: StartFrom = "auto",
 ) -> Iterator[Progress]:
     """Fine-tune on a session's video and boxes; every step is written to the run's metrics.
 
@@ -304,6 +62,9 @@ def finetune(
         weights are to be kept. What is learnt is the same, bit for bit.
     keep
         Which weights to predict with: the last, or those of the best preview.
+    start
+        What a new run begins with, see :func:`maskfree.start.plan_start`. One that goes on from
+        another has the steps and the rate of ``config.restart``.
 
     Yields
     ------
@@ -324,16 +85,19 @@ def finetune(
         _, height, width, _ = video.shape
         check_against_video(tracks, num_frames=len(video), height=height, width=width)
         old = session.resumable_run() if resume else None
+        begins = Start(None, config) if old is not None else plan_start(session, config, start)
+        config = begins.config
         if old is not None:
             config, seed = old.config, old.seed
         corrections = session.corrections.read_all()
         gold = bool(gold_frames(corrections))
         chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
-        run = old or session.new_run(config, seed=seed)
+        before = begins.run
+        run = old or session.new_run(config, seed=seed, start=before.name if before else None)
         try:
             run.clear_stop()
             run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
-            note_training(run, corrections, resumed=old is not None)
+            note_training(run, corrections, resumed=old is not None, before=before)
             trainer = Trainer(
                 video,
                 tracks,
@@ -341,7 +105,9 @@ def finetune(
                 device=where,
                 seed=seed,
                 resumed=old is not None,
-                tubes=None if old is None else _kept_tubes(old),
+                weights=None if before is None else read_tensors(before.kept_weights_path),
+                tubes=_tubes(old.tube_path if old else before.kept_tube_path if before else None),
+                evidence=None if before is None else _kept_evidence(before),
                 corrections=corrections,
                 watch=RunWatch(run, watch),
             )
@@ -371,9 +137,19 @@ def finetune(
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 
-def _kept_tubes(run: Run) -> KeptTubes | None:
+def _tubes(path: Path | None) -> KeptTubes | None:
     """Return the boxes that a run was trained with; None: they are to be followed anew."""
+    if path is None:
+        return None
     try:
-        return KeptTubes.from_file(run.tube_path)
+        return KeptTubes.from_file(path)
     except (InputError, FileNotFoundError):
+        return None
+
+
+def _kept_evidence(run: Run) -> np.ndarray | None:
+    """Return the background that a run saw elsewhere; None: it is to be looked for anew."""
+    try:
+        return read_evidence(run.kept_memory_path)
+    except InputError:
         return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from maskfree.preview import Previewer
     from maskfree.run import Run
-    from maskfree.train import Trainer
+    from maskfree.trainer import Trainer
 
 __all__ = ["Progress", "take_steps"]
 

@@ -1,0 +1,121 @@
+"""Where a run begins: with fresh weights, or with those of the run before it. No torch here.
+
+After a correction most of what a network knows still holds. A run that goes on from the one before
+takes a part of the steps, and neither follows the boxes again nor looks for background again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Literal
+
+from maskfree.config import Config
+from maskfree.errors import InputError, nearest
+from maskfree.kept_tubes import KeptTubes
+from maskfree.settings import from_dict
+from maskfree.told_frames import taught_digest, told_digest
+
+if TYPE_CHECKING:
+    from maskfree.run import Run
+    from maskfree.session import Session
+
+__all__ = ["Start", "StartFrom", "plan_start", "shortened"]
+
+StartFrom = Literal["auto", "last", "fresh"]
+_STARTS = ("auto", "last", "fresh")
+_LEAST_RATE = 1e-8
+"""The least learning rate that a run may have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """``run``: the one whose weights a run begins with, None: fresh ones; ``config``: its own."""
+
+    run: Run | None
+    config: Config
+
+
+def shortened(config: Config) -> Config:
+    """Return the settings of a run that goes on from another with the settings ``config``.
+
+    Fewer steps at a lower rate; the network's masks were in its labels already, and the prior has
+    done its work.
+    """
+    restart = config.restart
+    return dataclasses.replace(
+        config,
+        optimiser=dataclasses.replace(
+            config.optimiser,
+            steps=min(restart.steps, config.optimiser.steps),
+            learning_rate=max(_LEAST_RATE, restart.learning_rate * config.optimiser.learning_rate),
+        ),
+        consensus=dataclasses.replace(config.consensus, teacher_at=1.0),
+        prior=dataclasses.replace(config.prior, until=0.0),
+    )
+
+
+def plan_start(session: Session, config: Config, start: StartFrom = "auto") -> Start:
+    """Say what the next run of a session begins with.
+
+    Parameters
+    ----------
+    config
+        The settings of a run with fresh weights.
+    start
+        "fresh"; "last": from the newest run; "auto": from the newest run where it was made with
+        these settings and boxes and somebody corrected masks since, else fresh.
+
+    Raises
+    ------
+    InputError
+        For another word, and with "last" where there is no run or it does not fit.
+    """
+    if start not in _STARTS:
+        hint = nearest(start, _STARTS)
+        raise InputError(f'--start must be one of {", ".join(_STARTS)}, got "{start}".{hint}')
+    if start == "fresh":
+        return Start(None, config)
+    run = session.latest_run()
+    why = "there is no finished run" if run is None else _why_not(session, run, config)
+    if run is not None and not why and (start == "last" or _is_worth_it(session, run, config)):
+        return Start(run, shortened(config))
+    if start == "last":
+        raise InputError(
+            f"The next run of {session.path} cannot go on from the newest: {why}. Leave --start "
+            "out, or begin with fresh weights: --start fresh"
+        )
+    return Start(None, config)
+
+
+def _why_not(session: Session, run: Run, config: Config) -> str:
+    """Say why a run's network cannot be taken up; nothing: it can."""
+    tracks = session.boxes.tracks
+    try:
+        about = json.loads(run.kept_weights_path.with_suffix(".json").read_text(encoding="utf-8"))
+        ids, classes = list(about["track_ids"]), list(about["classes"])
+        queries, network = int(about["num_queries"]), from_dict(Config, about["config"]).model
+    except (OSError, ValueError, KeyError, TypeError, InputError):
+        return f"run {run.name} does not say what its network is"
+    if network != config.model:
+        return f"run {run.name} has another network"
+    bound = [t.id for t in tracks] if config.matching.mode == "bound" else []
+    if ids != bound or classes != sorted({t.label for t in tracks}):
+        return f"tracks or labels have changed since run {run.name}"
+    if queries != max(len(tracks), config.model.num_queries):
+        return f"run {run.name} has another number of queries"
+    return ""
+
+
+def _is_worth_it(session: Session, run: Run, config: Config) -> bool:
+    """Whether only corrections are new since a run that was trained to its end."""
+    try:
+        then, tubes = run.config, KeptTubes.from_file(run.kept_tube_path)
+    except (InputError, FileNotFoundError):
+        return False
+    same = then == (shortened(config) if run.start else config)
+    boxes = session.boxes
+    drawn = all(tubes.knows(track, boxes.num_frames) for track in boxes.tracks)
+    told = told_digest(run)
+    new = told is not None and told != taught_digest(session.corrections.read_all())
+    return run.status == "done" and same and drawn and new
