@@ -9,7 +9,7 @@ import torch
 
 from command_line import SMALL, Result
 from maskfree import prepare
-from maskfree.config import RestartConfig
+from maskfree.config import CorrectionsConfig, RestartConfig
 from maskfree.consensus_memory import read_evidence
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def config(small_config: Config) -> Config:
-    return dataclasses.replace(small_config, restart=RestartConfig(steps=3, learning_rate=0.25))
+    return dataclasses.replace(
+        small_config,
+        corrections=CorrectionsConfig(share=1.0),
+        restart=RestartConfig(steps=3, learning_rate=0.25),
+    )
 
 
 def correct(session: Session, frame: int, track_id: int = 1, *, gold: bool = False) -> None:
