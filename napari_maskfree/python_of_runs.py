@@ -36,6 +36,8 @@ def _predict(now: Situation) -> Code:
 
 def _fine_tune(now: Situation) -> Code:
     given = f"device={now.device!r}, seed={now.seed}"
+    if now.start != "auto":
+        given += f", start={now.start!r}"
     if now.previews:
         given += f", previews={list(now.previews)}"
     train = (

@@ -31,7 +31,8 @@ class Situation:
     it belongs, of the track's clicks in the shown frame that count still. ``size``: of the largest
     hole or speck; ``all_tracks``: not of the selected one only. ``gold``: whether the shown frame
     is. ``source``: the frame that was carried to others. ``run``: the other run. ``settings``:
-    ``key=value`` of the next run beside the form's; ``previews``: the frames that it redraws;
+    ``key=value`` of the next run beside the form's; ``start``: what it begins with; ``previews``:
+    the frames that it redraws;
     ``training``: whether one is at work; ``fallbacks``: tried in turn. ``each_side``, ``tube``:
     frames that a pixel is compared with, and those of its tube.
     """
@@ -69,6 +70,7 @@ class Situation:
     steps: int = 1
     device: str = "auto"
     seed: int = 0
+    start: str = "auto"
     previews: tuple[int, ...] = ()
     training: bool = False
     keeps_best: bool = False

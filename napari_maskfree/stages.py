@@ -49,12 +49,14 @@ def finetune_stage(
     steps: int,
     device: str,
     seed: int,
+    start: str = "auto",
     extra: Sequence[str] = (),
     previews: Sequence[int] = (),
 ) -> Stage:
     """Return the process that fine-tunes a new run of the session at ``folder``.
 
-    ``previews``: the frames that it redraws meanwhile.
+    ``start``: what it begins with, see :mod:`maskfree.start`; ``previews``: the frames that it
+    redraws meanwhile.
     """
     runs = folder / "runs"
     before = {p.name for p in runs.iterdir()} if runs.is_dir() else set()
@@ -77,7 +79,8 @@ def finetune_stage(
         return bool(runs)
 
     command = [*_engine(), "finetune", "--session", str(folder), "--preset", preset]
-    command += ["--steps", str(steps), "--device", device, "--seed", str(seed), *extra]
+    command += ["--steps", str(steps), "--device", device, "--seed", str(seed)]
+    command += [*(() if start == "auto" else ("--start", start)), *extra]
     if previews:
         command += ["--preview", ",".join(map(str, previews))]
     return Stage("finetune", tuple(command), log, stop, keep_best=lambda: stop(True))

@@ -45,9 +45,9 @@ class JobView:
     ``state`` is "running", "stopping", "done", "stopped", "failed" or "detached". ``losses`` holds
     the last step's losses by name, ``totals`` their sum at each of ``steps_seen``, ``terms`` each
     of them there: NaN where it was not, shorter where it has ended. ``preparing``: what a run looks
-    at before its first step, empty text later. ``keeping``: it was asked to end with its best
-    weights. ``warnings`` are what the processes said on their
-    way, each once; of an attached one they are not known.
+    at before its first step, empty text later. ``start``: the run that it goes on from, empty
+    where it begins afresh. ``keeping``: it was asked to end with its best weights. ``warnings`` are
+    what the processes said on their way, each once; of an attached one they are not known.
     """
 
     state: str = "running"
@@ -58,6 +58,7 @@ class JobView:
     seconds_left: float | None = None
     message: str = ""
     device: str = ""
+    start: str = ""
     keeping: bool = False
     steps_seen: list[int] = dataclasses.field(default_factory=list)
     totals: list[float] = dataclasses.field(default_factory=list)
@@ -228,6 +229,7 @@ class Job:
     def _take(self, record: dict[str, Any]) -> None:
         view = self.view
         view.device = str(record.get("device", view.device))
+        view.start = str(record.get("start", view.start))
         self._status = str(record.get("status", self._status))
         view.preparing = str(record.get("preparing", ""))
         if "losses" in record:

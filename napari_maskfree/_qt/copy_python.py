@@ -136,6 +136,7 @@ class CopyPython:
             "steps": form.steps.value(),
             "device": form.device.currentData(),
             "seed": form.seed.value(),
+            "start": form.begin.currentData(),
             "settings": plan.settings,
             "fallbacks": plan.order,
             "previews": tuple(form.strip.frames),

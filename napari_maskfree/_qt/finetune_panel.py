@@ -35,6 +35,11 @@ DEVICES = {
     "cuda": "cuda (NVIDIA)",
     "mps": "mps (Apple)",
 }
+STARTS = {
+    "auto": "automatic",
+    "last": "the newest run",
+    "fresh": "fresh weights",
+}
 _STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
 _MAX_SEED = 2**31 - 1
 _ELSEWHERE = (
@@ -105,6 +110,14 @@ class FinetunePanel(Panel):
         for name, words in DEVICES.items():
             self.device.addItem(words, name)
         self.device.setToolTip("What computes: auto takes a GPU where there is one")
+        self.begin = QComboBox()
+        for name, words in STARTS.items():
+            self.begin.addItem(words, name)
+        self.begin.setToolTip(
+            "Automatic: after corrections a run goes on from the newest one, in "
+            f"{preset(self.preset.currentData()).restart.steps} steps; after any other change it "
+            "begins with fresh weights"
+        )
         self.seed = QSpinBox()
         self.seed.setRange(0, _MAX_SEED)
         self.seed.setToolTip("The same seed gives the same result on the same machine")
@@ -123,6 +136,7 @@ class FinetunePanel(Panel):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Preset", self.preset)
         form.addRow("Steps", self.steps)
+        form.addRow("Begin with", self.begin)
         form.addRow("Device", self.device)
         self.add(self.form, self.about, self.advanced)
         self._preset_chosen()
@@ -179,7 +193,8 @@ class FinetunePanel(Panel):
 
     def _show_view(self, view: JobView) -> None:
         self._show_progress(view.done, view.total)
-        where = f" on {view.device}" if view.device else ""
+        where = f" from run {view.start}" if view.start else ""
+        where += f" on {view.device}" if view.device else ""
         if view.keeping and view.active:
             text = "Stopping after this step; then the best is predicted…"
         elif view.state == "stopping":
@@ -272,6 +287,7 @@ class FinetunePanel(Panel):
                 steps=self.steps.value(),
                 device=device,
                 seed=self.seed.value(),
+                start=self.begin.currentData(),
                 extra=("--set", *changed) if changed else (),
                 previews=self.strip.frames,
             ),

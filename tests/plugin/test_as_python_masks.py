@@ -234,8 +234,8 @@ def test_runs_are_scored_on_gold_frames(two_runs, copied, capsys):
 def test_it_trains_and_predicts(saved, copied, monkeypatch):
     asked = []
 
-    def finetune(session, config, *, device, seed, previews=None):
-        asked.append((session.path, config.optimiser.steps, device, seed, previews))
+    def finetune(session, config, *, device, seed, start="auto", previews=None):
+        asked.append((session.path, config.optimiser.steps, device, seed, start, previews))
         return iter(())
 
     monkeypatch.setattr("maskfree.train.finetune", finetune)
@@ -243,13 +243,13 @@ def test_it_trains_and_predicts(saved, copied, monkeypatch):
     now = {"preset": "paper", "steps": 7, "device": "cpu", "seed": 3}
     copied("fine_tune", **now)
     copied("predict_again", **now)
-    copied("watch_frame", **now, previews=(2, 5))
+    copied("watch_frame", **now, start="fresh", previews=(2, 5))
     path = saved.session.path
     assert asked == [
-        (path, 7, "cpu", 3, None),
+        (path, 7, "cpu", 3, "auto", None),
         "cpu",
         "cpu",
-        (path, 7, "cpu", 3, [2, 5]),
+        (path, 7, "cpu", 3, "fresh", [2, 5]),
         "cpu",
     ]
 

@@ -87,3 +87,36 @@ def test_the_sign_of_the_fold_says_whether_it_is_open(widget, qtbot):
     assert advanced.text() == "▾ Advanced"
     advanced.collapse(animate=False)
     assert advanced.text() == "▸ Advanced"
+
+
+def test_it_is_said_from_which_run_one_goes_on(widget, qtbot, tmp_path):
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
+
+    log = tmp_path / "metrics.jsonl"
+    records = [
+        {"status": "running", "device": "cpu", "start": "0001"},
+        {"step": 2, "steps": 20, "losses": {"class": 1.0}, "seconds_left": 9.0},
+    ]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    code = f"import time; open({str(log)!r}, 'w').write({lines!r}); time.sleep(600)"
+    panel = widget.finetune
+    widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    words = "Fine-tuning from run 0001 on cpu · 9 s left"
+    qtbot.waitUntil(lambda: panel.status.text() == words, timeout=RUN)
+    widget.jobs.kill()
+
+
+def test_what_a_run_begins_with_is_a_choice(widget, qtbot, clip_folder, monkeypatch):
+    import napari_maskfree._qt.finetune_panel as module
+
+    asked = []
+    monkeypatch.setattr(module, "finetune_stage", lambda *_, **given: asked.append(given["start"]))
+    panel = widget.finetune
+    monkeypatch.setattr(panel, "_launch", lambda *_: None)
+    assert panel.begin.currentText() == "automatic"
+    for place, (name, words) in enumerate(module.STARTS.items()):
+        panel.begin.setCurrentIndex(place)
+        assert panel.begin.currentText() == words
+        panel._run(type("Session", (), {"path": clip_folder}))
+        assert asked[-1] == name

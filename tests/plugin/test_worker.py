@@ -205,6 +205,17 @@ def test_the_commands_are_those_of_the_contract(tmp_path):
         *(sys.executable, "-m", "maskfree", "finetune", "--session", str(tmp_path)),
         *("--preset", "tiny", "--steps", "7", "--device", "cpu", "--seed", "3"),
     )
+    for start in ("last", "fresh"):
+        asked = finetune_stage(
+            tmp_path,
+            preset="tiny",
+            steps=7,
+            device="cpu",
+            seed=3,
+            start=start,
+            extra=("--set", "a=1"),
+        )
+        assert asked.command == (*made.command, "--start", start, "--set", "a=1")
     assert made.log() is None, "the run's folder is made by the process"
     (tmp_path / "runs" / "0001").mkdir(parents=True)
     assert made.log() == tmp_path / "runs" / "0001" / "metrics.jsonl"

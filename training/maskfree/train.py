@@ -96,7 +96,8 @@ def finetune(
         run = old or session.new_run(config, seed=seed, start=before.name if before else None)
         try:
             run.clear_stop()
-            run.append({"status": "running", "pid": os.getpid(), "device": str(where)})
+            begun = {"status": "running", "pid": os.getpid(), "device": str(where)}
+            run.append(begun if before is None else {**begun, "start": before.name})
             note_training(run, corrections, resumed=old is not None, before=before)
             trainer = Trainer(
                 video,
