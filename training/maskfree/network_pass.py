@@ -66,7 +66,7 @@ def network_pass(
     device: torch.device,
     frames: tuple[int, int] | None = None,
     most_clips: int | None = None,
-    mirror: bool = True,
+    mirror: bool | None = None,
     tube: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Iterator[GridFrame]:
     """Yield the frames of a video in order; memory holds one clip.
@@ -83,12 +83,13 @@ def network_pass(
     most_clips
         Look at no more clips than this, spread over the video, and yield their frames alone.
     mirror
-        Average every clip with its mirror image, where training saw such.
+        Average every clip with its mirror image, where training saw such; None: as the settings
+        say.
     tube
         The tracks' boxes and slack, see `targets.loose_tube`, where they are known better.
     """
     model.eval()
-    mirror = mirror and config.augment.flip
+    mirror = (config.predict.mirror if mirror is None else mirror) and config.augment.flip
     if tracks is None:
         boxes = np.zeros((0, len(video), 4))
         slack = np.zeros((0, len(video)))

@@ -57,8 +57,11 @@ def preset(name: str) -> Config:
         return Config()
     if name.startswith("resnet"):
         model = ModelConfig.resnet18() if name == "resnet18" else ModelConfig.resnet50()
-        gently = OptimiserConfig(backbone_multiplier=0.1)
-        return dataclasses.replace(Config(), preset=name, model=model, optimiser=gently)
+        gently = OptimiserConfig(steps=180, learning_rate=1e-3, backbone_multiplier=0.1)
+        sampling = SamplingConfig(clip_length=3)
+        return dataclasses.replace(
+            Config(), preset=name, model=model, sampling=sampling, optimiser=gently
+        )
     released = name == "released"
     return dataclasses.replace(
         Config(),
@@ -70,9 +73,9 @@ def preset(name: str) -> Config:
         consensus=ConsensusConfig(train=False, refine=False),
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
-        sampling=SamplingConfig(contrast=0.0),
+        sampling=SamplingConfig(clip_length=3, contrast=0.0),
         follow=FollowConfig(between=False, held_passes=0),
         augment=AugmentConfig(scale_jitter=0.2),
-        optimiser=OptimiserConfig(steps=300, norm_clips=0),
-        predict=PredictConfig(middle_scale=False),
+        optimiser=OptimiserConfig(steps=300, learning_rate=1e-3, norm_clips=0),
+        predict=PredictConfig(mirror=True, middle_scale=False),
     )

@@ -1,0 +1,113 @@
+"""Frames a second of prediction, beside the baseline commit and beside the forward pass alone.
+
+The engine of now and the one of before take turns, each time in a process of its own.
+
+usage: python training/benchmarks/predict_speed.py --clips CLIP… [--rounds 2] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import baseline
+from report import machine, markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+TIMES, LIMIT = 3.0, 0.6
+"""What was promised: times the baseline's frames a second, or that share of the forward pass's."""
+RUN = Path(__file__).with_name("predict_run.py")
+HEAD = ["clip", "engine", "frames/s", "spread", "forward pass alone", "of that", "peak MiB"]
+
+
+def _measured(clip: Path, root: Path | None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="maskfree-") as folder:
+        found = Path(folder) / "found.json"
+        command = [sys.executable, str(RUN), str(clip), "--json", str(found)]
+        subprocess.run(command, env=baseline.environment(root), check=True)
+        content: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+        return content
+
+
+def _rates(runs: Sequence[dict[str, Any]], key: str) -> list[float]:
+    return [run["frames"] / seconds for run in runs for seconds in run[key]]
+
+
+def _row(clip: str, now: list[dict[str, Any]], old: list[dict[str, Any]]) -> dict[str, Any]:
+    rate, limit = (statistics.median(_rates(now, key)) for key in ("seconds", "limit"))
+    words = f"{rate:.1f} frames/s, {rate / limit:.0%} of the forward pass's {limit:.1f}"
+    met, times = rate / limit >= LIMIT, None
+    if old:
+        times = rate / statistics.median(_rates(old, "seconds"))
+        words = f"{times:.1f} times; {words}"
+        met = met or times >= TIMES
+    return {
+        "what": f"{clip}: prediction",
+        "target": f"{TIMES:g} times the state before, or {LIMIT:.0%} of the forward pass's limit",
+        "measured": words,
+        "met": met,
+        "why": "" if met else "see the table below",
+    }
+
+
+def _line(clip: str, engine: str, runs: list[dict[str, Any]]) -> list[str]:
+    rates, limits = _rates(runs, "seconds"), _rates(runs, "limit")
+    rate, limit = statistics.median(rates), statistics.median(limits)
+    peak = max(run["peak_kb"] for run in runs) / 1024
+    spread = f"{min(rates):.1f} to {max(rates):.1f}"
+    words = [f"{rate:.1f}", spread, f"{limit:.1f}", f"{rate / limit:.0%}", f"{peak:.0f}"]
+    return [clip, engine, *words]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the results; return the exit code, 2 where there is no clip."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
+    add = parser.add_argument
+    add("--clips", type=Path, nargs="+", default=[], metavar="CLIP", help="frames/ and masks/")
+    add("--rounds", type=int, default=2)
+    add("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if not options.clips:
+        print('predict_speed: needs clips with masks: make bench CLIPS="A B"', file=sys.stderr)
+        return 2
+    rows, lines = [], []
+    with baseline.worktree() as root:
+        for clip in options.clips:
+            now, old = [], []
+            for _ in range(options.rounds):
+                if root is not None:
+                    old.append(_measured(clip, root))
+                now.append(_measured(clip, None))
+            rows.append(_row(clip.name, now, old))
+            lines.append(_line(clip.name, "now", now))
+            if old:
+                lines.append(_line(clip.name, "before", old))
+    text = "\n\n".join(
+        [
+            "Boxes given, masks refined, in memory; the first of three predictions is not counted. "
+            "*Forward pass alone*: every frame once, without its mirror image.",
+            markdown(HEAD, lines, words=2),
+            *([] if root is not None else [baseline.MISSING]),
+        ]
+    )
+    if options.json is not None:
+        content = {"title": "Prediction", "rows": rows, "text": text}
+        options.json.write_text(json.dumps(content), encoding="utf-8")
+    table = [[row["what"], row["target"], row["measured"]] for row in rows]
+    print(markdown(["what", "promised", "measured"], table, words=3))
+    print(f"\n{text}\n\n{machine()}.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
