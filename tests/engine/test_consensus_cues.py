@@ -60,9 +60,9 @@ def test_large_boxes_are_looked_at_smaller() -> None:
 def test_a_smaller_picture_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     guides: list[np.ndarray] = []
 
-    def spy(guide: np.ndarray, radius: int, strength: float) -> GuidedFilter:
+    def spy(guide: np.ndarray, radius: int, strength: float, **inner: Any) -> GuidedFilter:
         guides.append(guide)
-        return GuidedFilter(guide, radius, strength)
+        return GuidedFilter(guide, radius, strength, **inner)
 
     monkeypatch.setattr(module, "GuidedFilter", spy)
     checks = np.indices((64, 96)).sum(0) % 2 * 100 + 50
@@ -242,9 +242,9 @@ def test_the_reach_of_the_neighbours_follows_the_boxs_size(
 ) -> None:
     made: list[tuple[int, float]] = []
 
-    def spy(guide: np.ndarray, radius: int, strength: float) -> GuidedFilter:
+    def spy(guide: np.ndarray, radius: int, strength: float, **inner: Any) -> GuidedFilter:
         made.append((radius, strength))
-        return GuidedFilter(guide, radius, strength)
+        return GuidedFilter(guide, radius, strength, **inner)
 
     monkeypatch.setattr(module, "GuidedFilter", spy)
     one_box(dataclasses.replace(PLAIN, flat=32.0, **config), box=box, stretch=4.0)

@@ -63,6 +63,27 @@ def test_it_is_the_papers(radius: int, strength: float, seed: int) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("radius", [1, 3, 11])
+@pytest.mark.parametrize(
+    "within",
+    [
+        (slice(8, 13), slice(9, 20)),
+        (slice(0, 7), slice(14, 32)),
+        (slice(23, 24), slice(0, 1)),
+        (slice(0, 24), slice(0, 32)),
+    ],
+)
+def test_where_all_is_0_beyond_a_part_that_part_alone_is_filtered(
+    radius: int, within: tuple[slice, slice]
+) -> None:
+    guide = picture(3, 24, 32)
+    values = np.zeros(guide.shape[:2], np.float32)
+    values[within] = np.random.default_rng(0).uniform(0, 1, values[within].shape)
+    whole = GuidedFilter(guide, radius, 30.0)(values)
+    found = GuidedFilter(guide, radius, 30.0, within=within)(values[within])
+    np.testing.assert_allclose(found, whole[within], atol=1e-6)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.25, 1.0, -3.0])
 def test_constant_in_constant_out(value: float) -> None:
     guide = picture(0, 20, 30)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskfree.config import GeodesicConfig
-from maskfree.geodesic import reached_from_outside
+from maskfree.geodesic import reached_from_outside, step_cost
 
 CONFIG = GeodesicConfig(blur=1)
 
@@ -23,7 +23,7 @@ def shown(shape: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
 def slow_costs(step: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Dijkstra over the 8 neighbours; a move costs its length times the mean of its two ends.
 
-    It starts in the middle of the pixels around the box; their own half is not counted.
+    It starts in the middle of the pixels around the box, straight; their own half is not counted.
     """
     height, width = allowed.shape
     best = np.where(allowed, math.inf, 0.0)
@@ -34,7 +34,8 @@ def slow_costs(step: np.ndarray, allowed: np.ndarray) -> np.ndarray:
             continue
         for j in range(max(0, y - 1), min(height, y + 2)):
             for i in range(max(0, x - 1), min(width, x + 2)):
-                if not allowed[j, i]:
+                diagonal = j != y and i != x
+                if not allowed[j, i] or (diagonal and not allowed[y, x]):
                     continue
                 ends = step[j, i] + (step[y, x] if allowed[y, x] else 0)
                 cost = so_far + math.hypot(j - y, i - x) * ends / 2
@@ -69,6 +70,30 @@ def test_it_is_the_cheapest_path(seed: int, stretch: float) -> None:
         found[allowed], np.clip(expected, -1 / stretch**4, 0), rtol=1e-4, atol=1e-4
     )
     assert (found[~allowed] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(2, 2, 12, 15), (0, 3, 9, 17), (3, 0, 14, 12), (0, 4, 14, 9), (6, 0, 7, 17), (13, 16, 14, 17)],
+)
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_paths_begin_all_around_but_not_where_the_picture_ends(
+    box: tuple[int, int, int, int], by_hand: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    lab = rng.normal([60, 10, -20], [25, 3, 5], (14, 17, 3)).astype(np.float32)
+    config = dataclasses.replace(CONFIG, octaves=3.0, least=0.5, burnt=80.0)
+    allowed = shown((14, 17), box)
+    if by_hand:  # any shape
+        allowed[10:13, 12:16] = True
+        allowed[11, 13] = False
+    burnt = lab[..., 0] > 80
+    step = step_cost(lab, 1.0, config) + config.burnt_cost * burnt
+    costs = slow_costs(step, allowed)
+    usual = np.median(costs[allowed])
+    expected = np.log2((costs + 0.5) / (usual + 0.5)).clip(-3, 0) / 3
+    found = reached_from_outside(lab, allowed, stretch=1.0, config=config)
+    np.testing.assert_allclose(found, np.where(allowed & ~burnt, expected, 0), atol=1e-6)
 
 
 def cave() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -56,11 +56,15 @@ class Frames(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """A box and its surroundings in one frame, at the crop's scale."""
+    """A box and its surroundings in one frame, at the crop's scale.
+
+    ``inner``: rows and columns that hold all of ``allowed``; ``edges`` is of those alone.
+    """
 
     crop: Crop
     lab: np.ndarray
     allowed: np.ndarray
+    inner: tuple[slice, slice]
     evidence: np.ndarray
     shape: np.ndarray
     reached: np.ndarray
@@ -206,7 +210,7 @@ class Consensus:
         for view, unary in zip(views, unaries, strict=True):
             silent = np.abs(view.evidence) < self._config.silence
             first = view.heard(unary + self._config.first_shape * view.shape * silent)
-            found.append(np.where(view.allowed, _sigmoid(first), 0.0))
+            found.append(_chances(first, ~view.allowed))
         for _ in range(self._config.rounds):
             model.fit(_samples(views, bins, found))
             found = [
@@ -231,12 +235,20 @@ class Consensus:
 
     def _settle(self, unary: np.ndarray, view: _View) -> np.ndarray:
         """Mean-field steps: a pixel goes with what is like it around it."""
-        found = np.where(view.allowed, _sigmoid(unary), 0.0)
+        alone = np.ascontiguousarray(unary[view.inner], np.float32)
+        beyond = ~view.allowed[view.inner]
+        found = _chances(alone.copy(), beyond)
         smooth = self._config.smooth / self._stretch  # edges of little contrast hold less
         for _ in range(self._config.steps):
-            around = 2 * view.edges(found) - 1
-            found = np.where(view.allowed, _sigmoid(unary + smooth * around), 0.0)
-        return np.asarray(found)
+            found = view.edges(found)
+            found *= 2
+            found -= 1
+            found *= smooth
+            found += alone
+            found = _chances(found, beyond)
+        out = np.zeros(unary.shape, np.float32)
+        out[view.inner] = found
+        return out
 
     def _view(self, n: int, t: int) -> _View:
         config = self._config
@@ -273,7 +285,8 @@ class Consensus:
             ignored = self._ignore.crop(t, rows, columns, size)
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
         reach = min(config.radius, max(2, round(scale * math.sqrt(across * down) / 12)))
-        edges = GuidedFilter(lab, reach, config.flat / self._stretch**2)
+        inner = _held(allowed)
+        edges = GuidedFilter(lab, reach, config.flat / self._stretch**2, within=inner)
         reached = np.zeros(size, np.float32)
         if weight := config.geodesic.weight:
             reached = weight * reached_from_outside(
@@ -283,6 +296,7 @@ class Consensus:
             crop,
             lab,
             allowed,
+            inner,
             self._evidence_at(n, t, x, y, (height, width)),
             np.clip(1 - radius, -1, 1).astype(np.float32),
             reached,
@@ -330,8 +344,23 @@ def _samples(
     return [(view.counted(b), view.counted(f)) for view, b, f in each]
 
 
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -_LIMIT, _LIMIT))))
+def _chances(logits: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """Turn logits into chances where they lie, float32; 0 in the pixels ``beyond``."""
+    np.negative(logits, out=logits)
+    np.minimum(logits, _LIMIT, out=logits)  # at the other end 1 plus next to nothing is 1
+    np.exp(logits, out=logits)
+    logits += 1
+    np.reciprocal(logits, out=logits)
+    logits[beyond] = 0
+    return logits
+
+
+def _held(allowed: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all pixels; of nothing, the first row and column."""
+    rows, columns = (np.flatnonzero(allowed.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _within(box: np.ndarray, slack: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
