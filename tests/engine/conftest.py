@@ -69,7 +69,7 @@ def small_config() -> Config:
         ),
         augment=AugmentConfig(flip=True, scale_jitter=0.2, colour_jitter=0.15),
         optimiser=OptimiserConfig(steps=4, learning_rate=1e-3, warmup=0.25, checkpoint_every=2),
-        predict=PredictConfig(clip_length=3, overlap=1, middle_scale=False),
+        predict=PredictConfig(clip_length=3, overlap=1, mirror=True, middle_scale=False),
     )
 
 

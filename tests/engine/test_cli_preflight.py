@@ -23,12 +23,12 @@ GIGA = 10**9
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """A machine on which only two frames at a time fit; what it was asked to measure."""
+    """A machine on which only three frames at a time fit; what it was asked to measure."""
     seen: list[Any] = []
 
     def measured(config: Config, device: str) -> Measured | Exhausted:
         seen.append((config, device))
-        if config.sampling.clip_length > 2:
+        if config.predict.clip_length > 3:
             return Exhausted("cpu", 2 * GIGA)
         return Measured("cpu", Estimate(10.0, 130.0, 20.0), int(0.8 * GIGA), 2 * GIGA)
 
@@ -56,7 +56,7 @@ def test_a_table_of_what_was_tried_and_what_to_do(
         "mixed precision: it is on already, or this is no NVIDIA GPU",
         "shorter clip: needs 0.8 of 2.0 GB",
         "",
-        "It fits with: --set sampling.clip_length=2 predict.clip_length=3 --device cpu",
+        "It fits with: --set predict.clip_length=3 --device cpu",
     ]
     assert result.err.splitlines() == [
         "maskfree: measuring a step: as it is",
@@ -69,11 +69,11 @@ def test_settings_reach_the_measurement_and_what_fits_is_said(
     cli: Callable[..., Result], clip: Path, asked: list[Any]
 ) -> None:
     words = ("preflight", clip / "frames", "--boxes", clip / "boxes.json", "--device", "cpu")
-    result = cli(*words, "--steps", 7, "--preset", "paper", "--set", "sampling.clip_length=2")
+    result = cli(*words, "--steps", 7, "--preset", "paper", "--set", "predict.clip_length=3")
     assert result.out.endswith("\n\nIt fits as it is.\n")
     config, device = asked[1]
     assert (config.preset, config.optimiser.steps, device) == ("paper", 7, "cpu")
-    assert config.sampling.clip_length == 2
+    assert config.predict.clip_length == 3
 
 
 def test_nothing_fits_has_an_exit_code_of_its_own(
@@ -93,7 +93,7 @@ def test_nothing_fits_has_an_exit_code_of_its_own(
     assert len(asked) == 2
     assert "Nothing of this fits" in cli(*words, "--fallbacks", "frame,amp").out
     as_json = cli(*words, "--json").json
-    assert as_json["set"] == ["sampling.clip_length=2", "predict.clip_length=3"]
+    assert as_json["set"] == ["predict.clip_length=3"]
 
 
 def test_what_is_wrong_is_said_before_anything_is_measured(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT = PreflightConfig()
+LONG = override(Config(), {"sampling.clip_length": 3})
 
 
 def tried(
@@ -28,7 +29,7 @@ def tried(
     settings: PreflightConfig = DEFAULT,
 ) -> tuple[tuple[str, ...], str] | None:
     """Return what a fallback changes, and the device then."""
-    given = override(config or Config(), values or {})
+    given = override(config or LONG, values or {})
     made = FALLBACKS[name].apply(Plan(given, device), settings)
     return None if made is None else (changes(given, made.config), made.device)
 

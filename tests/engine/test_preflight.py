@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 GIGA = 10**9
 SECONDS = Estimate(1.0, 2.0, 3.0)
-FULL = override(Config(), {"optimiser.amp": False, "sampling.frame_area": 100_000})
+FULL = override(
+    Config(),
+    {"optimiser.amp": False, "sampling.frame_area": 100_000, "sampling.clip_length": 3},
+)
 CLIP = ("sampling.clip_length=2", "predict.clip_length=3")
 
 

@@ -57,7 +57,7 @@ def test_a_full_disk_ends_the_run_as_failed_and_leaves_no_half_file(
     assert (end["status"], end["step"]) == ("failed", after)
     assert end["message"].startswith("The disk is full")
     left = {p.name for p in run.path.iterdir()}
-    assert left == {"config.json", "metrics.jsonl", "stop", "told.json"}
+    assert left == {"config.json", "metrics.jsonl", "stop", "taught.sha256", "told.json"}
 
 
 def test_the_state_is_written_whole_or_not_at_all(

@@ -251,7 +251,7 @@ def counts_of(video: Video, tracks: BoxTracks, config: Config) -> Counts:
         steps=steps,
         norms=config.optimiser.norm_clips * (saves + teaches),
         taught=min(clips, consensus.teacher_clips) if teaches else 0,
-        views=2 if config.augment.flip else 1,
+        views=2 if config.predict.mirror and config.augment.flip else 1,
         clips=clips,
     )
 
