@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,8 +62,12 @@ def test_the_scene_has_matches_and_their_share_is_that_of_match_clip(
 
 def test_peak_rise_is_that_of_the_call() -> None:
     size = 2**25
-    rise = peak_rise(lambda: np.ones(size, np.uint8).sum())
-    assert 0.9 * size <= rise <= 2 * size
+
+    def call() -> None:
+        with mmap.mmap(-1, size) as fresh:  # never memory that was freed before
+            np.frombuffer(fresh, np.uint8).copy()
+
+    assert 0.9 * size <= peak_rise(call) <= 4 * size
 
 
 def made(faster: float, less: float, exponent: float) -> dict[str, Any]:
@@ -100,5 +105,5 @@ def test_a_loss_that_differs_is_not_timed(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert tk_loss.main(["--runs", "1", "--only", "9 candidates", "--json", str(path)]) == 0
     assert len(json.loads(path.read_text(encoding="utf-8"))["rows"]) == 2
     monkeypatch.setattr(tk_loss, "tk_reference", lambda *a, **k: 1.01 * tk_reference(*a, **k))
-    with pytest.raises(RuntimeError, match="ours and the reference differ by 9.9e-03"):
+    with pytest.raises(RuntimeError, match="ours and the reference differ by"):
         tk_loss.main(["--runs", "1", "--only", "9 candidates"])
