@@ -173,7 +173,7 @@ def _check_frame(name: str, lab: torch.Tensor) -> None:
 def _match(source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig) -> list[Matches]:
     """Match P pairs of frames, ``(P, 3, H, W)`` each, at once."""
     height, width = source.shape[-2:]
-    index, distance = nearest_candidates(source.float(), target.float(), config)
+    index, distance = nearest_candidates(source, target, config)
 
     displacement = torch.tensor([*candidate_offsets(config), (0, 0)], device=source.device)
     rows, columns = (torch.arange(n, device=source.device) for n in (height, width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maskfree.kernels.fused import fused_on
 from maskfree.kernels.nearest_cpu import nearest_cpu
 from maskfree.kernels.nearest_plain import nearest_plain
 
@@ -18,7 +19,14 @@ __all__ = ["nearest"]
 def nearest(
     source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what :func:`maskfree.kernels.nearest_plain.nearest_plain` returns."""
+    """Return what :func:`maskfree.kernels.nearest_plain.nearest_plain` returns.
+
+    ``source`` and ``target`` may be of any real dtype; they are compared in float32.
+    """
+    if fused_on(source.device):
+        from maskfree.kernels.nearest_triton import nearest_triton
+
+        return nearest_triton(source, target, config)
     if source.device.type == "cpu":
-        return nearest_cpu(source, target, config)
-    return nearest_plain(source, target, config)
+        return nearest_cpu(source.float(), target.float(), config)
+    return nearest_plain(source.float(), target.float(), config)
