@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, no_type_check
 
 import torch
 import triton
@@ -66,8 +66,9 @@ def sum_pairs_triton(
     return total, into
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _agreement(  # type: ignore[no-untyped-def]
+@triton.jit
+@no_type_check
+def _agreement(
     logits,
     first,
     second,

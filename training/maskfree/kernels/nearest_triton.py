@@ -6,7 +6,7 @@ each in its place. Nothing is written before the end; no volume of candidates ex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, no_type_check
 
 import torch
 import torch.nn.functional as F
@@ -68,8 +68,9 @@ def nearest_triton(
     return index, distance
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _nearest(  # type: ignore[no-untyped-def]
+@triton.jit
+@no_type_check
+def _nearest(
     source,
     target,
     offsets,
@@ -98,8 +99,8 @@ def _nearest(  # type: ignore[no-untyped-def]
 
     best, places = (), ()
     for _ in tl.static_range(ROWS * COUNT):
-        best = best + (tl.full((BLOCK,), float("inf"), tl.float32),)
-        places = places + (tl.zeros((BLOCK,), tl.int32) + number,)
+        best += (tl.full((BLOCK,), float("inf"), tl.float32),)
+        places += (tl.zeros((BLOCK,), tl.int32) + number,)
     for i in range(number):
         dy, dx = tl.load(offsets + 2 * i), tl.load(offsets + 2 * i + 1)
         shifted = there + dy * other_pitch + dx
@@ -111,7 +112,7 @@ def _nearest(  # type: ignore[no-untyped-def]
                 second = tl.load(a + plane).to(tl.float32) - tl.load(b + other_plane).to(tl.float32)
                 a, b = a + 2 * plane, b + 2 * other_plane
                 third = tl.load(a).to(tl.float32) - tl.load(b).to(tl.float32)
-                apart = apart + (first * first + second * second + third * third,)
+                apart += (first * first + second * second + third * third,)
         kept, kept_places = (), ()
         for r in tl.static_range(ROWS):
             squared = tl.zeros((BLOCK,), tl.float32)
@@ -129,9 +130,9 @@ def _nearest(  # type: ignore[no-untyped-def]
             for k in tl.static_range(COUNT):
                 here_now, place_now = best[r * COUNT + k], places[r * COUNT + k]
                 before, nearer = nearer, squared < here_now
-                kept = kept + (tl.minimum(here_now, tl.maximum(smaller, squared)),)
+                kept += (tl.minimum(here_now, tl.maximum(smaller, squared)),)
                 moved = tl.where(before, place, i)
-                kept_places = kept_places + (tl.where(nearer, moved, place_now),)
+                kept_places += (tl.where(nearer, moved, place_now),)
                 smaller, place = here_now, place_now
         best, places = kept, kept_places
 
