@@ -22,7 +22,7 @@ from maskfree.losses.checks import full_precision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Pairs", "agreement", "true_places"]
+__all__ = ["Pairs", "agreement", "sum_pairs_plain", "true_places"]
 
 _BLOCK = 2**18
 """Pairs worked on at once: few enough for the intermediate results to stay in the cache."""
@@ -93,7 +93,7 @@ class _Agreement(torch.autograd.Function):
         if fused:
             from maskfree.kernels.agreement_triton import sum_pairs_triton as sum_pairs
         else:
-            sum_pairs = _sum_pairs
+            sum_pairs = sum_pairs_plain
         wanted = ctx.needs_input_grad[0]
         total, gradient = sum_pairs(mask_logits.detach().contiguous(), lists, gradient=wanted)
         if gradient is not None:
@@ -108,7 +108,7 @@ class _Agreement(torch.autograd.Function):
         return (gradient * upstream).to(ctx.dtype), None, None
 
 
-def _sum_pairs(
+def sum_pairs_plain(
     logits: torch.Tensor, lists: Sequence[Pairs], *, gradient: bool
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return the term's weighted sum over all pairs, and its gradient where wanted."""
