@@ -22,8 +22,10 @@ __all__ = [
     "Category",
     "candidate_offsets",
     "categorise",
+    "directed_pairs",
     "drop_ignored",
     "frame_pairs",
+    "list_matches",
     "match_clip",
     "match_patches",
     "to_lab",
@@ -56,6 +58,12 @@ def frame_pairs(num_frames: int, tube: str) -> list[tuple[int, int]]:
     if tube == "cyclic" and num_frames > 1:
         pairs.append((num_frames - 1, 0))
     return pairs
+
+
+def directed_pairs(num_frames: int, config: TemporalKNNConfig) -> list[tuple[int, int]]:
+    """Return the frame pairs of a tube, the frame that holds the centres first."""
+    pairs = frame_pairs(num_frames, config.tube)
+    return pairs if config.centre_frame == "source" else [(later, first) for first, later in pairs]
 
 
 def match_patches(
@@ -134,9 +142,7 @@ def match_clip(
         raise ValueError(
             f"lab must be (T, 3, H, W), got {tuple(lab.shape)}. Pass the Lab frames of one clip."
         )
-    pairs = frame_pairs(len(lab), config.tube)
-    if config.centre_frame == "target":
-        pairs = [(later, earlier) for earlier, later in pairs]
+    pairs = directed_pairs(len(lab), config)
     if not pairs:
         return []
     source, target = (list(frames) for frames in zip(*pairs, strict=True))
@@ -172,15 +178,23 @@ def _check_frame(name: str, lab: torch.Tensor) -> None:
 @torch.no_grad()
 def _match(source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig) -> list[Matches]:
     """Match P pairs of frames, ``(P, 3, H, W)`` each, at once."""
-    height, width = source.shape[-2:]
-    index, distance = nearest_candidates(source, target, config)
+    return list_matches(*nearest_candidates(source, target, config), config)
 
-    displacement = torch.tensor([*candidate_offsets(config), (0, 0)], device=source.device)
-    rows, columns = (torch.arange(n, device=source.device) for n in (height, width))
+
+def list_matches(
+    index: torch.Tensor, distance: torch.Tensor, config: TemporalKNNConfig
+) -> list[Matches]:
+    """Return the matches of P frame pairs from what the search found, ``(P, K, H, W)`` each.
+
+    ``index`` is the place in :func:`candidate_offsets`, their number where there is none.
+    """
+    height, width = index.shape[-2:]
+    offsets = torch.tensor([*candidate_offsets(config), (0, 0)], device=index.device)
+    rows, columns = (torch.arange(n, device=index.device) for n in (height, width))
     cell = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
-    target_yx = displacement.index_select(0, index.flatten()).view(*index.shape, 2) + cell
+    target_yx = offsets.index_select(0, index.flatten()).view(*index.shape, 2).add_(cell)
     valid = distance <= config.max_distance
     if config.outside_counts:
-        size = torch.tensor([height, width], device=source.device)
-        valid &= ((target_yx >= 0) & (target_yx < size)).all(-1)
+        y, x = target_yx.unbind(-1)
+        valid &= (y >= 0) & (y < height) & (x >= 0) & (x < width)
     return [Matches(*each) for each in zip(target_yx, distance, valid, strict=True)]
