@@ -107,6 +107,18 @@ def test_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyP
     assert cache.hits == 2
 
 
+def test_what_was_used_lately_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match_cache, "_MEGABYTE", 5 * 9 * 12 * 6)
+    cache = MatchCache(dataclasses.replace(PAPER, kept_matches=2, tube="neighbour"))
+    video = frames(6)
+    first, second, third = video[:2], video[2:4], video[4:]
+    for clip in (first, second, first, third, first):
+        cache.match_clip(clip)
+    assert (cache.hits, cache.misses) == (2, 3)
+    cache.match_clip(second)
+    assert cache.misses == 4
+
+
 def test_nothing_is_kept_where_nothing_may_be() -> None:
     cache, clip = MatchCache(dataclasses.replace(PAPER, kept_matches=0)), frames(3)
     for _ in range(2):
