@@ -155,3 +155,17 @@ def test_the_state_of_the_points_can_be_taken_up() -> None:
     for _ in range(4):
         here, there = (o(output, sample, step=0, steps=1) for o in (first, second))
         assert {k: float(v) for k, v in here.items()} == {k: float(v) for k, v in there.items()}
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_matches_are_kept_where_clips_come_again(jitter: float) -> None:
+    config = changed(CONFIG, {"augment": {"scale_jitter": jitter}})
+    sample, output = make_sample([BOX * 3]), make_output(noise(3, 3))
+    objective = Objective(config, [0], seed=0)
+    first, again = (objective(output, sample, step=0, steps=1)["temporal"] for _ in range(2))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert (objective._matches is None) is (jitter > 0)
+    if objective._matches is not None:
+        assert objective._matches.hits == objective._matches.misses > 0
+        plain = losses_of(CONFIG, output, sample)["temporal"]
+        assert first.item() == pytest.approx(plain, rel=1e-6)

@@ -389,3 +389,44 @@ def test_pictures_are_of_clips_and_leave_the_drawing_alone(
     # those of a sampler of that seed, the labels' part left out
     same = make_sampler(noise(), tracks, augment=augment, seed=7)
     assert torch.equal(seen[0], same.draw().clip.rgb)
+
+
+def windows(sampler: ClipSampler, count: int) -> list[np.ndarray]:
+    return [sampler._draw_window(sampler._boxes[:, [0]]) for _ in range(count)]
+
+
+def test_without_zoom_windows_lie_on_the_grid_and_come_again(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=1, height=75, width=117)
+    sampler = make_sampler(noise(1, 75, 117), tracks, augment=STILL, clip_length=1)
+    height, width = sampler.size
+    room_y, room_x = 75 - height, 117 - width
+    shifts = {(-m[0, 2], -m[1, 2]) for m in windows(sampler, 60)}
+    assert len(shifts) > 3
+    for x, y in shifts:
+        assert x % 4 == 0
+        assert y % 4 == 0
+        assert 0 <= x <= room_x
+        assert 0 <= y <= room_y
+
+
+def test_with_zoom_windows_lie_anywhere(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=1, height=75, width=117)
+    sampler = make_sampler(noise(1, 75, 117), tracks, augment=SHAKEN, clip_length=1)
+    assert len({m.tobytes() for m in windows(sampler, 60)}) == 60
+    assert any(m[0, 2] % 4 for m in windows(sampler, 5))
+
+
+def test_without_zoom_a_mirrored_window_is_the_mirror_image_to_the_bit(
+    make_tracks: Callable[..., BoxTracks],
+) -> None:
+    # enlarged by a crooked factor, so that pixels are interpolated
+    tracks = make_tracks({0: (8, 4, 40, 44)}, num_frames=1, height=61, width=93)
+    augment = AugmentConfig(flip=True, scale_jitter=0.0, colour_jitter=0.0)
+    sampler = make_sampler(noise(1, 61, 93), tracks, augment=augment, clip_length=1)
+    drawn = [sampler.draw().clip.lab for _ in range(12)]
+    distinct = {lab.numpy().tobytes(): lab for lab in drawn}
+    assert len(distinct) == 2
+    one, other = distinct.values()
+    assert torch.equal(one, other.flip(-1))

@@ -198,6 +198,13 @@ class TemporalKNNConfig(Section):
     warmup_steps: int = setting(
         0, "steps of linear warm-up of the weight", unit="steps", low=0, source="released: 200"
     )
+    kept_matches: int = setting(
+        128,
+        "matches kept for frames that are seen again; only without scale_jitter are they",
+        unit="megabytes",
+        low=0,
+        high=1_000_000,
+    )
 
     @classmethod
     def paper(cls) -> TemporalKNNConfig:

@@ -6,10 +6,10 @@ import itertools
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from maskfree.category import CATEGORY_COLOURS, Category, categorise
 from maskfree.errors import nearest
+from maskfree.kernels.nearest import nearest as nearest_candidates
 from maskfree.lab import to_lab
 from maskfree.search_window import candidate_offsets
 from maskfree.types import Matches
@@ -22,8 +22,10 @@ __all__ = [
     "Category",
     "candidate_offsets",
     "categorise",
+    "directed_pairs",
     "drop_ignored",
     "frame_pairs",
+    "list_matches",
     "match_clip",
     "match_patches",
     "to_lab",
@@ -56,6 +58,12 @@ def frame_pairs(num_frames: int, tube: str) -> list[tuple[int, int]]:
     if tube == "cyclic" and num_frames > 1:
         pairs.append((num_frames - 1, 0))
     return pairs
+
+
+def directed_pairs(num_frames: int, config: TemporalKNNConfig) -> list[tuple[int, int]]:
+    """Return the frame pairs of a tube, the frame that holds the centres first."""
+    pairs = frame_pairs(num_frames, config.tube)
+    return pairs if config.centre_frame == "source" else [(later, first) for first, later in pairs]
 
 
 def match_patches(
@@ -134,9 +142,7 @@ def match_clip(
         raise ValueError(
             f"lab must be (T, 3, H, W), got {tuple(lab.shape)}. Pass the Lab frames of one clip."
         )
-    pairs = frame_pairs(len(lab), config.tube)
-    if config.centre_frame == "target":
-        pairs = [(later, earlier) for earlier, later in pairs]
+    pairs = directed_pairs(len(lab), config)
     if not pairs:
         return []
     source, target = (list(frames) for frames in zip(*pairs, strict=True))
@@ -172,94 +178,23 @@ def _check_frame(name: str, lab: torch.Tensor) -> None:
 @torch.no_grad()
 def _match(source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig) -> list[Matches]:
     """Match P pairs of frames, ``(P, 3, H, W)`` each, at once."""
-    height, width = source.shape[-2:]
-    offsets = candidate_offsets(config)
-    search = _PatchSearch(source.float(), target.float(), config)
-    index, distance = search.nearest(offsets, config.num_neighbors)
+    return list_matches(*nearest_candidates(source, target, config), config)
 
-    displacement = torch.tensor([*offsets, (0, 0)], device=source.device)
-    rows, columns = (torch.arange(n, device=source.device) for n in (height, width))
+
+def list_matches(
+    index: torch.Tensor, distance: torch.Tensor, config: TemporalKNNConfig
+) -> list[Matches]:
+    """Return the matches of P frame pairs from what the search found, ``(P, K, H, W)`` each.
+
+    ``index`` is the place in :func:`candidate_offsets`, their number where there is none.
+    """
+    height, width = index.shape[-2:]
+    offsets = torch.tensor([*candidate_offsets(config), (0, 0)], device=index.device)
+    rows, columns = (torch.arange(n, device=index.device) for n in (height, width))
     cell = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
-    target_yx = displacement.index_select(0, index.flatten()).view(*index.shape, 2) + cell
+    target_yx = offsets.index_select(0, index.flatten()).view(*index.shape, 2).add_(cell)
     valid = distance <= config.max_distance
     if config.outside_counts:
-        size = torch.tensor([height, width], device=source.device)
-        valid &= ((target_yx >= 0) & (target_yx < size)).all(-1)
+        y, x = target_yx.unbind(-1)
+        valid &= (y >= 0) & (y < height) & (x >= 0) & (x < width)
     return [Matches(*each) for each in zip(target_yx, distance, valid, strict=True)]
-
-
-class _PatchSearch:
-    """Compares the patches of P pairs of frames, one offset at a time."""
-
-    def __init__(
-        self, source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig
-    ) -> None:
-        self.height, self.width = source.shape[-2:]
-        self.outside = config.outside_counts
-        self.patch_size = config.patch_size
-        self.reach = config.search_radius
-        half = config.patch_size // 2
-        self.source = F.pad(source, (half,) * 4)
-        self.target = F.pad(target, (half + self.reach,) * 4)
-
-    def nearest(
-        self, offsets: list[tuple[int, int]], count: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return index into ``offsets`` and distance of the ``count`` nearest, ``(P, K, H, W)``.
-
-        A candidate is one whole number: the bits of its squared distance (floats that are not
-        negative are ordered as their bits are) above its index. So keeping the K nearest in order
-        takes nothing but minima and maxima. A place with no candidate has the index
-        ``len(offsets)`` and an infinite distance.
-        """
-        shift = len(offsets).bit_length()
-        shape = (len(self.source), self.height, self.width)
-        nothing = torch.tensor(torch.inf).view(torch.int32).long() << shift | len(offsets)
-        best = [
-            torch.full(shape, int(nothing), dtype=torch.long, device=self.source.device)
-            for _ in range(count)
-        ]
-        scratch = torch.empty_like(best[0]), torch.empty_like(best[0])
-        for i, (dy, dx) in enumerate(offsets):
-            rows, columns = self._cells(dy, self.height), self._cells(dx, self.width)
-            if rows.start >= rows.stop or columns.start >= columns.stop:
-                continue
-            squared = self._squared_distance(dy, dx, rows, columns)
-            key, spare = (each[:, rows, columns] for each in scratch)
-            key.copy_(squared.view(torch.int32)).bitwise_left_shift_(shift).bitwise_or_(i)
-            _insert(key, spare, [kept[:, rows, columns] for kept in best])
-        keys = torch.stack(best, 1)
-        distance = (keys >> shift).int().view(torch.float32).sqrt_()
-        return keys & (2**shift - 1), distance
-
-    def _cells(self, step: int, size: int) -> slice:
-        """Return the cells of one axis whose candidate at ``step`` is looked at."""
-        return slice(0, size) if self.outside else slice(max(0, -step), min(size, size - step))
-
-    def _squared_distance(self, dy: int, dx: int, rows: slice, columns: slice) -> torch.Tensor:
-        y, x = self.reach + dy, self.reach + dx
-        down, across = rows.stop + self.patch_size - 1, columns.stop + self.patch_size - 1
-        here = self.source[..., rows.start : down, columns.start : across]
-        there = self.target[..., y + rows.start : y + down, x + columns.start : x + across]
-        squared = (here - there).square_().sum(1)
-        return _window_sum(_window_sum(squared, 1, self.patch_size), 2, self.patch_size)
-
-
-def _window_sum(image: torch.Tensor, dim: int, size: int) -> torch.Tensor:
-    """Sum over every stretch of ``size`` along ``dim``."""
-    length = image.shape[dim] - size + 1
-    total = image.narrow(dim, 0, length).clone(memory_format=torch.contiguous_format)
-    for i in range(1, size):
-        total += image.narrow(dim, i, length)
-    return total
-
-
-def _insert(key: torch.Tensor, spare: torch.Tensor, best: list[torch.Tensor]) -> None:
-    """Put ``key`` into its place among the ascending ``best``, dropping the largest.
-
-    Overwrites ``key`` and ``spare``: fresh memory for each step would cost more than the step.
-    """
-    for kept in best:
-        torch.maximum(kept, key, out=spare)
-        torch.minimum(kept, key, out=kept)
-        key, spare = spare, key

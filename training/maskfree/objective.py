@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from maskfree.correspondence import match_clip
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
+from maskfree.match_cache import MatchCache
 from maskfree.matching import assign_queries
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Objective:
         self.config = config
         self.labels = torch.tensor(labels, dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
+        self._matches = None if config.augment.scale_jitter else MatchCache(config.temporal)
 
     @property
     def rng_state(self) -> torch.Tensor:
@@ -158,7 +160,9 @@ class Objective:
         config, lab = self.config.temporal, sample.clip.lab
         if not config.weight:
             return logits.sum() * 0
-        matches = match_clip(lab, config=config)
+        # clips that are each enlarged by another amount never show the same frame twice
+        kept = self._matches
+        matches = match_clip(lab, config=config) if kept is None else kept.match_clip(lab)
         boxes = targets.box_masks if config.inside_boxes else None
         loss = temporal_knn_loss(
             logits, lab, boxes, config=config, matches=matches, ignored=sample.ignored

@@ -131,6 +131,8 @@ class ClipSampler:
         self._keyframes = np.array(sorted(k for k in keyframes if present[k]))
         self._present = np.flatnonzero(present)
         self._stretch = lab_stretch(self._seen, config=sampling)
+        self._recurring = not augment.scale_jitter
+        """Whether a window can be drawn again: then it lies on the grid, for matches to be kept."""
 
     def draw(self) -> TrainingClip:
         """Return the next clip."""
@@ -150,7 +152,7 @@ class ClipSampler:
             clean = self._window(indices, matrix, self._seen)
             labels = labels.masked_fill(ignored, 0)
             hand = None if hand is None else hand.masked_fill(ignored, 0)
-        clip = Clip(rgb, to_lab(clean) * self._stretch, tuple(indices))
+        clip = Clip(rgb, self._lab(clean, matrix), tuple(indices))
         return TrainingClip(clip, targets, labels, hand, ignored)
 
     def pictures(self, count: int, seed: int) -> Generator[torch.Tensor, None, None]:
@@ -173,6 +175,9 @@ class ClipSampler:
         """Return what the frames show through a window: float ``(T, 3, H, W)``."""
         height, width = self.size
         frames = self.frames if frames is None else frames
+        mirrored = self._mirrored_after(matrix)
+        if mirrored:
+            matrix = _mirror(width) @ np.vstack([matrix, [0, 0, 1]])
         images = [
             cv2.warpAffine(
                 frames[t],
@@ -183,7 +188,18 @@ class ClipSampler:
             )
             for t in indices
         ]
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+        clip = np.stack(images)[:, :, ::-1] if mirrored else np.stack(images)
+        return torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2).float() / 255
+
+    def _mirrored_after(self, matrix: np.ndarray) -> bool:
+        """Whether a window is mirrored once it is made: it is then to the bit the other's image."""
+        return self._recurring and bool(matrix[0, 0] < 0)
+
+    def _lab(self, rgb: torch.Tensor, matrix: np.ndarray) -> torch.Tensor:
+        """Return Lab for the losses, ``(T, 3, H4, W4)``."""
+        if self._mirrored_after(matrix):
+            return to_lab(rgb.flip(-1)).flip(-1) * self._stretch
+        return to_lab(rgb) * self._stretch
 
     def _draw_frames(self) -> list[int]:
         """T frames around a frame with boxes; a keyframe half of the time, or a corrected one."""
@@ -208,10 +224,12 @@ class ClipSampler:
         room_x = zoom * self.frames.width - width
         room_y = zoom * self.frames.height - height
         shift_x, shift_y = self._draw_shift(boxes, zoom, room_x, room_y)
+        if self._recurring:
+            shift_x, shift_y = _whole_cells(shift_x, room_x), _whole_cells(shift_y, room_y)
         matrix = np.array([[zoom, 0, -shift_x], [0, zoom, -shift_y]])
         mirrored = self.rng.random() < 0.5  # drawn in any case: the other draws stay the same
         if self.augment.flip and mirrored:
-            matrix = np.array([[-1.0, 0, width - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
+            matrix = _mirror(width) @ np.vstack([matrix, [0, 0, 1]])
         return matrix
 
     def _draw_shift(
@@ -343,6 +361,17 @@ class ClipSampler:
             for t in indices
         ]
         return torch.from_numpy(np.stack(warped)) / SURE
+
+
+def _mirror(width: int) -> np.ndarray:
+    """Return the affine map ``(2, 3)`` that mirrors a clip of so many pixels left and right."""
+    return np.array([[-1.0, 0, width - 1], [0, 1, 0]])
+
+
+def _whole_cells(shift: float, room: float) -> float:
+    """Return the shift to the nearest cell of the mask grid, within the room."""
+    cells = min(round(shift / GRID_STRIDE), math.floor(max(0.0, room) / GRID_STRIDE))
+    return float(GRID_STRIDE * cells)
 
 
 def _map_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

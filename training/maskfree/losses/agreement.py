@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
+from maskfree.kernels.fused import fused_on
 from maskfree.losses.checks import full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Pairs", "agreement", "true_places"]
+__all__ = ["Pairs", "agreement", "sum_pairs_plain", "true_places"]
 
 _BLOCK = 2**18
 """Pairs worked on at once: few enough for the intermediate results to stay in the cache."""
@@ -71,8 +72,9 @@ def agreement(mask_logits: torch.Tensor, lists: Sequence[Pairs]) -> torch.Tensor
     ``sigmoid(x) - sigmoid(x + y)``, so the gradient is summed in the same pass as the value. There
     is no second derivative.
     """
-    logits = full_precision(mask_logits)
-    total: torch.Tensor = _Agreement.apply(logits, lists)  # type: ignore[no-untyped-call]
+    fused = fused_on(mask_logits.device) and mask_logits.dtype != torch.float64
+    logits = mask_logits if fused else full_precision(mask_logits)
+    total: torch.Tensor = _Agreement.apply(logits, lists, fused)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -85,24 +87,39 @@ def true_places(mask: torch.Tensor) -> torch.Tensor:
 
 class _Agreement(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, mask_logits: torch.Tensor, lists: Sequence[Pairs]) -> torch.Tensor:
-        logits = mask_logits.detach().contiguous()
-        gradient = torch.zeros_like(logits) if ctx.needs_input_grad[0] else None
-        total = logits.new_zeros(())
-        for pairs in lists:
-            rows = len(logits) if pairs.shared else min(1, len(logits))
-            for block, part in pairs.blocks(rows):
-                into = None if gradient is None else gradient.view(rows, -1)[block]
-                total += _sum_block(logits.view(rows, -1)[block], part, into)
+    def forward(
+        ctx: Any, mask_logits: torch.Tensor, lists: Sequence[Pairs], fused: bool
+    ) -> torch.Tensor:
+        if fused:
+            from maskfree.kernels.agreement_triton import sum_pairs_triton as sum_pairs
+        else:
+            sum_pairs = sum_pairs_plain
+        wanted = ctx.needs_input_grad[0]
+        total, gradient = sum_pairs(mask_logits.detach().contiguous(), lists, gradient=wanted)
         if gradient is not None:
             ctx.save_for_backward(gradient)
+        ctx.dtype = mask_logits.dtype
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream, None
+        return (gradient * upstream).to(ctx.dtype), None, None
+
+
+def sum_pairs_plain(
+    logits: torch.Tensor, lists: Sequence[Pairs], *, gradient: bool
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the term's weighted sum over all pairs, and its gradient where wanted."""
+    into = torch.zeros_like(logits) if gradient else None
+    total = logits.new_zeros(())
+    for pairs in lists:
+        rows = len(logits) if pairs.shared else min(1, len(logits))
+        for block, part in pairs.blocks(rows):
+            added = None if into is None else into.view(rows, -1)[block]
+            total += _sum_block(logits.view(rows, -1)[block], part, added)
+    return total, into
 
 
 def _sum_block(logits: torch.Tensor, pairs: Pairs, gradient: torch.Tensor | None) -> torch.Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.config import TemporalKNNConfig
     from maskfree.types import Matches
 
-__all__ = ["TemporalKNNLoss", "temporal_knn_loss"]
+__all__ = ["TemporalKNNLoss", "list_pairs", "temporal_knn_loss"]
 
 
 def temporal_knn_loss(
@@ -82,11 +82,11 @@ def temporal_knn_loss(
         _check_match(match, frames, mask_logits)
         if ignored is not None:
             match = drop_ignored(match, ignored[frames[0]], ignored[frames[1]])
-        lists.append(_list_pairs(match, frames, mask_logits, inside, config))
+        lists.append(list_pairs(match, frames, mask_logits, inside, config))
     return agreement(mask_logits, lists)
 
 
-def _list_pairs(
+def list_pairs(
     match: Matches,
     frames: tuple[int, int],
     mask_logits: torch.Tensor,
