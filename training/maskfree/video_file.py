@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,11 @@ from maskfree.video_source import FileOptions, FrameSource, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from maskfree.config import VideoConfig
     from maskfree.video_index import FrameIndex
 
-__all__ = ["SUFFIXES", "VideoFile", "first_frame"]
+__all__ = ["SUFFIXES", "VideoFile", "first_frame", "is_video_file"]
 
 SUFFIXES = frozenset(
     ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()
@@ -227,6 +227,11 @@ class VideoFile(FrameSource):
         self._frames = None
         self._passed.clear()
         self._decoder.close()
+
+
+def is_video_file(path: str | Path) -> bool:
+    """Say whether ``path`` is opened as a video file, by its name."""
+    return Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
 
 
 def first_frame(path: Path) -> np.ndarray:
