@@ -23,7 +23,7 @@ __all__ = ["RATE", "Kind", "encode_minute", "make_long"]
 RATE = 30
 MINUTE = 60 * RATE
 """Frames of a minute."""
-GRAIN = 24
+GRAIN = 48
 """Pixels of a grain of the texture that moves through the picture."""
 STEPS = (1, 1, 3, 2, 1, 4)
 """What lies between two frames of a video of variable rate, in frames of a constant one."""
