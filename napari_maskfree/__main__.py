@@ -27,16 +27,21 @@ def main(arguments: list[str] | None = None) -> int:
 
     viewer = napari.Viewer(title="MaskFree")
     widget = dock(viewer)
+
+    def load() -> None:
+        if options.boxes:
+            reported(widget.project.load_boxes, options.boxes)
+        widget.refresh_all()
+
     if options.session:
         widget.open_session(options.session)
+        load()
     elif options.video:
-        reported(widget.project.open_path, options.video)
+        widget.video.open_path(options.video, load)
     else:
         for data, settings, _ in rabbit():
             viewer.add_image(data, **settings)
-    if options.boxes:
-        reported(widget.project.load_boxes, options.boxes)
-    widget.refresh_all()
+        load()
     viewer.window.resize(*SIZE)
     viewer.reset_view()
     napari.run()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.session import Session
+from maskfree.session import Session, is_session
 from maskfree.tracks import read_boxes, write_boxes
 from maskfree.types import BoxTracks
 from maskfree.video import open_video
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from maskfree.video import Video
+    from maskfree.video_source import Progress
     from napari_maskfree.state import State
     from napari_maskfree.video_info import VideoInfo
     from napari_maskfree.video_layer import AxisChoice
@@ -102,10 +103,28 @@ class Project(MasksView):
         InputError
             When it is missing or no video.
         """
-        return self._add_video(open_video(path), str(Path(path).absolute()))
+        return self.add_video(self.read_video(path), path)
 
-    def _add_video(self, video: Video, source: str) -> Image:
+    def read_video(self, path: str | Path, progress: Progress | None = None) -> Video:
+        """Open a video and show nothing; call it in any thread.
+
+        The frame index that a session beside it has is made use of; ``progress`` as in
+        `maskfree.video.open_video`.
+
+        Raises
+        ------
+        InputError
+            When it is missing or no video.
+        """
+        folder = video_layer.beside(Path(path).absolute())
+        kept = folder if is_session(folder) else None
+        return open_video(path, index_folder=kept, progress=progress)
+
+    def add_video(self, video: Video, path: str | Path) -> Image:
+        """Show a video, opened from ``path``, as a lazy layer and work on it."""
         from napari.layers import Image
+
+        source = str(Path(path).absolute())
 
         data, options, _ = video_layer.layer_from_video(video, source)
         # a plugin's viewer is a proxy: its add_image returns one, which is no layer of the list
@@ -201,8 +220,8 @@ class Project(MasksView):
 
     # ---- session
 
-    def open_session(self, folder: str | Path) -> None:
-        """Open a saved session: its video, boxes and masks.
+    def open_session(self, folder: str | Path, video: Video | None = None) -> None:
+        """Open a saved session: its video (``video``, where that is open already), boxes and masks.
 
         Raises
         ------
@@ -211,12 +230,11 @@ class Project(MasksView):
         """
         session = Session.open(folder)
         source = str(session.video_source)
-        if self.state.video is None or self.state.video.source != source or self.image is None:
+        if self.must_read(session):
+            self.add_video(video or session.open_video(), source)
+        elif self.state.video is None or self.state.video.source != source or self.image is None:
             known = [x for x in self.viewer.layers if video_layer.source_of(x) == source]
-            if known:
-                self.bind(known[0], video_layer.guess_axes(known[0]))
-            else:
-                self._add_video(session.open_video(), source)
+            self.bind(known[0], video_layer.guess_axes(known[0]))
         if self.state.session is None:
             self.state.corrections.open(None)  # who leaves them was asked; they are not of this one
         self.state.load_tracks(self.state.shared_boxes.read(session))
@@ -225,6 +243,11 @@ class Project(MasksView):
         self.show_masks()
         if self.state.corrections.broken:
             warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
+
+    def must_read(self, session: Session) -> bool:
+        """Say whether no layer shows the session's video yet."""
+        source = str(session.video_source)
+        return not any(video_layer.source_of(layer) == source for layer in self.viewer.layers)
 
     def session_folder(self) -> Path:
         """Return the folder of the session, or the one that it will have."""

@@ -70,6 +70,7 @@ def session_job(project: Project, *, alone: bool = False) -> Callable[[], Sessio
             session = Session.create_or_open(
                 folder, video_source=info.source or str(copy), boxes=boxes
             )
+            video.keep_index(session.path)
         elif alone:
             check_alone(session)
         session.save_boxes(boxes)

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
+    from maskfree.video import Video
+
 __all__ = ["MaskFreeWidget"]
 
 _KEYS_WIDTH = 60
@@ -215,9 +217,12 @@ class MaskFreeWidget(QWidget):
             panel.refresh()
         self._mark()
 
-    def open_session(self, folder: str | Path) -> None:
-        """Open a saved session; what is wrong with it becomes a notification."""
-        ok, _ = reported(self.project.open_session, folder)
+    def open_session(self, folder: str | Path, video: Video | None = None) -> None:
+        """Open a saved session; what is wrong with it becomes a notification.
+
+        ``video``: the session's own, where that is open already.
+        """
+        ok, _ = reported(self.project.open_session, folder, video)
         stages = running_stages(self.state.session.path) if ok and self.state.session else []
         if stages and self.state.session is not None:
             self.jobs.start(Job(stages, self.state.session.path))

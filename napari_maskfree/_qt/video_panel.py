@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,20 @@ from napari.layers import Image
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QSpinBox, QWidget
 from superqt import QElidingLabel
 
+from maskfree.session import Session
+from maskfree.video_file import is_video_file
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
+from napari_maskfree._qt.video_opening import VideoOpening
 from napari_maskfree.constants import SPACING
 from napari_maskfree.grid_layer import is_map
 from napari_maskfree.saving import worth_saving
 from napari_maskfree.video_layer import AxisChoice, guess_axes, layer_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maskfree.video import Video
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
 __all__ = ["VideoPanel"]
@@ -65,7 +72,10 @@ class VideoPanel(Panel):
         self.change_folder.setMaximumWidth(90)
         self.folder_row = row(self.folder, self.change_folder, grows=self.folder)
         opening = row(QLabel("Open"), self.open_file, self.open_folder, self.open_session)
-        self.add(opening, self.layers, self.empty, self.axes, self.facts, self.folder_row)
+        self.opening = VideoOpening(main)
+        self.add(
+            opening, self.opening, self.layers, self.empty, self.axes, self.facts, self.folder_row
+        )
         events = main.viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._fill)
@@ -74,7 +84,8 @@ class VideoPanel(Panel):
         self._fill()
 
     def close_panel(self) -> None:
-        """Stop following the viewer."""
+        """Stop reading, and following the viewer."""
+        self.opening.close_panel()
         events = self.main.viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.disconnect(self._fill)
@@ -186,14 +197,34 @@ class VideoPanel(Panel):
             QFileDialog.getExistingDirectory(self, "Open a folder of images", self._start())
         )
 
-    def open_path(self, path: str) -> None:
-        """Open a video and work on it."""
-        if path and self.main.may_leave():
-            reported(self.project.open_path, path)
+    def open_path(self, path: str, then: Callable[[], None] = lambda: None) -> None:
+        """Open a video and work on it; of a file the first frame is shown while it is read."""
+        if not path or not self.main.may_leave():
+            return
+        if is_video_file(path):
+            read = functools.partial(self.project.read_video, path)
+            self.opening.open(path, read, lambda video: self._show(video, path, then))
+        elif reported(self.project.open_path, path)[0]:
+            then()
+
+    def _show(self, video: Video, path: str, then: Callable[[], None]) -> None:
+        if reported(self.project.add_video, video, path)[0]:
+            self.project.go_to(0)
+            then()
 
     def _ask_session(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a session folder", self._start())
         if path and self.main.may_leave():
+            self.open_session_in(path)
+
+    def open_session_in(self, path: str) -> None:
+        """Open a saved session; its video's first frame is shown while that is read."""
+        ok, session = reported(Session.open, path)
+        source = session.video_source if ok else None
+        if ok and source and is_video_file(source) and self.project.must_read(session):
+            read = functools.partial(session.open_video, None)
+            self.opening.open(source, read, lambda video: self.main.open_session(path, video))
+        elif ok:
             self.main.open_session(path)
 
     def _ask_target(self) -> None:

@@ -165,10 +165,10 @@ def test_a_cover_picture_is_not_the_video(encode: Callable[..., Path], tmp_path:
 
 def test_sequential_access_never_seeks(encode: Callable[..., Path], tmp_path: Path) -> None:
     source = VideoFile(encode(tmp_path / "a.mp4"), VideoConfig())
-    source.read(0, lambda *_: None)
+    source.read(0)
     before = source.seeks
     for i in range(1, 40):
-        source.read(i, lambda *_: None)
+        source.read(i)
     assert source.seeks == before
     source.close()
 
@@ -184,7 +184,7 @@ def test_far_frames_are_reached_by_a_seek(encode: Callable[..., Path], tmp_path:
             yield key, frame
 
     source._decoder.frames = counted  # type: ignore[method-assign]
-    source.read(37, lambda *_: None)
+    source.read(37)
     assert len(seen) == 2  # frame 36 is a keyframe
     source.close()
 
@@ -192,13 +192,63 @@ def test_far_frames_are_reached_by_a_seek(encode: Callable[..., Path], tmp_path:
 def test_frames_on_the_way_are_kept_for_stepping_back(
     encode: Callable[..., Path], tmp_path: Path
 ) -> None:
+    path = encode(tmp_path / "a.mp4", gop=40)
+    truth = decoded_truth(path)
     config = VideoConfig(keep_behind=4)
-    with open_video(encode(tmp_path / "a.mp4"), config=config) as video:
+    with open_video(path, config=config) as video:
         video[10]
-        before = video._frames.seeks
-        assert [i for i in range(40) if i in video.cache] == [6, 7, 8, 9, 10]
-        video[6]
-        assert video._frames.seeks == before
+        source = video._frames
+        assert [i for i in range(1, 40) if i in source._passed] == [6, 7, 8, 9, 10]
+        before = source.seeks
+        assert [digest(video[i]) for i in range(10, 5, -1)] == truth[10:5:-1]
+        assert source.seeks == before
+        assert digest(video[5]) == truth[5]
+        assert source.seeks == before + 1
+
+
+def test_to_and_fro_is_served_from_the_cache(encode: Callable[..., Path], tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", gop=40)
+    truth = decoded_truth(path)
+    frame = HEIGHT * WIDTH * 3
+    with open_video(path, config=VideoConfig(cache_bytes=32 * frame)) as video:
+        source = video._frames
+        [video[i] for i in range(20)]
+        before = source.seeks
+        order = [*range(19, 6, -1), *range(7, 20)] * 2
+        assert [digest(video[i]) for i in order] == [truth[i] for i in order]
+        assert source.seeks == before
+        assert video.cache.nbytes + source._passed.nbytes <= 32 * frame
+
+
+def test_no_more_is_kept_than_allowed(encode: Callable[..., Path], tmp_path: Path) -> None:
+    with open_video(encode(tmp_path / "a.mp4"), config=NO_CACHE) as video:
+        video[30]
+        assert (len(video.cache), len(video._frames._passed)) == (0, 0)
+
+
+def test_frames_before_a_place_to_start_are_not_kept(
+    encode: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = VideoFile(encode(tmp_path / "a.mp4"), VideoConfig())
+    source._passed.clear()
+    source._decoder.rewind()
+    source._start(None)
+    source._forward(8, 5)  # as if frames 0 to 4 came out before the keyframe that was sought
+    assert [i for i in range(40) if i in source._passed] == [5, 6, 7, 8]
+    source.close()
+
+
+def test_a_near_keyframe_is_better_than_a_long_way(
+    encode: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = encode(tmp_path / "a.mp4")
+    with open_video(path, config=VideoConfig(max_decode_ahead=8)) as video:
+        source = video._frames
+        before = source.seeks
+        video[12 + 7]  # a seek would save 12 of 19 frames
+        assert source.seeks == before + 1
+        video[24 + 7]  # … and now 5 of 12
+        assert source.seeks == before + 1
 
 
 def test_close_releases_the_file(encode: Callable[..., Path], tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_lazy_frames_read_only_what_is_asked():
     assert lazy[3].mean() == 3
     assert lazy[1:3, 2:, :, 0].shape == (2, 2, 6)
     assert fake.read == [3, 1, 2]
+    assert (len(lazy), lazy.size) == (5, 5 * 4 * 6 * 3)
+    assert np.asarray(lazy)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_session_folders_lie_beside_the_video_and_never_over_another(tmp_path):

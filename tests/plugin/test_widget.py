@@ -110,12 +110,13 @@ def test_wrong_axes_are_a_notification(widget, viewer, notices):
     assert "cannot be two things at once" in notices[-1]
 
 
-def test_files_that_are_no_video_are_a_notification(widget, tmp_path, notices):
+def test_files_that_are_no_video_are_a_notification(widget, tmp_path, notices, qtbot):
     path = tmp_path / "text.mp4"
     path.write_text("not a video")
     widget.video.open_path(str(path))
-    assert notices
+    qtbot.waitUntil(lambda: bool(notices), timeout=20_000)
     assert "text.mp4" in notices[-1]
+    assert not widget.video.opening.active
     assert widget.state.video is None
     widget.open_session(tmp_path)
     assert "is not a session" in notices[-1]

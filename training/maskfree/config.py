@@ -946,8 +946,19 @@ class VideoConfig(Section):
     cache_bytes: int = setting(
         256 * 2**20, "decoded frames kept in memory", unit="bytes", low=0, source="measured"
     )
+    decoded_part: float = setting(
+        0.75,
+        "part of cache_bytes for a video file's frames as decoded, the others are RGB",
+        low=0.0,
+        high=1.0,
+        source="measured: RGB takes twice the bytes, and it is quickly made",
+    )
     max_decode_ahead: int = setting(
-        64, "decode forward rather than seek when the frame is this near", unit="frames", low=0
+        8,
+        "decode forward rather than seek where a seek would save no more than this",
+        unit="frames",
+        low=0,
+        source="measured: what a seek costs",
     )
     intensity_low: float = setting(
         0.1, "percentile of 16-bit and float data that becomes black", unit="%", low=0, high=50
@@ -962,7 +973,11 @@ class VideoConfig(Section):
         2**18, "pixels looked at in each of those frames", unit="pixels", low=1
     )
     keep_behind: int = setting(
-        12, "frames kept that were decoded on the way to the one asked for", unit="frames", low=0
+        1000,
+        "frames before the one asked for that are kept when they were decoded on the way to it, "
+        "as far as cache_bytes allow",
+        unit="frames",
+        low=0,
     )
     index_checks: int = setting(
         8, "frames decoded when a file is opened, to check its frame index", unit="frames", low=1

@@ -21,7 +21,6 @@ from maskfree.video_source import FrameSource
 if TYPE_CHECKING:
     from maskfree.config import Config
     from maskfree.types import BoxTracks, IgnoreRegion
-    from maskfree.video_source import Keep
 
 __all__ = ["IgnoreMasks", "painted_over", "region_mask", "without_ignored"]
 
@@ -144,7 +143,7 @@ class _PaintedOver(FrameSource):
         self.names = video.names
         self.fps = video.fps
 
-    def read(self, index: int, keep: Keep) -> np.ndarray:
+    def read(self, index: int) -> np.ndarray:
         """Return frame ``index`` as uint8 RGB ``(H, W, 3)``."""
         return painted_over(np.asarray(self._video[index]), self._ignore.at(index)).copy()
 

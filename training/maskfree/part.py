@@ -16,7 +16,6 @@ from maskfree.video_source import FrameSource
 if TYPE_CHECKING:
     from maskfree.config import Config
     from maskfree.types import BoxTracks, IgnoreRegion, Track
-    from maskfree.video_source import Keep
 
 __all__ = ["fullest_span", "part_of_tracks", "part_of_video"]
 
@@ -32,7 +31,7 @@ class _Part(FrameSource):
         self.names = list(video.names[first:last])
         self.fps = video.fps
 
-    def read(self, index: int, keep: Keep) -> np.ndarray:
+    def read(self, index: int) -> np.ndarray:
         """Return frame ``index`` as uint8 RGB ``(H, W, 3)``."""
         return self._video[self._first + index]
 

@@ -4,6 +4,7 @@
 
     session.json            the video (absolute and relative path, how it is opened)
     boxes.json              the boxes file
+    frame_index.bin         where the video file's frames are
     boxes.previous.json     what the boxes were before another boxes file was brought in
     runs/0001/              config.json, metrics.jsonl, model.safetensors, masks/, gold.json, …
     masks/00000.json …      the predicted masks of the session's video
@@ -25,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.boxes_file import read_boxes, write_boxes
-from maskfree.config import VideoConfig
 from maskfree.corrected_masks import CorrectedMasks
 from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
@@ -39,9 +39,10 @@ from maskfree.video_link import VideoLink
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maskfree.config import Config
+    from maskfree.config import Config, VideoConfig
     from maskfree.types import BoxTracks
     from maskfree.video import Video
+    from maskfree.video_source import Progress
 
 __all__ = ["MaskStore", "Run", "Session", "is_session"]
 
@@ -216,8 +217,12 @@ class Session:
         """
         return self._link.find(self.path)
 
-    def open_video(self, config: VideoConfig | None = None) -> Video:
+    def open_video(
+        self, config: VideoConfig | None = None, progress: Progress | None = None
+    ) -> Video:
         """Open the session's video as it was opened when the session was made.
+
+        A video file's frame index is kept in the folder; ``progress`` as in `video.open_video`.
 
         Raises
         ------
@@ -237,7 +242,8 @@ class Session:
                 f"The video {source} of the session {self.path} is not there any more. Put it "
                 f"back, or say where it is now: maskfree finetune VIDEO --session {self.path}"
             )
-        return open_video(source, config=config or VideoConfig(), **self._link.options)
+        kept: dict[str, Any] = {"index_folder": self.path, "progress": progress}
+        return open_video(source, config=config, **kept, **self._link.options)
 
     @property
     def boxes(self) -> BoxTracks:

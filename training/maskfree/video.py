@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 import threading
 import uuid
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,60 +14,17 @@ import numpy as np
 
 from maskfree.config import VideoConfig
 from maskfree.errors import InputError, nearest
-from maskfree.video_source import check_readable
+from maskfree.frame_cache import FrameCache
+from maskfree.video_source import FileOptions, check_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from maskfree.video_source import FrameSource
+    from maskfree.video_source import FrameSource, Progress
 
 __all__ = ["FrameCache", "Video", "as_dask", "open_video"]
 
 CHANNELS = 3
-
-
-class FrameCache:
-    """Decoded frames, least recently used first out, never more than ``limit`` bytes.
-
-    ``nbytes`` counts the bytes held, ``hits`` and ``misses`` the lookups.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.nbytes = 0
-        self.hits = 0
-        self.misses = 0
-        self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __contains__(self, index: int) -> bool:
-        return index in self._frames
-
-    def get(self, index: int) -> np.ndarray | None:
-        """Return the frame and mark it as just used, or None."""
-        frame = self._frames.get(index)
-        if frame is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._frames.move_to_end(index)
-        return frame
-
-    def put(self, index: int, frame: np.ndarray) -> None:
-        """Keep a frame; the oldest ones go. One larger than the limit is not kept."""
-        if frame.nbytes > self.limit or index in self._frames:
-            return
-        self._frames[index] = frame
-        self.nbytes += frame.nbytes
-        while self.nbytes > self.limit:
-            self.nbytes -= self._frames.popitem(last=False)[1].nbytes
-
-    def clear(self) -> None:
-        """Forget every frame."""
-        self._frames.clear()
-        self.nbytes = 0
 
 
 class Video:
@@ -82,7 +39,8 @@ class Video:
         self._fps = frames.fps if fps is None else fps
         self._lock = threading.RLock()
         self._closed = False
-        self.cache = FrameCache(0 if frames.cheap else config.cache_bytes)
+        room = 0 if frames.cheap else config.cache_bytes - frames.own_cache
+        self.cache: FrameCache[np.ndarray] = FrameCache(room)
 
     def __len__(self) -> int:
         return self._frames.size[0]
@@ -117,24 +75,28 @@ class Video:
                 raise RuntimeError("This video was closed; open it again with open_video().")
             frame = self.cache.get(number)
             if frame is None:
-                frame = self._frozen(self._frames.read(number, self._keep))
+                frame = self._frozen(self._frames.read(number))
                 self.cache.put(number, frame)
             return frame
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
-    def _keep(self, index: int, frame: np.ndarray) -> None:
-        self.cache.put(index, self._frozen(frame))
-
     def _frozen(self, frame: np.ndarray) -> np.ndarray:
         """Return the frame read-only; one that is cached must not hold a larger array alive."""
         if self._frames.cheap:
             frame = frame.view()
-        elif frame.base is not None:
+        elif _bytes_held(frame) > frame.nbytes:
             frame = frame.copy()
         frame.flags.writeable = False
         return frame
+
+    def keep_index(self, folder: str | Path) -> None:
+        """Keep what was learnt by opening a video file in ``folder``, for `open_video` to read.
+
+        Nothing happens where there is nothing to keep, or where it cannot be written.
+        """
+        self._frames.keep_index(Path(folder))
 
     def close(self) -> None:
         """Close the file and forget the cached frames."""
@@ -154,6 +116,17 @@ class Video:
         return f"<Video {self.source or 'array'}: {length} frames of {width} x {height}>"
 
 
+def _bytes_held(frame: np.ndarray) -> int:
+    """Return how many bytes stay in memory as long as ``frame`` does; many where not known."""
+    owner = frame
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    try:
+        return owner.nbytes if owner.base is None else memoryview(owner.base).nbytes
+    except TypeError:
+        return sys.maxsize
+
+
 def open_video(
     source: Any,
     *,
@@ -162,8 +135,13 @@ def open_video(
     channels: tuple[int, ...] | None = None,
     fps: float | None = None,
     config: VideoConfig | None = None,
+    index_folder: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Video:
     """Open a video without reading its frames.
+
+    Of a video file all packets are read, so that frame n is frame n: seconds for one of hours.
+    That is done once where there is an ``index_folder``.
 
     Parameters
     ----------
@@ -181,6 +159,11 @@ def open_video(
         Frames per second, where the source does not say or says it wrongly.
     config : VideoConfig, optional
         Size of the cache and how 16-bit data become 8-bit.
+    index_folder : path, optional
+        A folder that is there, in which the frame index of a video file is looked for and kept.
+    progress : callable, optional
+        Called now and then with the part of a video file that was read, in [0, 1], at first with
+        0.0; never where the index was kept. What it raises ends the opening.
 
     Raises
     ------
@@ -191,7 +174,8 @@ def open_video(
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise InputError(f"fps must be a number above 0, got {fps}. Leave it out if unknown.")
     if isinstance(source, str | Path):
-        frames = _open_path(source, axes, depth, channels, config)
+        files = FileOptions(None if index_folder is None else Path(index_folder), progress)
+        frames = _open_path(source, axes, depth, channels, config, files)
     elif hasattr(source, "shape") and hasattr(source, "dtype"):
         from maskfree.video_stack import ArraySource
 
@@ -212,6 +196,7 @@ def _open_path(
     depth: int,
     channels: tuple[int, ...] | None,
     config: VideoConfig,
+    files: FileOptions,
 ) -> FrameSource:
     from maskfree import video_file, video_folder, video_stack
 
@@ -231,7 +216,7 @@ def _open_path(
     if path.is_dir():
         return video_folder.ImageFolder(path, config)
     if suffix in video_file.SUFFIXES:
-        return video_file.VideoFile(path, config)
+        return video_file.VideoFile(path, config, files)
     if suffix in video_folder.SUFFIXES:
         raise InputError(
             f"{path} is one picture. Pass the folder that holds the frames ({path.parent})."

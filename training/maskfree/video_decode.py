@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Decoder", "Identify"]
+__all__ = ["NO_FRAME", "Decoder", "Identify"]
 
+NO_FRAME = "{} has no frame that can be decoded. Copy it again, or convert it to H.264."
 MP4_MARK, MP4_MARK_AT = b"ftyp", slice(4, 8)
 
 

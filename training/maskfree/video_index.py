@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.errors import InputError
-from maskfree.video_decode import Identify
+from maskfree.video_decode import NO_FRAME, Identify
 
 if TYPE_CHECKING:
     from maskfree.config import VideoConfig
     from maskfree.video_decode import Decoder
+    from maskfree.video_source import Progress
 
 __all__ = ["FrameIndex", "build_index"]
 
@@ -30,6 +31,8 @@ HIDDEN_FRAME_CODECS = frozenset({"vp8"})
 UNSEEKABLE_CONTAINERS = frozenset({"mpeg"})
 """Containers whose first timestamps after a seek are guesses (MPEG program streams)."""
 UNKNOWN = -(2**63)
+TOLD_EVERY = 256
+"""Packets between two words on how far the reading is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,30 +69,49 @@ class FrameIndex:
         self,
         identify: Identify,
         keys: np.ndarray,
-        packets: Packets,
-        announced: int,
-        seekable: bool = True,
+        *,
+        starts: np.ndarray | None = None,
+        start_times: np.ndarray | None = None,
+        numbers: dict[int, int] | None = None,
+        announced: int = 0,
+        cut: bool = False,
     ) -> None:
         self.identify = identify
         self.keys = keys
         self.announced = announced
-        self.cut = packets.cut or announced > packets.found
+        self.cut = cut
         self._order = np.argsort(keys, kind="stable")
         self._sorted = keys[self._order]
+        self.numbers = {} if numbers is None else numbers
+        self.starts = np.empty(0, np.int64) if starts is None else starts
+        self.start_times = np.empty((0, 2), np.int64) if start_times is None else start_times
+
+    @classmethod
+    def of_packets(
+        cls,
+        identify: Identify,
+        keys: np.ndarray,
+        packets: Packets,
+        announced: int,
+        seekable: bool = True,
+    ) -> FrameIndex:
+        """Return the index of frames that are known by ``keys``; keyframes are the starts."""
+        cut = packets.cut or announced > packets.found
+        index = cls(identify, keys, announced=announced, cut=cut)
         known = packets.key & ~packets.discard & seekable
         if identify is not Identify.PTS:
             known &= (packets.pos != UNKNOWN) & (packets.dts != UNKNOWN)
         numbers = np.flatnonzero(known)
         pts, dts = packets.pts[numbers], packets.dts[numbers]
-        self.numbers: dict[int, int] = {}
         if identify is Identify.PACKET:
-            self.numbers = {int(packets.pos[n]): int(n) for n in numbers}
+            index.numbers = {int(packets.pos[n]): int(n) for n in numbers}
             pts = dts
-        starts = self._locate(pts if identify is Identify.PTS else numbers)
+        starts = index._locate(pts if identify is Identify.PTS else numbers)
         order = np.argsort(starts, kind="stable")
         order = order[(starts[order] >= 0) & (identify is not Identify.COUNT)]
-        self.starts = starts[order]
-        self.start_times = np.stack([pts, np.where(dts == UNKNOWN, pts, dts)], axis=1)[order]
+        index.starts = starts[order]
+        index.start_times = np.stack([pts, np.where(dts == UNKNOWN, pts, dts)], axis=1)[order]
+        return index
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -98,8 +120,11 @@ class FrameIndex:
         """Return the frame that is known by ``key``, or None."""
         if key is None:
             return None
-        frame = int(self._locate(np.array([key], dtype=np.int64))[0])
-        return frame if 0 <= frame < len(self.keys) else None
+        place = int(self._sorted.searchsorted(key))
+        if place == len(self._sorted) or self._sorted[place] != key:
+            return None
+        frame = int(self._order[place])
+        return frame if frame < len(self.keys) else None
 
     def _locate(self, keys: np.ndarray) -> np.ndarray:
         """Return the frame of each key, -1 where there is none."""
@@ -116,28 +141,36 @@ class FrameIndex:
         self.cut = True
 
 
-def build_index(decoder: Decoder, config: VideoConfig) -> FrameIndex:
+def build_index(
+    decoder: Decoder, config: VideoConfig, progress: Progress | None = None
+) -> FrameIndex:
     """Return the index of the frames that ``decoder``'s file shows.
+
+    ``progress`` is called now and then with the part that is done, in [0, 1]; what it raises ends
+    the work.
 
     Raises
     ------
     InputError
         Where no frame can be decoded.
     """
-    packets = _read_packets(decoder)
+    progress = progress or (lambda part: None)
+    progress(0.0)
+    packets = _read_packets(decoder, progress)
     announced = _announced_frames(decoder, packets, config)
     keys = _keys_by_pts(decoder, packets, config)
     if keys is not None:
         seekable = decoder.format_name not in UNSEEKABLE_CONTAINERS
-        return FrameIndex(Identify.PTS, keys, packets, announced, seekable)
-    identify, keys = _keys_by_decoding(decoder, len(packets.pts))
-    return FrameIndex(identify, keys, packets, announced)
+        return FrameIndex.of_packets(Identify.PTS, keys, packets, announced, seekable)
+    identify, keys = _keys_by_decoding(decoder, len(packets.pts), progress)
+    return FrameIndex.of_packets(identify, keys, packets, announced)
 
 
-def _read_packets(decoder: Decoder) -> Packets:
+def _read_packets(decoder: Decoder, progress: Progress) -> Packets:
     """Read the whole file without decoding; an incomplete packet at its end is left out."""
     pts, dts, pos = array("q"), array("q"), array("q")
     key, discard, corrupt, end, empty = array("b"), array("b"), array("b"), UNKNOWN, 0
+    size = max(decoder.path.stat().st_size, 1)
     for packet in decoder.packets():
         if not packet.size:
             empty += packet.dts is not None
@@ -150,6 +183,8 @@ def _read_packets(decoder: Decoder) -> Packets:
         corrupt.append(packet.is_corrupt)
         if packet.pts is not None:
             end = max(end, packet.pts + (packet.duration or 0))
+        if len(pts) % TOLD_EVERY == 0:
+            progress(min(max(pos[-1], 0) / size, 1.0))
     kept = len(pts)
     while kept and corrupt[kept - 1]:
         kept -= 1
@@ -208,15 +243,17 @@ def _keys_by_pts(decoder: Decoder, packets: Packets, config: VideoConfig) -> np.
     return keys if damaged or first == keys[: len(first)].tolist() else None
 
 
-def _keys_by_decoding(decoder: Decoder, num_packets: int) -> tuple[Identify, np.ndarray]:
+def _keys_by_decoding(
+    decoder: Decoder, num_packets: int, progress: Progress
+) -> tuple[Identify, np.ndarray]:
     """Decode the file once; return the packet number of each frame, in the order of display."""
     decoder.rewind()
-    decoded = [key for key, _ in decoder.frames(Identify.PACKET)]
+    decoded = []
+    for key, _ in decoder.frames(Identify.PACKET):
+        decoded.append(key)
+        progress(min(len(decoded) / max(num_packets, 1), 1.0))
     if not decoded:
-        raise InputError(
-            f"{decoder.path} has no frame that can be decoded. Copy it again, or convert it to "
-            "H.264."
-        )
+        raise InputError(NO_FRAME.format(decoder.path))
     keys = [key for key in decoded if key is not None and key < num_packets]
     if None in decoded or len(set(keys)) != len(keys) or not keys:
         return Identify.COUNT, np.arange(len(decoded))

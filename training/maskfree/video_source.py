@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from maskfree.config import VideoConfig
 
-    Keep = Callable[[int, np.ndarray], None]
+    Progress = Callable[[float], None]
 
 __all__ = [
+    "FileOptions",
     "FrameSource",
     "PictureSource",
     "check_readable",
@@ -34,11 +36,20 @@ CODECS = "imagecodecs"
 CODECS_REMEDY = f"Install it: pip install {CODECS}"
 
 
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """How a video file is opened: see `maskfree.video.open_video`."""
+
+    index_folder: Path | None = None
+    progress: Progress | None = None
+
+
 class FrameSource(abc.ABC):
     """Frames of one video, read one at a time; :class:`maskfree.video.Video` caches and locks.
 
     ``size`` is (T, H, W) in frames and pixels; ``path`` the absolute path or None; ``cheap`` says
     that a frame costs so little that keeping it in a cache would only double the memory.
+    ``own_cache``: how many of the bytes that may be cached the source keeps for itself.
     """
 
     size: tuple[int, int, int]
@@ -46,13 +57,14 @@ class FrameSource(abc.ABC):
     fps: float | None = None
     path: Path | None = None
     cheap: bool = False
+    own_cache: int = 0
 
     @abc.abstractmethod
-    def read(self, index: int, keep: Keep) -> np.ndarray:
-        """Return frame ``index`` as uint8 RGB ``(H, W, 3)``.
+    def read(self, index: int) -> np.ndarray:
+        """Return frame ``index`` as uint8 RGB ``(H, W, 3)``."""
 
-        ``keep(i, frame)`` may be called for other frames that were decoded on the way.
-        """
+    def keep_index(self, folder: Path) -> None:  # noqa: B027  (most sources have none)
+        """Keep the frame index in ``folder``, where there is one."""
 
     def close(self) -> None:  # noqa: B027  (most sources hold nothing open)
         """Release what the source holds open."""
@@ -77,7 +89,7 @@ class PictureSource(FrameSource):
     def raw(self, index: int) -> np.ndarray:
         """Return frame ``index`` as stored: ``(H, W)`` or ``(H, W, C)``, C at most 4."""
 
-    def read(self, index: int, keep: Keep) -> np.ndarray:
+    def read(self, index: int) -> np.ndarray:
         """Return frame ``index`` as uint8 RGB ``(H, W, 3)``; see :class:`FrameSource`."""
         picture = self.raw(index)
         if picture.dtype == np.bool_:
