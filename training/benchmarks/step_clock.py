@@ -3,9 +3,8 @@
 Functions of the engine are wrapped by name where the state has them, so that the same file measures
 an older one; what a state lacks is part of what called it. Times are those of a stage without the
 stages inside it: on the clock, and of all threads of the process (``cpu``), which other programs on
-the machine change less. The backward pass is split where gradients arrive: autograd works through
-the newest part of the graph first, so what comes after the last gradient of a part's outputs, and
-before that of the next part's, is that part.
+the machine change less. The backward pass is split where autograd comes to what a part returned: it
+works through the newest part of the graph first, so all from there to the next part's is that part.
 
 Lines on stdin ask for steps, ``COUNT`` or ``COUNT sampled``; each is answered by a line of JSON.
 
@@ -72,7 +71,6 @@ class Clock:
         self.totals: dict[str, list[float]] = collections.defaultdict(lambda: [0.0, 0.0])
         self.names: list[str] = []
         self.arrived: list[tuple[str, float, float]] = []
-        self._awaited: collections.Counter[str] = collections.Counter()
         self._since = (0.0, 0.0)
 
     def _turn(self) -> None:
@@ -84,10 +82,8 @@ class Clock:
                 total[n] += now[n] - self._since[n]
         self._since = now
 
-    def wrap(
-        self, name: str, call: Callable[..., Any], of: Callable[[Any], Any] = lambda result: result
-    ) -> Callable[..., Any]:
-        """Return a function that is a stage; what is ``of`` its result marks its backward pass."""
+    def wrap(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that is a stage, and whose result marks its backward pass."""
 
         @functools.wraps(call)
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -95,7 +91,7 @@ class Clock:
             self.names.append(name)
             try:
                 result = call(*arguments, **options)
-                self.mark(name, of(result))
+                self.mark(name, result)
                 return result
             finally:
                 self._turn()
@@ -104,18 +100,16 @@ class Clock:
         return timed
 
     def mark(self, name: str, result: Any) -> None:
-        """Note when gradients arrive at what a stage returned."""
+        """Note when the backward pass comes to what a stage returned: a hook runs just then."""
         for tensor in _tensors(result):
             if tensor.requires_grad:
-                self._awaited[name] += 1
                 tensor.register_hook(lambda _: self._note(name))
 
     def _note(self, name: str) -> None:
-        self._awaited[name] -= 1
         self.arrived.append((BACKWARD + name, time.perf_counter(), time.process_time()))
 
     def backward(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the backward pass as stages: one for each part whose gradients arrive."""
+        """Return the backward pass as stages: one for each part that it comes to."""
 
         @functools.wraps(call)
         def timed(*arguments: Any, **options: Any) -> None:
@@ -125,21 +119,19 @@ class Clock:
             call(*arguments, **options)
             self.names.pop()
             now = (time.perf_counter(), time.process_time())
-            last = {name: (wall, cpu) for name, wall, cpu in self.arrived}
-            turns = sorted(last.items(), key=lambda each: each[1])
+            first = {name: (wall, cpu) for name, wall, cpu in reversed(self.arrived)}
+            turns = sorted(first.items(), key=lambda each: each[1])
             ends = [at for _, at in turns[1:]] + [now]
             for (name, start), end in zip(turns, ends, strict=True):
                 for n in range(2):
                     self.totals[name][n] += end[n] - start[n]
             self.arrived, self._since = [], now
-            self._awaited.clear()
 
         return timed
 
     def stack(self) -> list[str]:
         """Return the part of the backward pass that is being worked on; empty outside of it."""
-        whole = [name.removeprefix(BACKWARD) for name, *_ in self.arrived]
-        return [name for name in whole if not self._awaited[name]][-1:]
+        return [name.removeprefix(BACKWARD) for name, *_ in self.arrived[-1:]]
 
 
 def _tensors(result: Any) -> Iterable[Any]:
@@ -232,22 +224,13 @@ def make_trainer(clip: Path, seed: int, clock: Clock) -> Any:
     pixel_level = trainer.model.model.pixel_level_module
     for stage, name in NETWORK:
         part = pixel_level.get_submodule(name)
-        part.forward = clock.wrap(stage, part.forward, _outputs)
+        part.forward = clock.wrap(stage, part.forward)
     torch.autograd.backward = clock.backward(torch.autograd.backward)
     for value in list(vars(trainer).values()):
         if isinstance(value, torch.optim.Optimizer):
             value.step = clock.wrap("optimiser", value.step)  # type: ignore[method-assign]
     torch.nn.utils.clip_grad_norm_ = clock.wrap("optimiser", torch.nn.utils.clip_grad_norm_)
     return trainer
-
-
-def _outputs(result: Any) -> Any:
-    """Return what of a result of the network's parts is waited for in the backward pass.
-
-    The pixel decoder's finest features alone: its coarser ones go into those as well, so that their
-    gradients arrive when it is almost through.
-    """
-    return getattr(result, "mask_features", result)
 
 
 def take(trainer: Any, clock: Clock, numbers: Iterable[int]) -> list[dict[str, list[float]]]:

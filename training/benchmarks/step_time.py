@@ -172,8 +172,7 @@ def report(found: dict[str, Any]) -> dict[str, Any]:
     text = [
         f"Milliseconds of computing (all threads) of one step, medians; preset `tiny`, "
         f"{found['frames']} frames of {found['clip']}. A stage is without the stages inside it. "
-        "Backward: see `step_clock.py`; that of *loss: class* holds the picking of the queries' "
-        "masks as well.",
+        "Backward: see `step_clock.py`.",
         markdown(header, rows),
         _whole(steps),
         "![flame graph of a step](step_flame.svg)",
