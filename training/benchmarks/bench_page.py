@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench_part import Outcome, Part
 
-__all__ = ["page", "verdict"]
+__all__ = ["page", "table", "verdict"]
 
 HEADER = ["what", "target", "measured", "met"]
 MET = {True: "yes", False: "**no**", None: "–"}
@@ -78,7 +78,7 @@ def _summary(outcome: Outcome) -> str:
         [row["what"], row["target"], row["measured"], MET[row["met"]]]
         for row in outcome.result["rows"]
     ]
-    return _table(HEADER, rows) if rows else "It has no targets."
+    return table(HEADER, rows) if rows else "It has no targets."
 
 
 def _reasons(parts: Sequence[Part], outcomes: Sequence[Outcome]) -> list[str]:
@@ -122,7 +122,7 @@ def _times(outcomes: Sequence[Outcome]) -> str:
         [f"`{o.part}`", f"{o.minutes:.1f}", f"{o.load[0]:.1f} to {o.load[1]:.1f}"] for o in outcomes
     ]
     rows.append(["**all**", f"**{sum(o.minutes for o in outcomes):.1f}**", ""])
-    return _table(["part", "minutes", "load of the machine"], rows, numbers=2)
+    return table(["part", "minutes", "load of the machine"], rows, numbers=2)
 
 
 def _machine() -> str:
@@ -186,7 +186,7 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:
     """Write a Markdown table; the last ``numbers`` columns to the right."""
     rule = [*["---"] * (len(header) - numbers), *["---:"] * numbers]
     lines = [header, rule, *([_cell(cell) for cell in row] for row in rows)]

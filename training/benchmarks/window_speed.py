@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench_page import table
 from import_time import IMPORTS, imported, slowest
-from report import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ __all__ = ["PARTS", "main", "report"]
 PARTS = ("imports", "click", "long")
 CLICK = 50.0
 """Milliseconds from the click to the drawn answer at 1080p that are promised."""
-TRACKS, SIZE = 200, (180, 320)
-"""Of the long session: 250 keyframes a track at most, 50,000 in all."""
+TRACKS, SIZE = 200, (240, 320)
+"""Of the long session: 250 keyframes a track at most, 50,000 in all; height and width."""
 SHORT = 200
 """Frames of the short session that opens first, and that memory is compared with."""
 MOST_RISE = 0.1
@@ -96,7 +96,7 @@ def imports(runs: int) -> tuple[list[Row], str]:
         "### Imports\n\nMilliseconds of computing in fresh processes. Below: the slowest, without "
         "what they import, by `-X importtime` (on the clock).\n\n"
     )
-    return rows, text + markdown(header, lines) + "\n\n" + "\n".join(lists)
+    return rows, text + table(header, lines, numbers=5) + "\n\n" + "\n".join(lists)
 
 
 def _without(names: Sequence[str]) -> str:
@@ -115,12 +115,12 @@ def click(picks: int) -> tuple[list[Row], str]:
     if done.returncode:
         raise SystemExit(f"window_speed: error: inspector.py: {done.stderr.strip()}")
     found = json.loads(done.stdout.splitlines()[-1])
-    table, load = found["ms"], found["load"]
-    own, plain = table["click to drawn"], table["nothing changed"]
+    parts, load = found["ms"], found["load"]
+    own, plain = parts["click to drawn"], parts["nothing changed"]
     met = own["median"] < CLICK
     busy = (
         f"Its own computing takes {own['main thread']:.1f} ms; the rest is waiting, at a load of "
-        f"{load:.1f}, of which painting takes {table['painting']['median']:.1f} ms "
+        f"{load:.1f}, of which painting takes {parts['painting']['median']:.1f} ms "
         f"({plain['median']:.1f} ms where nothing has changed)."
     )
     row = {
@@ -133,29 +133,27 @@ def click(picks: int) -> tuple[list[Row], str]:
     }
     lines = [
         [name, *(f"{each[key]:.1f}" for key in ("median", "p95", "main thread"))]
-        for name, each in table.items()
+        for name, each in parts.items()
     ]
     text = f"### The correspondence click\n\nMilliseconds, {picks} clicks at random.\n\n"
-    return [row], text + markdown(["part", "median", "p95", "main thread"], lines)
+    return [row], text + table(["part", "median", "p95", "main thread"], lines, numbers=3)
 
 
 # ---- long sessions
 
 
 def long_session(folder: Path, frames: int) -> Path:
-    """Make a session of so many frames with boxes and masks, most files links to the first."""
-    import cv2
+    """Make a session of so many frames with boxes and masks, whose files are links to the first."""
+    import zarr
 
     from maskfree.session import Session
     from maskfree.types import InstanceMasks
     from window import many_tracks
 
-    height, width = 240, 320
-    video, rng = folder / "frames", np.random.default_rng(0)
-    video.mkdir(parents=True)
-    picture = cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (width, height))
-    cv2.imwrite(str(video / "00000.jpg"), picture)
-    _links(video / "00000.jpg", frames)
+    height, width = SIZE
+    video, shape = folder / "video.zarr", (frames, height, width, 3)
+    # an array without files: every frame is its fill value
+    zarr.create_array(video, shape=shape, chunks=(1, *shape[1:]), dtype="uint8", fill_value=90)
     tracks = many_tracks(TRACKS, frames)
     session = Session.create(folder / "long.maskfree", video_source=video, boxes=tracks)
     masks = np.zeros((4, height, width), bool)
@@ -255,7 +253,7 @@ def long(frames: int) -> tuple[list[Row], str]:
 def long_report(found: dict[int, dict[str, float]]) -> tuple[list[Row], str]:
     """Return rows and text of what was measured, by the number of frames."""
     frames, last = max(found), found[max(found)]
-    whole = frames * 240 * 320
+    whole = frames * SIZE[0] * SIZE[1]
     rise, boxes = last["rise"], int(last["boxes"])
     little = boxes < last["keyframes"] / 10
     rows = [
@@ -292,7 +290,7 @@ def long_report(found: dict[int, dict[str, float]]) -> tuple[list[Row], str]:
         "window until drawn; the step is\ndrawn as well. The first one opens with what the window "
         "needs once.\n\n"
     )
-    return rows, text + markdown(header, lines)
+    return rows, text + table(header, lines, numbers=7)
 
 
 def report(parts: Sequence[tuple[list[Row], str]]) -> dict[str, Any]:
