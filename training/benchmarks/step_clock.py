@@ -119,8 +119,10 @@ class Clock:
             call(*arguments, **options)
             self.names.pop()
             now = (time.perf_counter(), time.process_time())
-            first = {name: (wall, cpu) for name, wall, cpu in reversed(self.arrived)}
-            turns = sorted(first.items(), key=lambda each: each[1])
+            first: dict[str, tuple[float, float]] = {}
+            for name, *at in self.arrived:
+                first.setdefault(name, (at[0], at[1]))
+            turns = list(first.items())
             ends = [at for _, at in turns[1:]] + [now]
             for (name, start), end in zip(turns, ends, strict=True):
                 for n in range(2):
