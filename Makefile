@@ -1,5 +1,5 @@
 # Each target sets itself up: it makes .venv and installs what it needs, once (.ci/setup.sh).
-# PYTHON=python3.12 chooses the Python, ARGS="-k cli" goes to pytest, CLIPS="a b" to the benchmark.
+# PYTHON=python3.12 chooses the Python, ARGS="-k cli" goes to pytest, CLIPS="a b" to the benchmarks.
 
 ifeq ($(OS),Windows_NT)
 PY := .venv/Scripts/python.exe
@@ -15,7 +15,7 @@ export PYTHON
 OMP_WAIT_POLICY ?= PASSIVE
 export OMP_WAIT_POLICY
 
-.PHONY: help demo test gui lint slow bench screenshots setup-run setup-test setup-gui
+.PHONY: help demo test gui lint slow bench quality screenshots setup-run setup-test setup-gui
 
 help:
 	@echo "make demo         boxes on a real clip become exported masks, without a window"
@@ -23,7 +23,8 @@ help:
 	@echo "make gui          napari with the sample clip open and the plugin docked"
 	@echo "make lint         ruff and mypy alone"
 	@echo "make slow         the tests that take minutes"
-	@echo "make bench        mask quality on clips with truth: make bench CLIPS=\"bear dog\""
+	@echo "make bench        how fast it is, half an hour: make bench CLIPS=\"bear dog\""
+	@echo "make quality      mask quality on clips with truth: make quality CLIPS=\"bear dog\""
 	@echo "make screenshots  the pictures of the README"
 
 demo: setup-run
@@ -40,7 +41,10 @@ lint: setup-test
 slow: setup-test
 	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow -o faulthandler_timeout=3600 $(ARGS)
 
-bench: setup-run
+bench: setup-test
+	@$(PY) training/benchmarks/bench.py $(if $(CLIPS),--clips $(CLIPS)) $(ARGS)
+
+quality: setup-run
 	@$(PY) training/benchmarks/quality.py $(CLIPS) $(ARGS)
 
 gui: setup-gui
