@@ -19,6 +19,7 @@ from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
+    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.hand_pixels import HandPixels
     from maskfree.kept_tubes import KeptTubes
@@ -43,7 +44,7 @@ class Prepared:
     ignore: IgnoreMasks
     boxes: np.ndarray
     slack: np.ndarray
-    evidence: np.ndarray | None
+    evidence: Belief | None
     consensus: Consensus
 
 
@@ -87,7 +88,8 @@ def prepare(
     passes = config.follow.held_passes if is_held(tracks, len(video)) and not kept else 0
     if not config.evidence.seek:
         passes = min(passes, 1)  # a second one would know no more
-    straight, evidence = boxes, None
+    straight = boxes
+    evidence: Belief | None = None
     # what stays where it was drawn would show its object as background, hence the rounds
     for number in range(1, passes + 1):
         turn = _numbered(watch, number, passes)
@@ -127,7 +129,7 @@ def _evidence(
     ignore: IgnoreMasks,
     config: Config,
     watch: Watch,
-) -> np.ndarray | None:
+) -> Belief | None:
     """Collect evidence, if any is wanted, at the scale at which a whole frame fits the budget."""
     if not config.evidence.seek:
         return None
