@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from maskfree.config import EvidenceConfig
+from maskfree.evidence import collect_evidence
 from maskfree.tracks import tube
 
 if TYPE_CHECKING:
@@ -64,3 +65,8 @@ def box_clip(places: list[int | None], size: int = 16) -> tuple[np.ndarray, np.n
 
 def wide(boxes: np.ndarray, by: float) -> np.ndarray:
     return boxes + np.array([-by, -by, by, by])
+
+
+def collected(*arguments: Any, **options: Any) -> np.ndarray:
+    """The evidence as one array, int8 ``(T, h, w)``."""
+    return np.asarray(collect_evidence(*arguments, **options))

@@ -22,7 +22,6 @@ def test_the_memory_makes_the_same_crops(tmp_path: Path, scene: Scene, settled: 
     memory = ConsensusMemory.from_file(path, CONFIG)
     assert memory.stretch == 1.0
     assert memory.evidence is not None
-    assert memory.evidence.dtype == np.int8
     np.testing.assert_array_equal(memory.evidence, scene.evidence)
     assert set(memory.colours) == set(scene.ids)
     again = Consensus.recall(

@@ -16,12 +16,13 @@ from evidence_clips import (
     box_clip,
     boxes_of,
     cells,
+    collected,
     textured,
     wide,
 )
 from maskfree import evidence as module
 from maskfree.camera_motion import CameraMotion
-from maskfree.evidence import SURE, collect_evidence
+from maskfree.evidence import SURE
 from napari_maskfree.sample_data import generated_clip
 
 
@@ -40,7 +41,7 @@ def scene(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
         for x0, y0, x1, y1 in boxes[:, t][np.isfinite(boxes[:, t]).all(1)].astype(int):
             in_box[t, y0:y1, x0:x1] = True
     return {
-        "evidence": collect_evidence(clip.frames, boxes, config=CONFIG),
+        "evidence": collected(clip.frames, boxes, config=CONFIG),
         "object": cell_share(clip.masks > 0) == 1,
         "background": cell_share(clip.masks > 0) == 0,
         "in box": cell_share(in_box) == 1,
@@ -90,7 +91,7 @@ def assert_split(evidence: np.ndarray, x: int) -> None:
 
 def test_with_a_static_camera_a_box_splits_into_object_and_background() -> None:
     frames, boxes = box_clip([12, 68])
-    evidence = collect_evidence(frames, wide(boxes, 8), config=CONFIG)
+    evidence = collected(frames, wide(boxes, 8), config=CONFIG)
     assert (evidence.shape, evidence.dtype) == ((2, HEIGHT // CELL, WIDTH // CELL), np.int8)
     for t, x in enumerate((12, 68)):
         assert_split(evidence[t], x)
@@ -100,7 +101,7 @@ def test_with_a_static_camera_a_box_splits_into_object_and_background() -> None:
 def test_cells_of_any_size_tell_the_same(cell: int) -> None:
     frames, boxes = box_clip([12, 68])
     config = dataclasses.replace(CONFIG, cell=cell)
-    evidence = collect_evidence(frames, wide(boxes, 8), config=config)
+    evidence = collected(frames, wide(boxes, 8), config=config)
     assert evidence.shape == (2, HEIGHT // cell, WIDTH // cell)
     for t, x in enumerate((12, 68)):
         full = cv2.resize(evidence[t], (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
@@ -116,14 +117,14 @@ def test_a_clip_without_any_noise_is_no_different() -> None:
         frames[t] = (90, 60, 120)
         frames[t, 16:48, x - 8 : x + 24] = (90, 60, 121)  # the smallest difference there is
         frames[t, 24:40, x : x + 16] = GREEN
-    evidence = collect_evidence(frames, wide(boxes, 8), config=CONFIG)
+    evidence = collected(frames, wide(boxes, 8), config=CONFIG)
     for t, x in enumerate((12, 68)):
         assert_split(evidence[t], x)
 
 
 def test_what_is_seen_nowhere_else_is_unknown() -> None:
     frames, boxes = box_clip([40, 40, 40])
-    evidence = collect_evidence(frames, boxes, config=CONFIG)
+    evidence = collected(frames, boxes, config=CONFIG)
     # the box's own surroundings of one cell are kept free as well
     known = np.ones(evidence.shape[1:], bool)
     known[cells(40 - CELL, 24 - CELL, 56 + CELL, 40 + CELL)] = False
@@ -133,7 +134,7 @@ def test_what_is_seen_nowhere_else_is_unknown() -> None:
 
 def test_one_frame_knows_its_outside_only() -> None:
     frames, boxes = box_clip([40])
-    evidence = collect_evidence(frames, boxes, config=CONFIG)
+    evidence = collected(frames, boxes, config=CONFIG)
     assert (evidence[0][cells(40, 24, 56, 40)] == 0).all()
     assert evidence[0, 0, 0] == -SURE
 
@@ -142,16 +143,16 @@ def test_the_box_of_another_track_is_no_background() -> None:
     frames, boxes = box_clip([40, None, None])
     other = np.full((1, 3, 4), np.nan)
     other[0, 1:] = (32, 16, 64, 48)  # a second track covers the place in all other frames
-    alone = collect_evidence(frames, boxes, config=CONFIG)
+    alone = collected(frames, boxes, config=CONFIG)
     assert (alone[0][cells(42, 26, 54, 38)] == SURE).all()
-    both = collect_evidence(frames, np.concatenate([boxes, other]), config=CONFIG)
+    both = collected(frames, np.concatenate([boxes, other]), config=CONFIG)
     assert (both[0][cells(40, 24, 56, 40)] == 0).all()
 
 
 def test_frames_beyond_a_cut_say_nothing() -> None:
     frames, boxes = box_clip([40, None, None])
     frames[1:] = 255 - textured(5)
-    evidence = collect_evidence(frames, boxes, config=CONFIG)
+    evidence = collected(frames, boxes, config=CONFIG)
     assert (evidence[0][cells(40, 24, 56, 40)] == 0).all()
 
 
@@ -169,7 +170,7 @@ def test_shimmering_background_raises_the_distance_of_an_object() -> None:
     def share(**values: float) -> tuple[float, float]:
         """Parts of the background that are taken for object, and that are found."""
         config = dataclasses.replace(CONFIG, **values)
-        belief = collect_evidence(frames, boxes, config=config)[ring]
+        belief = collected(frames, boxes, config=config)[ring]
         return float((belief > SURE / 2).mean()), float((belief < 0).mean())
 
     mistaken, found = share()
@@ -188,22 +189,22 @@ def test_where_two_boxes_overlap_the_least_belief_counts(monkeypatch: pytest.Mon
         monkeypatch.setattr(
             module, "_limits", lambda seen, _, limits=limits: [next(limits)] * len(seen.here)
         )
-        evidence = collect_evidence(frames, both[order], config=CONFIG)[0]
+        evidence = collected(frames, both[order], config=CONFIG)[0]
         # the first track says object, the second, whose limits are higher, background
         assert (evidence[cells(42, 26, 54, 38)] == -SURE).all()
 
 
 def test_without_boxes_all_is_background() -> None:
     frames, _ = box_clip([None, None])
-    evidence = collect_evidence(frames, np.zeros((0, 2, 4)), config=CONFIG)
+    evidence = collected(frames, np.zeros((0, 2, 4)), config=CONFIG)
     assert (evidence == -SURE).all()
 
 
 def test_the_same_frames_give_the_same_evidence() -> None:
     clip = generated_clip(num_frames=6, height=HEIGHT, width=WIDTH, seed=3)
     boxes = boxes_of(clip.boxes(every=1))
-    first = collect_evidence(clip.frames, boxes, config=CONFIG)
-    np.testing.assert_array_equal(first, collect_evidence(clip.frames, boxes, config=CONFIG))
+    first = collected(clip.frames, boxes, config=CONFIG)
+    np.testing.assert_array_equal(first, collected(clip.frames, boxes, config=CONFIG))
 
 
 # around a box
@@ -225,7 +226,7 @@ def test_a_tile_that_moves_otherwise_is_compared_along_its_own_motion() -> None:
     found = {}
     for share in (0.8, 0.0):  # 0: with the world, come what may
         config = dataclasses.replace(CONFIG, world_share=share, min_inliers=8)
-        evidence = collect_evidence(clip, boxes, config=config)
+        evidence = collected(clip, boxes, config=config)
         ring = np.zeros(evidence.shape[1:], bool)
         ring[cells(104, 16, 136, 48)] = True
         ring[cells(108, 20, 132, 44)] = False

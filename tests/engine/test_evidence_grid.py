@@ -5,16 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from evidence_clips import CELL, CONFIG, HEIGHT, WIDTH, box_clip, cells
+from evidence_clips import CELL, CONFIG, HEIGHT, WIDTH, box_clip, cells, collected
 from maskfree import evidence as module
 from maskfree.config import EvidenceConfig
-from maskfree.evidence import SURE, collect_evidence
+from maskfree.evidence import SURE
 
 
 def test_the_margin_widens_the_boxes() -> None:
     frames, boxes = box_clip([40, 40], size=16)
     config = EvidenceConfig(box_margin=0.5, cell=CELL)
-    evidence = collect_evidence(frames, boxes, config=config)
+    evidence = collected(frames, boxes, config=config)
     unknown = np.zeros(evidence.shape[1:], bool)
     unknown[cells(30, 14, 66, 50)] = True  # 16 pixels and 8 + 2 on each side
     assert ((evidence[0] == 0) == unknown).all()
@@ -26,7 +26,7 @@ def test_the_grid_covers_the_frame_evenly(height: int, width: int, cell: int) ->
     frames = np.zeros((1, height, width, 3), np.uint8)
     boxes = np.array([[[width - 3.0, height - 3.0, width, height]]])
     config = dataclasses.replace(CONFIG, cell=cell)
-    evidence = collect_evidence(frames, boxes, config=config)[0]
+    evidence = collected(frames, boxes, config=config)[0]
     assert evidence.shape == (height // cell, width // cell)
     for length, line in ((height, evidence[:, -1]), (width, evidence[-1])):
         count = len(line)
@@ -39,7 +39,7 @@ def test_a_frame_smaller_than_a_cell_is_one() -> None:
     config = dataclasses.replace(CONFIG, cell=8)
     frames = np.zeros((2, 5, 20, 3), np.uint8)
     boxes = np.full((1, 2, 4), np.nan)
-    evidence = collect_evidence(frames, boxes, config=config)
+    evidence = collected(frames, boxes, config=config)
     assert evidence.shape == (2, 1, 2)
     assert (evidence == -SURE).all()
 
@@ -57,6 +57,6 @@ def test_a_box_beyond_the_frame_does_no_harm() -> None:
     frames, _ = box_clip([None, None])
     boxes = np.array([[[90.0, 50, 120, 80], [200, 200, 220, 220]], [[-30.0, -9, -2, 9], [0] * 4]])
     boxes[1, 1] = np.nan
-    evidence = collect_evidence(frames, boxes, config=CONFIG)
+    evidence = collected(frames, boxes, config=CONFIG)
     assert evidence.shape == (2, HEIGHT // CELL, WIDTH // CELL)
     assert evidence[0, 0, WIDTH // CELL // 2] == -SURE

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evidence_clips import CONFIG, GREEN, HEIGHT, WIDTH, box_clip, boxes_of, textured, wide
+from evidence_clips import (
+    CONFIG,
+    GREEN,
+    HEIGHT,
+    WIDTH,
+    box_clip,
+    boxes_of,
+    collected,
+    textured,
+    wide,
+)
 from maskfree import evidence as module
 from maskfree.camera_motion import CameraMotion
-from maskfree.evidence import SURE, collect_evidence
+from maskfree.evidence import SURE
 from napari_maskfree.sample_data import generated_clip
 
 if TYPE_CHECKING:
@@ -34,7 +44,7 @@ def test_frames_are_read_once_each() -> None:
             asked.append(index)
             return frames[index]
 
-    collect_evidence(Counted(), boxes, config=CONFIG)  # type: ignore[arg-type]
+    collected(Counted(), boxes, config=CONFIG)  # type: ignore[arg-type]
     assert sorted(set(asked)) == [0, 1, 2]
     assert len(asked) <= 4
 
@@ -42,12 +52,11 @@ def test_frames_are_read_once_each() -> None:
 def test_on_disk_it_is_the_same() -> None:
     clip = generated_clip(num_frames=8, height=HEIGHT, width=WIDTH, seed=4)
     boxes = boxes_of(clip.boxes(every=1))
-    found = collect_evidence(clip.frames, boxes, config=CONFIG)
+    found = collected(clip.frames, boxes, config=CONFIG)
     assert len(np.unique(found)) > 100
-    mapped = collect_evidence(clip.frames, boxes, config=dataclasses.replace(CONFIG, most_bytes=0))
-    assert type(mapped) is np.ndarray
-    assert mapped.dtype == np.int8
-    np.testing.assert_array_equal(mapped, found)
+    filed = collected(clip.frames, boxes, config=dataclasses.replace(CONFIG, most_bytes=0))
+    assert filed.dtype == np.int8
+    np.testing.assert_array_equal(filed, found)
 
 
 def test_a_part_of_the_distances_gives_nearly_the_same_limits(
@@ -65,7 +74,7 @@ def test_a_part_of_the_distances_gives_nearly_the_same_limits(
     monkeypatch.setattr(module, "_limits", noted)
     for most in (module._MOST, 500):
         monkeypatch.setattr(module, "_MOST", most)
-        found.append(collect_evidence(clip.frames, boxes, config=CONFIG))
+        found.append(collected(clip.frames, boxes, config=CONFIG))
     for whole, part in zip(limits[:2], limits[2:], strict=True):
         assert whole != part
         np.testing.assert_allclose(part, whole, rtol=0.2)
@@ -107,10 +116,59 @@ def test_memory_hardly_grows_with_the_video(monkeypatch: pytest.MonkeyPatch) -> 
         boxes = frames.boxes()
         tracemalloc.start()
         try:
-            evidence = collect_evidence(frames, boxes, config=config)  # type: ignore[arg-type]
+            evidence = collected(frames, boxes, config=config)  # type: ignore[arg-type]
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
         assert (evidence == SURE).any()
     # bytes a frame, in which a single map of the cells would take 32 x 48 = 1536
     assert (peaks[2] - peaks[1]) / 150 < 800
+
+
+def far_off(places: dict[int, int], num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """A clip whose square, and its box, are there in few frames."""
+    frames, boxes = box_clip([places.get(t) for t in range(num_frames)])
+    return frames, wide(boxes, 8)
+
+
+def test_frames_far_from_any_box_are_not_looked_at() -> None:
+    frames, boxes = far_off({10: 16, 14: 40, 40: 64}, 60)
+    config, asked = dataclasses.replace(CONFIG, beyond=3), set()
+
+    class Counted:
+        def __len__(self) -> int:
+            return len(frames)
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            asked.add(index)
+            return frames[index]
+
+    found = collected(Counted(), boxes, config=config)
+    assert asked == {*range(7, 18), *range(37, 44)}
+    rest = np.array([t for t in range(60) if t not in asked])
+    assert (found[rest] == -SURE).all()
+    # the ground stands still, so what lies between tells nothing else
+    everything = collected(frames, boxes, config=dataclasses.replace(CONFIG, beyond=60))
+    np.testing.assert_array_equal(found, everything)
+    assert (found == SURE).any()
+
+
+def test_the_rest_of_a_video_changes_nothing() -> None:
+    config = dataclasses.replace(CONFIG, beyond=2)
+    short = collected(*far_off({2: 16, 3: 40, 4: 64}, 7), config=config)
+    long = collected(*far_off({2: 16, 3: 40, 4: 64}, 50), config=config)
+    np.testing.assert_array_equal(long[:7], short)
+
+
+def test_distances_of_colours_are_those_of_the_plain_formula() -> None:
+    rng = np.random.default_rng(0)
+    here, there = rng.normal(40, 30, (2, 50, 70, 3)).astype(np.float32)
+    np.testing.assert_array_equal(module._apart(here, there), np.linalg.norm(here - there, axis=2))
+
+
+def test_padded_colours_are_warped_to_the_same() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    matrix = np.array([[1.02, 0.03, 12], [-0.02, 0.97, 9], [2e-5, 1e-5, 1]])
+    padded = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+    warped = module._warp(padded, matrix, (50, 70))[..., :3]
+    np.testing.assert_array_equal(warped, module._warp(picture, matrix, (50, 70)))

@@ -12,14 +12,14 @@ import torch
 
 from consensus_scene import CONFIG as SCENE
 from consensus_scene import PLAIN, constant, crop_of, inside
-from evidence_clips import CELL, box_clip, cells
+from evidence_clips import CELL, box_clip, cells, collected
 from evidence_clips import CONFIG as EVIDENCE
 from maskfree.camera_motion import estimate_motion
 from maskfree.confidence import box_fit, stability
 from maskfree.config import AugmentConfig, Config, SamplingConfig
 from maskfree.consensus import Consensus
 from maskfree.corrections import Correction
-from maskfree.evidence import SURE, collect_evidence
+from maskfree.evidence import SURE
 from maskfree.follow import follow_boxes
 from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
@@ -224,21 +224,21 @@ def test_without_regions_nothing_is_ignored() -> None:
 def test_evidence_says_nothing_in_a_region_and_takes_nothing_from_it() -> None:
     frames, boxes = box_clip([8, 24, 40, 56, 72])
     tracks = empty_tracks(len(frames), *frames.shape[1:3], None)
-    plain = collect_evidence(frames, boxes, config=EVIDENCE)
+    plain = collected(frames, boxes, config=EVIDENCE)
     assert plain[0][cells(40, 4, 56, 12)].max() == -SURE  # outside the box: background
     ignore = IgnoreMasks(ignoring(tracks, (40, 0, 56, 16)))
-    found = collect_evidence(frames, boxes, config=EVIDENCE, ignore=ignore)
+    found = collected(frames, boxes, config=EVIDENCE, ignore=ignore)
     for belief in found:
         assert not belief[cells(40, 0, 56, 16)].any()
     # where the box stands in frame 2 the ground is seen only while it is elsewhere
     shown = IgnoreMasks(ignoring(tracks, (38, 22, 58, 42), frame=0, until=1))
     both = ignoring(ignoring(tracks, (38, 22, 58, 42), frame=0, until=1), (38, 22, 58, 42), frame=3)
-    assert np.abs(collect_evidence(frames, boxes, config=EVIDENCE, ignore=shown)[2]).any()
-    unseen = collect_evidence(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(both))
+    assert np.abs(collected(frames, boxes, config=EVIDENCE, ignore=shown)[2]).any()
+    unseen = collected(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(both))
     assert plain[2][cells(42, 26, 54, 38)].any()
     assert not unseen[2][cells(42, 26, 54, 38)].any()
     hidden = ignoring(tracks, (44, 28, 50, 36), frame=2, until=2)
-    within = collect_evidence(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(hidden))
+    within = collected(frames, boxes, config=EVIDENCE, ignore=IgnoreMasks(hidden))
     assert plain[2][cells(44, 28, 50, 36)].all()
     assert not within[2][cells(44, 28, 50, 36)].any()
     assert within[2].any() and CELL == 2

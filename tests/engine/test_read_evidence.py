@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from maskfree.belief import SURE, Belief
 from maskfree.config import ConsensusConfig
 from maskfree.consensus_memory import ConsensusMemory, has_evidence, read_evidence
 from maskfree.errors import InputError
@@ -19,7 +20,7 @@ EVIDENCE = np.arange(-127, 128, dtype=np.int8)[: 3 * 8 * 10].reshape(3, 8, 10)
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     file = tmp_path / "consensus.npz"
-    file.write_bytes(ConsensusMemory(EVIDENCE, 1.0, {}).to_bytes())
+    file.write_bytes(ConsensusMemory(Belief.of(EVIDENCE), 1.0, {}).to_bytes())
     return file
 
 
@@ -67,4 +68,43 @@ def test_an_array_of_another_kind_is_refused(path: Path) -> None:
     np.savez_compressed(content, evidence=EVIDENCE[0].astype(float), stretch=np.array(1.0))
     path.write_bytes(content.getvalue())
     with pytest.raises(InputError, match=r"expected evidence int8 \(T, h, w\), got float64"):
+        read_evidence(path)
+
+
+def some_frames() -> Belief:
+    belief = Belief((1000, 8, 10))
+    belief[3], belief[700] = EVIDENCE[1], EVIDENCE[2]
+    return belief
+
+
+def test_of_frames_that_were_not_looked_at_nothing_is_kept(path: Path) -> None:
+    whole = len(path.read_bytes())
+    path.write_bytes(ConsensusMemory(some_frames(), 1.0, {}).to_bytes())
+    assert len(path.read_bytes()) < whole + 600
+    found = read_evidence(path)
+    assert found is not None
+    expected = np.full((1000, 8, 10), -SURE, np.int8)
+    expected[3], expected[700] = EVIDENCE[1:]
+    np.testing.assert_array_equal(found, expected)
+    memory = ConsensusMemory.from_file(path, ConsensusConfig())
+    assert memory.fits(1000)
+    assert not memory.fits(2)
+    assert memory.evidence is not None
+    assert memory.evidence.frames == [3, 700]
+
+
+def test_a_file_of_an_earlier_version_is_read(path: Path) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, stretch=np.array(1.0), evidence=EVIDENCE)
+    path.write_bytes(content.getvalue())
+    assert np.array_equal(read_evidence(path), EVIDENCE)  # type: ignore[arg-type]
+    assert ConsensusMemory.from_file(path, ConsensusConfig()).fits(3)
+
+
+def test_beliefs_of_other_frames_than_it_says_are_damaged(path: Path) -> None:
+    content = io.BytesIO()
+    other = {"evidence_frames": np.arange(2), "evidence_length": np.array(9)}
+    np.savez_compressed(content, stretch=np.array(1.0), evidence=EVIDENCE, **other)  # type: ignore[arg-type]
+    path.write_bytes(content.getvalue())
+    with pytest.raises(InputError, match="is damaged"):
         read_evidence(path)

@@ -3,9 +3,7 @@ from __future__ import annotations
 import errno
 import gc
 import io
-import mmap
 import os
-import pickle
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from maskfree import scratch as module
 from maskfree.errors import InputError
-from maskfree.scratch import scratch
+from maskfree.scratch import Scratch
 
 LINKS = Path("/proc/self/fd")
 
@@ -27,38 +25,32 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def is_mapped(array: Any) -> bool:
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return isinstance(array, mmap.mmap)
+def some(count: int = 6) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    kinds = (np.int8, np.bool_, np.uint8, np.float32)
+    return [rng.normal(0, 50, (3, n)).astype(kinds[n % 4]) for n in range(count)]
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.bool_, np.uint8, np.float32])
-@pytest.mark.parametrize("most_bytes", [0, 10**6])
-def test_zeros_that_can_be_written(folder: Path, dtype: Any, most_bytes: int) -> None:
-    array = scratch((5, 3, 2), dtype, most_bytes=most_bytes)
-    assert type(array) is np.ndarray
-    assert (array.shape, array.dtype) == ((5, 3, 2), np.dtype(dtype))
-    assert is_mapped(array) is (most_bytes == 0)
-    assert not array.any()
-    array[3, 1:] = 1
-    assert array.sum() == array[3].sum() == 4
+@pytest.mark.parametrize("most_bytes", [0, 20, 10**6])
+def test_what_was_put_away(folder: Path, most_bytes: int) -> None:
+    kept, arrays = Scratch(most_bytes=most_bytes), some()
+    for number, array in enumerate(arrays):
+        kept.append(array)
+        assert len(kept) == number + 1
+        for place in (0, number):  # while it goes on
+            np.testing.assert_array_equal(kept[place], arrays[place])
+    for place in (5, 0, 3):
+        found = kept[place]
+        assert (found.shape, found.dtype) == (arrays[place].shape, arrays[place].dtype)
+        found[:] = 1
+        np.testing.assert_array_equal(kept[place], arrays[place])
 
 
-def test_the_budget_counts_bytes(folder: Path) -> None:
-    assert not is_mapped(scratch((10, 10), np.float32, most_bytes=400))
-    assert is_mapped(scratch((10, 10), np.float32, most_bytes=399))
-    assert scratch((0, 7), np.float32, most_bytes=0).shape == (0, 7)
-
-
-def test_a_mapped_array_is_pickled_and_saved_as_any_other(folder: Path) -> None:
-    array = scratch((4, 6), np.int8, most_bytes=0)
-    array[:] = np.arange(24).reshape(4, 6)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(array)), array)
-    file = io.BytesIO()
-    np.savez_compressed(file, array=array)
-    file.seek(0)
-    np.testing.assert_array_equal(np.load(file)["array"], array)
+def test_it_is_a_copy_also_of_a_part(folder: Path) -> None:
+    kept, array = Scratch(most_bytes=100), np.arange(12).reshape(3, 4)
+    kept.append(array[:, 1:3])
+    array[:] = 0
+    np.testing.assert_array_equal(kept[0], [[1, 2], [5, 6], [9, 10]])
 
 
 def files_in(folder: Path) -> list[str]:
@@ -71,34 +63,35 @@ def files_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not LINKS.exists(), reason="asks the system which files are open")
-def test_the_file_lives_as_long_as_the_array(folder: Path) -> None:
-    array = scratch((1000,), np.int8, most_bytes=0)
-    part = array[10:20].reshape(2, 5)
+def test_the_budget_counts_bytes_and_the_file_lives_as_long_as_it(folder: Path) -> None:
+    kept = Scratch(most_bytes=800)
+    kept.append(np.zeros(100))
+    assert files_in(folder) == []
+    kept.append(np.zeros(1, np.int8))
     assert list(folder.iterdir()) == []  # it has no name
     assert len(files_in(folder)) == 1
-    del array
-    gc.collect()
-    part[:] = 7
-    assert len(files_in(folder)) == 1
-    del part
+    del kept
     gc.collect()
     assert files_in(folder) == []
 
 
-def test_no_file_is_left_behind(folder: Path) -> None:
-    array = scratch((1000,), np.int8, most_bytes=0)
-    del array
-    gc.collect()
-    assert list(folder.iterdir()) == []
+class Halting(io.BytesIO):
+    """A file that takes and gives three bytes at a time."""
+
+    def write(self, values: Any) -> int:
+        return super().write(bytes(values[:3]))
+
+    def readinto(self, values: Any) -> int:
+        return super().readinto(values[:3])
 
 
-@pytest.mark.parametrize("size", [1, 7, 8, 9, 24])
-def test_every_byte_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 8)
-    path = tmp_path / "file"
-    with path.open("w+b") as file:
-        module._fill(file, size)
-        assert path.read_bytes() == bytes(size)
+def test_a_file_that_takes_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Halting())
+    kept, arrays = Scratch(most_bytes=30), some()
+    for array in arrays:
+        kept.append(array)
+    for place, array in enumerate(arrays):
+        np.testing.assert_array_equal(kept[place], array)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOENT, errno.EACCES, errno.ENOMEM])
@@ -106,9 +99,10 @@ def test_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> No
     def full(*_: Any) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(module, "_fill", full)
+    monkeypatch.setattr(module, "_write", full)
+    kept = Scratch(most_bytes=2**20)
     with pytest.raises(InputError) as caught:
-        scratch((3, 2**20), np.uint8, most_bytes=2**20)
+        kept.append(np.zeros((3, 2**20), np.uint8))
     assert str(caught.value) == (
         f"3 MB of working data cannot be kept in {folder} ({os.strerror(code)}). Set the "
         "environment variable TMPDIR to a folder with room, then try again."
@@ -117,7 +111,7 @@ def test_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> No
 
 
 def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(*_: Any) -> None:
+    def nowhere(**_: Any) -> None:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -125,4 +119,4 @@ def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         InputError, match=r"kept in the folder for temporary files \(No usable temp"
     ):
-        scratch((3,), np.uint8, most_bytes=0)
+        Scratch(most_bytes=0).append(np.zeros(3, np.uint8))

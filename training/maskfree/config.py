@@ -271,6 +271,12 @@ class EvidenceConfig(Section):
     max_sources: int = setting(
         32, "other frames looked at for a frame, spread over the video", unit="frames", low=1
     )
+    beyond: int = setting(
+        64,
+        "frames without any box that are looked at on either side of one that has a box",
+        unit="frames",
+        low=0,
+    )
     background_distance: float = setting(
         4.0, "background is at most this far from what was seen", unit="Lab", low=0.0
     )
@@ -351,8 +357,8 @@ class EvidenceConfig(Section):
         source="measured",
     )
     most_bytes: int = setting(
-        256 * 2**20,
-        "an array as long as the video that takes more is kept in a temporary file",
+        16 * 2**20,
+        "arrays of a whole video that take more together are kept in a temporary file",
         unit="bytes",
         low=0,
     )

@@ -21,18 +21,19 @@ import cv2
 import numpy as np
 
 from maskfree.appearance import ColourModel
+from maskfree.belief import SURE
 from maskfree.box_pixels import touched
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.crop import Crop
 from maskfree.edges import GuidedFilter
 from maskfree.evenly import evenly
-from maskfree.evidence import SURE
 from maskfree.geodesic import reached_from_outside
 from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from maskfree.belief import Belief
     from maskfree.config import ConsensusConfig
     from maskfree.hand_pixels import HandPixels
     from maskfree.ignore_masks import IgnoreMasks
@@ -92,7 +93,7 @@ class Consensus:
         float ``(N, T, 4)`` xyxy in the video's pixels, NaN where absent; ``(N, T)``, how far they
         may be wrong, as a part of their size.
     evidence
-        int8 ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
+        ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
     stretch
         By how much the clip's contrast is stretched: the more, the less its colours tell and the
         more the masks lean on the box's ellipse.
@@ -109,7 +110,7 @@ class Consensus:
         frames: Frames,
         boxes: np.ndarray,
         slack: np.ndarray,
-        evidence: np.ndarray | None,
+        evidence: Belief | None,
         *,
         stretch: float,
         config: ConsensusConfig,

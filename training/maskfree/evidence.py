@@ -11,16 +11,17 @@ distances split in two). Between the two the belief is weaker, and there is none
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from maskfree.belief import SURE, Belief
 from maskfree.box_pixels import touched
 from maskfree.camera_motion import estimate_motions, surroundings
-from maskfree.scratch import scratch
+from maskfree.motion_chain import CameraMotion
+from maskfree.scratch import Scratch
 from maskfree.thinned import Thinned
 from maskfree.watch import Ticks, Watch, unwatched
 
@@ -29,12 +30,9 @@ if TYPE_CHECKING:
 
     from maskfree.config import EvidenceConfig
     from maskfree.ignore_masks import IgnoreMasks
-    from maskfree.motion_chain import CameraMotion
 
 __all__ = ["SURE", "collect_evidence"]
 
-SURE = 127
-"""Belief of a cell that is certainly object; certainly background is ``-SURE``."""
 _UNTOLD = -128
 """Cell that no track has said anything about, while evidence is collected."""
 _WHOLE = 0.999
@@ -49,6 +47,9 @@ _STEP, _APART = 1.3, 1.5
 """Factors: from the first doubt to certain object, from certain background to the split."""
 _MOST = 2**22
 """Distances of a kind that a track keeps: all for 146 frames of 448 x 256 pixels, or more."""
+_AROUND = np.ones((3, 3), np.uint8)
+"""A cell and those around it."""
+_SUM = np.ones((1, 3), np.float32)
 
 
 def collect_evidence(
@@ -58,8 +59,11 @@ def collect_evidence(
     config: EvidenceConfig,
     ignore: IgnoreMasks | None = None,
     watch: Watch = unwatched,
-) -> np.ndarray:
+) -> Belief:
     """Say for every cell of every frame what other frames show about it.
+
+    Frames that are far from any with a box are not looked at: all of them is background, and the
+    time that it takes does not grow with them.
 
     Parameters
     ----------
@@ -77,8 +81,8 @@ def collect_evidence(
 
     Returns
     -------
-    numpy.ndarray
-        int8 ``(T, H // cell, W // cell)``, the belief that a cell is object: ``SURE`` certainly,
+    Belief
+        ``(T, H // cell, W // cell)``, the belief that a cell is object: ``SURE`` certainly,
         ``-SURE`` certainly background, 0 unknown. The cells divide the frame evenly.
 
     Raises
@@ -87,39 +91,46 @@ def collect_evidence(
         When there is no room for the temporary files of a long video.
     """
     scene = _look(frames, boxes, config, ignore or None, watch)
-    out = scratch(scene.certain.shape, np.int8, most_bytes=config.most_bytes)
-    out[:] = _UNTOLD
+    out = Belief((len(frames), *scene.grid))
+    for t in scene.frames:
+        out[t] = np.full(scene.grid, _UNTOLD, np.int8)
     looks = sum(len(scene.present(n)) for n in range(len(boxes)))
     tick = Ticks(watch, "background seen elsewhere", looks)
     for n in range(len(boxes)):
         _tell(scene, n, out, tick)
-    for belief, certain in zip(out, scene.certain, strict=True):
+    for k, t in enumerate(scene.frames):
+        belief = out[t]
         belief[belief == _UNTOLD] = 0
-        belief[certain] = -SURE
+        belief[scene.certain[k]] = -SURE
+        out[t] = belief
     return out
 
 
-def _tell(scene: _Scene, n: int, out: np.ndarray, tick: Ticks) -> None:
+def _tell(scene: _Scene, n: int, out: Belief, tick: Ticks) -> None:
     """Add to the belief what a track's cells show: look at every frame, then judge every frame."""
     present = scene.present(n)
-    places = [scene.window(n, t, 0.0) for t in present]
-    ends = np.cumsum([0] + [out[0][place].size for place in places])
-    spans = [slice(a, b) for a, b in itertools.pairwise(ends.tolist())]
-    deltas = scratch((int(ends[-1]),), np.float32, most_bytes=scene.config.most_bytes)
+    deltas = Scratch(most_bytes=scene.config.most_bytes)
     distances = _Distances()
-    for t, span in zip(present, spans, strict=True):
-        view = scene.view(n, t)
-        deltas[span] = view.delta[view.in_box]
+    for k in present:
+        view = scene.view(n, k)
+        place = scene.window(n, k, 0.0)
+        deltas.append(view.delta[view.in_box].reshape(_extent(place)))
         distances.add(view)
         tick()
     limits = _limits(distances, scene.config)
-    for t, place, span, limit in zip(present, places, spans, limits, strict=True):
-        part = out[t][place]
-        delta = deltas[span].reshape(part.shape)
+    for number, (k, limit) in enumerate(zip(present, limits, strict=True)):
+        whole = out[scene.frames[k]]
+        part, delta = whole[scene.window(n, k, 0.0)], deltas[number]
         belief, seen = _belief(delta, limit), np.isfinite(delta)
         # what lies in two boxes is no more object than the one that believes it least
         belief = np.where(part == _UNTOLD, belief, np.minimum(part, belief))
         part[seen] = belief[seen]
+        out[scene.frames[k]] = whole
+
+
+def _extent(place: tuple[slice, slice]) -> tuple[int, int]:
+    rows, columns = place
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,68 +170,91 @@ class _Distances:
 
 @dataclasses.dataclass
 class _Scene:
-    """A video on the grid of cells: colours, certain background, motions."""
+    """What was looked at of a video, on the grid of cells: colours, certain background, motions.
 
-    colours: np.ndarray
-    certain: np.ndarray
+    Everything goes by the place k of a frame among those that were looked at, ``frames``.
+    """
+
+    frames: list[int]
+    grid: tuple[int, int]
+    colours: Scratch
+    certain: Scratch
     boxes: np.ndarray
     world: CameraMotion
     around: list[CameraMotion | None]
     to_pixels: np.ndarray
     config: EvidenceConfig
     ignore: IgnoreMasks | None = None
+    _sources: dict[int, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def present(self, n: int) -> list[int]:
         """Frames in which a track has a box."""
-        return [int(t) for t in np.flatnonzero(np.isfinite(self.boxes[n]).all(1))]
+        return [int(k) for k in np.flatnonzero(np.isfinite(self.boxes[n]).all(1))]
 
-    def window(self, n: int, t: int, margin: float) -> tuple[slice, slice]:
+    def window(self, n: int, k: int, margin: float) -> tuple[slice, slice]:
         """Cells of a box's surroundings."""
-        rows, columns = self.certain.shape[1:]
-        x0, y0, x1, y1 = surroundings(self.boxes[n, t], margin)
+        rows, columns = self.grid
+        x0, y0, x1, y1 = surroundings(self.boxes[n, k], margin)
         x, y = self.to_pixels[0, 0], self.to_pixels[1, 1]
         return (
             touched(y0 / y, y1 / y, rows, least=1),
             touched(x0 / x, x1 / x, columns, least=1),
         )
 
-    def view(self, n: int, t: int) -> _View:
+    def view(self, n: int, k: int) -> _View:
         """Look at a box from all other frames."""
-        window = rows, columns = self.window(n, t, self.config.surroundings)
-        in_box = np.zeros(self.certain[t].shape, bool)
-        in_box[self.window(n, t, 0.0)] = True
-        in_box = in_box[window]
+        window = rows, columns = self.window(n, k, self.config.surroundings)
+        down, across = self.window(n, k, 0.0)
+        inside = (
+            slice(down.start - rows.start, down.stop - rows.start),
+            slice(across.start - columns.start, across.stop - columns.start),
+        )
+        shape = _extent(window)
+        in_box = np.zeros(shape, bool)
+        in_box[inside] = True
         shift = np.array([[1, 0, columns.start], [0, 1, rows.start], [0, 0, 1.0]])
-        here = _lab(self.colours[t][window])
-        best = np.full(in_box.shape, np.inf, np.float32)
+        to_cells = np.linalg.inv(self.to_pixels)
+        here = _lab(self.colours[k][window])
+        best = np.full(shape, np.inf, np.float32)
         matched = best.copy()
         motion = self.around[n] or self.world
-        for s in _sources(t, len(self.colours), self.config.max_sources):
-            matrix = motion.between(t, s)
+        for s in _sources(k, len(self.frames), self.config.max_sources):
+            matrix = motion.between(k, s)
             if matrix is None:
                 continue
-            cells = np.linalg.inv(self.to_pixels) @ matrix @ self.to_pixels @ shift
-            certain = _warp(self.certain[s].astype(np.float32), cells, in_box.shape)
-            seen = cv2.erode((certain > _WHOLE).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            colours, certain = self._source(s)
+            cells = to_cells @ matrix @ self.to_pixels @ shift
+            whole = _warp(certain, cells, shape) > _WHOLE
+            seen = cv2.erode(whole.astype(np.uint8), _AROUND) > 0
             if seen.any():
-                there = _lab(_warp(self.colours[s], cells, in_box.shape))
-                distance = cv2.blur(np.linalg.norm(here - there, axis=2), (3, 3))
-                distance = np.where(seen, distance, np.inf)
-                best = np.minimum(best, distance)
-                if seen[in_box].mean() >= self.config.least_shown:
-                    matched = np.minimum(matched, distance)
-        if (ignored := self._ignored(t)) is not None:
+                there = _lab(_warp(colours, cells, shape)[..., :3])
+                distance = cv2.blur(_apart(here, there), (3, 3))
+                distance[~seen] = np.inf
+                np.minimum(best, distance, out=best)
+                if seen[inside].mean() >= self.config.least_shown:
+                    np.minimum(matched, distance, out=matched)
+        if (ignored := self._ignored(k)) is not None:
             best[ignored[window]] = matched[ignored[window]] = np.inf
-        sure = self.certain[t][window]
+        sure = self.certain[k][window]
         own, matched = best[sure & np.isfinite(best)], matched[sure & np.isfinite(matched)]
         return _View(best, in_box, own, matched)
 
-    def _ignored(self, t: int) -> np.ndarray | None:
+    def _source(self, s: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a frame's colours, padded to four bytes a cell, and its certain background.
+
+        Kept: of a long video few frames are asked, and four bytes are warped quicker than three.
+        """
+        if s not in self._sources:
+            padded = cv2.cvtColor(self.colours[s], cv2.COLOR_RGB2RGBA)
+            self._sources[s] = padded, self.certain[s].astype(np.float32)
+        return self._sources[s]
+
+    def _ignored(self, k: int) -> np.ndarray | None:
         """Return the cells whose distances an ignored pixel has a part in; None: there are none."""
-        cells = self.ignore.resized(t, self.certain.shape[1:]) if self.ignore else None
+        cells = self.ignore.resized(self.frames[k], self.grid) if self.ignore else None
         if cells is None:
             return None
-        return np.asarray(cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        return np.asarray(cv2.dilate(cells.astype(np.uint8), _AROUND) > 0)
 
 
 def _look(
@@ -230,32 +264,45 @@ def _look(
     ignore: IgnoreMasks | None = None,
     watch: Watch = unwatched,
 ) -> _Scene:
-    """Read the video once: small frames, certain background, motions."""
-    height, width = frames[0].shape[:2]
+    """Read the frames around the boxes once: small frames, certain background, motions."""
+    looked = _near_boxes(boxes, config.beyond)
+    height, width = frames[looked[0] if looked else 0].shape[:2]
     rows, columns = max(1, height // config.cell), max(1, width // config.cell)
-    shape = (len(frames), rows, columns)
-    colours = scratch((*shape, 3), np.uint8, most_bytes=config.most_bytes)
-    certain = scratch(shape, np.bool_, most_bytes=config.most_bytes)
+    colours, certain = (Scratch(most_bytes=config.most_bytes) for _ in range(2))
 
     def grey_and_background() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        tick = Ticks(watch, "the camera's motion", len(frames))
-        for t in range(len(frames)):
+        tick = Ticks(watch, "the camera's motion", len(looked))
+        for t in looked:
             frame = np.ascontiguousarray(frames[t])
             outside = _outside(boxes[:, t], height, width, config)
             ignored = ignore.resized(t, (height, width)) if ignore else None
             outside = outside if ignored is None else outside & ~ignored
-            colours[t] = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
+            colours.append(cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA))
             share = cv2.resize(
                 outside.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA
             )
-            certain[t] = share > _WHOLE
+            certain.append(share > _WHOLE)
             yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), outside
             tick()
 
-    world, around = estimate_motions(grey_and_background(), boxes, config=config)
+    near = boxes[:, looked]
+    world = CameraMotion(np.zeros((0, 3, 3)), np.zeros(0, int))
+    around: list[CameraMotion | None] = [None] * len(boxes)
+    if looked:
+        world, around = estimate_motions(grey_and_background(), near, config=config)
     y, x = height / rows, width / columns
     to_pixels = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return _Scene(colours, certain, boxes, world, around, to_pixels, config, ignore)
+    grid = rows, columns
+    return _Scene(looked, grid, colours, certain, near, world, around, to_pixels, config, ignore)
+
+
+def _near_boxes(boxes: np.ndarray, beyond: int) -> list[int]:
+    """Return the frames with a box ``(N, T, 4)``, and those at most so many frames from one."""
+    boxed = np.flatnonzero(np.isfinite(boxes).all(-1).any(0))
+    near = np.zeros(boxes.shape[1], bool)
+    for t in boxed.tolist():
+        near[max(0, t - beyond) : t + beyond + 1] = True
+    return [int(t) for t in np.flatnonzero(near)]
 
 
 def _limits(
@@ -345,3 +392,9 @@ def _outside(boxes: np.ndarray, height: int, width: int, config: EvidenceConfig)
 
 def _lab(rgb: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+
+def _apart(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Distance of the colours of two pictures, float32 ``(H, W, 3)``: float32 ``(H, W)``."""
+    difference = cv2.subtract(here, there)
+    return np.asarray(cv2.sqrt(cv2.transform(cv2.multiply(difference, difference), _SUM)))

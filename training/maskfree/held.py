@@ -21,6 +21,7 @@ from maskfree.watch import Ticks, Watch, unwatched
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.crop import Crop
     from maskfree.types import BoxTracks, Track
@@ -42,7 +43,7 @@ def follow_held(
     boxes: np.ndarray,
     slack: np.ndarray,
     *,
-    evidence: np.ndarray | None,
+    evidence: Belief | None,
     stretch: float,
     config: Config,
     watch: Watch = unwatched,
@@ -58,7 +59,7 @@ def follow_held(
     boxes, slack
         float ``(N, T, 4)`` xyxy in the video's pixels, NaN where absent; ``(N, T)``.
     evidence
-        int8 ``(T, h, w)``, see :mod:`maskfree.evidence`, or None where there is none yet.
+        ``(T, h, w)``, see :mod:`maskfree.evidence`, or None where there is none yet.
     stretch
         By how much the clip's contrast is stretched, see `sampling.lab_stretch`.
     watch

@@ -19,6 +19,7 @@ from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
+    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.hand_pixels import HandPixels
     from maskfree.kept_tubes import KeptTubes
@@ -43,7 +44,7 @@ class Prepared:
     ignore: IgnoreMasks
     boxes: np.ndarray
     slack: np.ndarray
-    evidence: np.ndarray | None
+    evidence: Belief | None
     consensus: Consensus
 
 
@@ -53,7 +54,7 @@ def prepare(
     config: Config,
     *,
     tubes: KeptTubes | None = None,
-    evidence: np.ndarray | None = None,
+    evidence: Belief | None = None,
     hand: HandPixels | None = None,
     watch: Watch = unwatched,
 ) -> Prepared:
@@ -130,7 +131,7 @@ def _evidence(
     ignore: IgnoreMasks,
     config: Config,
     watch: Watch,
-) -> np.ndarray | None:
+) -> Belief | None:
     """Collect evidence, if any is wanted, at the scale at which a whole frame fits the budget."""
     if not config.evidence.seek:
         return None

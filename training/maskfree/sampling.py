@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
+from maskfree.belief import SURE
 from maskfree.evenly import evenly
-from maskfree.evidence import SURE
 from maskfree.lab import GRID_STRIDE, rgb_to_lab, to_lab
 from maskfree.targets import BoxTargets, box_targets, loose_tube
 from maskfree.types import Clip
@@ -19,6 +19,7 @@ from maskfree.types import Clip
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from maskfree.belief import Belief
     from maskfree.config import AugmentConfig, SamplingConfig
     from maskfree.consensus import Consensus
     from maskfree.hand_pixels import HandPixels
@@ -87,7 +88,7 @@ class ClipSampler:
     frames, tracks
         The video at its working scale, and its boxes (in the video's own pixels).
     evidence
-        int8 ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
+        ``(T, h, w)`` for whole frames, see :mod:`maskfree.evidence`, or None.
     consensus
         Where the labels come from; None: from the evidence alone.
     rng
@@ -105,7 +106,7 @@ class ClipSampler:
         self,
         frames: WorkingFrames,
         tracks: BoxTracks,
-        evidence: np.ndarray | None,
+        evidence: Belief | None,
         consensus: Consensus | None = None,
         *,
         sampling: SamplingConfig,
@@ -340,7 +341,7 @@ class ClipSampler:
         return x, y, abs(float(x[0, -1] - x[0, 0])) / max(1, shape[3] - 1)
 
     def _window_evidence(
-        self, evidence: np.ndarray, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]
+        self, evidence: Belief, indices: list[int], matrix: np.ndarray, grid: tuple[int, int]
     ) -> torch.Tensor:
         cell_y = self.frames.height / evidence.shape[1]
         cell_x = self.frames.width / evidence.shape[2]

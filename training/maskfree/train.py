@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from maskfree.consensus_memory import read_evidence
+from maskfree.consensus_memory import read_belief
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.gold_scores import gold_frames
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-    import numpy as np
-
+    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.run import Run
     from maskfree.session import Session
@@ -93,6 +92,7 @@ def finetune(
         gold = bool(gold_frames(corrections))
         chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
         before = begins.run
+        seen = before if before is not None and _sees_the_same(before.config, config) else None
         run = old or session.new_run(config, seed=seed, start=before.name if before else None)
         try:
             run.clear_stop()
@@ -107,8 +107,8 @@ def finetune(
                 seed=seed,
                 resumed=old is not None,
                 weights=None if before is None else read_tensors(before.kept_weights_path),
-                tubes=_tubes(old.tube_path if old else before.kept_tube_path if before else None),
-                evidence=None if before is None else _kept_evidence(before),
+                tubes=_tubes(old.tube_path if old else seen.kept_tube_path if seen else None),
+                evidence=None if seen is None else _kept_evidence(seen),
                 corrections=corrections,
                 watch=RunWatch(run, watch),
             )
@@ -138,6 +138,13 @@ def finetune(
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 
+def _sees_the_same(one: Config, other: Config) -> bool:
+    """Whether runs with these settings find the same boxes and the same background."""
+    return all(
+        getattr(one, part) == getattr(other, part) for part in ("follow", "evidence", "sampling")
+    )
+
+
 def _tubes(path: Path | None) -> KeptTubes | None:
     """Return the boxes that a run was trained with; None: they are to be followed anew."""
     if path is None:
@@ -148,9 +155,9 @@ def _tubes(path: Path | None) -> KeptTubes | None:
         return None
 
 
-def _kept_evidence(run: Run) -> np.ndarray | None:
+def _kept_evidence(run: Run) -> Belief | None:
     """Return the background that a run saw elsewhere; None: it is to be looked for anew."""
     try:
-        return read_evidence(run.kept_memory_path)
+        return read_belief(run.kept_memory_path)
     except InputError:
         return None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.consensus_memory import ConsensusMemory
     from maskfree.corrections import Correction
@@ -80,7 +81,7 @@ class Trainer:
         resumed: bool = False,
         weights: Mapping[str, torch.Tensor] | None = None,
         tubes: KeptTubes | None = None,
-        evidence: np.ndarray | None = None,
+        evidence: Belief | None = None,
         corrections: Mapping[int, Mapping[int, Correction]] | None = None,
         watch: Watch = unwatched,
     ) -> None:
