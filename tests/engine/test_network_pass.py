@@ -189,6 +189,28 @@ def test_most_clips_that_still_overlap_are_averaged_where_they_do(
     assert values == pytest.approx([10, 15, 15, 20, 30, 35, 35, 40])
 
 
+def test_frames_far_from_every_box_are_not_looked_at(
+    small_config: Config, make_tracks: Callable[..., BoxTracks], settings_of: Callable[..., Config]
+) -> None:
+    config = clips_of(small_config, settings_of, clip_length=4, overlap=2)
+    box = (16.0, 16.0, 48.0, 48.0)
+    tracks = make_tracks({9: box, 11: None}, {30: box, 31: None}, num_frames=40)
+    found, model = grids(numbered(40), tracks, config, mirror=False)
+    assert [g.frame for g in found] == list(range(40))
+    # (6, 10) to (10, 14) hold 9 or 10, (28, 32) and (30, 34) hold 30; shared frames come first
+    assert len(model.clips) == 5
+    seen = {round(n / 2) for clip in model.clips for n in clip}
+    assert seen <= {*range(6, 14), *range(28, 34)}
+    for grid in found:
+        assert grid.logits.shape[0] == 2
+        inside = 6 <= grid.frame < 14 or 28 <= grid.frame < 34
+        assert (float(grid.logits[0].max()) > -15) == inside
+    some, _ = grids(numbered(40), tracks, config, mirror=False, most_clips=2)
+    assert {g.frame for g in some} == {6, 7, 8, 9, 30, 31, 32, 33}
+    _, model = grids(numbered(40), None, config, mirror=False, track_ids=[])
+    assert len(model.clips) == len(windows(0, 40, 4, 2))
+
+
 def test_a_range_of_frames(small_config: Config, two: Callable[[int], BoxTracks]) -> None:
     found, model = grids(numbered(20), two(20), small_config, frames=(7, 12), mirror=False)
     assert [g.frame for g in found] == [7, 8, 9, 10, 11]

@@ -474,7 +474,7 @@ class ConsensusConfig(Section):
     most_detail: float = setting(
         400.0, "a crop is no larger than a square of this side", unit="pixels", low=16.0
     )
-    kept: int = setting(512, "crops kept in memory", low=1)
+    kept_bytes: int = setting(32 * 2**20, "crops kept in memory", unit="bytes", low=0)
     geodesic: GeodesicConfig = dataclasses.field(default_factory=GeodesicConfig)
 
 
@@ -952,6 +952,16 @@ class VideoConfig(Section):
     cache_bytes: int = setting(
         256 * 2**20, "decoded frames kept in memory", unit="bytes", low=0, source="measured"
     )
+    run_bytes: int = setting(
+        64 * 2**20,
+        "no more decoded frames are kept by a run or a prediction: a long video takes no more "
+        "memory than a short one",
+        unit="bytes",
+        low=0,
+    )
+    working_bytes: int = setting(
+        48 * 2**20, "frames at the size that is trained on, kept by a run", unit="bytes", low=0
+    )
     decoded_part: float = setting(
         0.75,
         "part of cache_bytes for a video file's frames as decoded, the others are RGB",
@@ -997,6 +1007,10 @@ class VideoConfig(Section):
     end_slack: float = setting(
         2.0, "a file that ends this long before its announced end is cut off", unit="frames", low=0
     )
+
+    def for_run(self) -> VideoConfig:
+        """Return these settings for a run or a prediction, which keep less."""
+        return dataclasses.replace(self, cache_bytes=min(self.cache_bytes, self.run_bytes))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -122,6 +122,7 @@ class Consensus:
         self._evidence, self._stretch, self._config = evidence, stretch, config
         self._models: dict[int, ColourModel] = {}
         self._kept: collections.OrderedDict[tuple[int, int], Crop] = collections.OrderedDict()
+        self._room = config.kept_bytes
         self._network: Network | None = None
 
     @classmethod
@@ -161,6 +162,7 @@ class Consensus:
         """Take the network's logits in, from now on."""
         self._network = network
         self._kept.clear()
+        self._room = self._config.kept_bytes
 
     def fit(self, network: Network | None = None, *, watch: Watch = unwatched) -> None:
         """Learn every track's colours, from some of its frames; ``watch`` hears of each track."""
@@ -188,14 +190,16 @@ class Consensus:
         logits = np.log(probability / (1 - probability)).astype(np.float32)
         made = Crop(view.crop.rows, view.crop.columns, logits)
         self._kept[n, t] = made
-        if len(self._kept) > self._config.kept:
-            self._kept.popitem(last=False)
+        self._room -= made.values.nbytes
+        while self._room < 0:
+            self._room += self._kept.popitem(last=False)[1].values.nbytes
         return made
 
     def place(self, n: int, t: int, box: np.ndarray, slack: float) -> None:
         """Put a track's box in a frame, xyxy in the video's pixels; its crop is made anew."""
         self._boxes[n, t], self._slack[n, t] = box, slack
-        self._kept.pop((n, t), None)
+        old = self._kept.pop((n, t), None)
+        self._room += 0 if old is None else old.values.nbytes
 
     def _corrected(self, n: int, present: np.ndarray) -> list[int]:
         """Return the frames of a track that a person corrected, as many as colours need."""

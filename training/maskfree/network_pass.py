@@ -71,6 +71,8 @@ def network_pass(
 ) -> Iterator[GridFrame]:
     """Yield the frames of a video in order; memory holds one clip.
 
+    With boxes, clips without one are not looked at: nothing is anywhere in their frames.
+
     Parameters
     ----------
     video, tracks
@@ -81,7 +83,7 @@ def network_pass(
     frames
         Half-open range of frames; None for all.
     most_clips
-        Look at no more clips than this, spread over the video, and yield their frames alone.
+        Look at no more clips than this, spread over those with a box, and yield their frames alone.
     mirror
         Average every clip with its mirror image, where training saw such; None: as the settings
         say.
@@ -101,7 +103,7 @@ def network_pass(
         scale = tracks_scale(video, tracks, config)
     if config.predict.middle_scale:
         scale *= 1 + config.augment.scale_jitter
-    working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    working = WorkingFrames(video, scale, cache_bytes=0)
     size = padded_size(working.height, working.width)
     start, stop = frames or (0, len(video))
     length = max(1, min(config.predict.clip_length, config.predict.clip_area // math.prod(size)))
@@ -112,8 +114,11 @@ def network_pass(
     else:
         linker = TrackLinker([t.id for t in tracks.tracks], track_ids, config)
     clips = windows(start, stop, length, overlap)
+    boxed = np.ones(len(video), bool)
+    if tracks is not None:
+        boxed[:] = np.isfinite(boxes).all(-1).any(0)
     if most_clips is not None:
-        clips = evenly(clips, most_clips)
+        clips = evenly([clip for clip in clips if boxed[slice(*clip)].any()], most_clips)
     seen = ClipFeatures(
         model, lambda span: _read_clip(working, span, size).to(device), mirror=mirror
     )
@@ -121,8 +126,11 @@ def network_pass(
     for number, (first, last) in enumerate(clips):
         targets = _clip_targets(boxes[:, first:last], slack[:, first:last], video, size, config)
         shared = max(0, clips[number - 1][1] - first) if number else 0
-        clip = seen.clip(first, last)
-        logits = linker.link(clip, targets.to(device), shared=shared).float().cpu()
+        if boxed[first:last].any():
+            clip = seen.clip(first, last)
+            logits = linker.link(clip, targets.to(device), shared=shared).float().cpu()
+        else:
+            logits = targets.box_masks.new_full(targets.box_masks.shape, _ABSENT)
         following = clips[number + 1][0] if number + 1 < len(clips) else stop
         for offset, frame in enumerate(range(first, last)):
             logits_here = logits[:, offset]

@@ -315,7 +315,8 @@ def predict(
     where = resolve_device(device)
     model, config, _, track_ids = load_model(run.kept_weights_path, where)
     own = video is None
-    source = session.open_video() if own else open_video(video, config=config.video)
+    read = config.video.for_run()
+    source = session.open_video(read) if own else open_video(video, config=read)
     with source, masks_lock(session):
         first, last = _range(frames, len(source))
         store = session.mask_store(None if own else source_name(source))

@@ -265,8 +265,8 @@ def _kept(video: Video, tracks: BoxTracks, config: Config, num_frames: int) -> i
     scale = tracks_scale(video, tracks, config)
     decoded = num_frames * height * width * _RGB
     working = round(decoded * scale**2)
-    limit = config.video.cache_bytes
+    video_limit = min(config.video.cache_bytes, config.video.run_bytes)
     area = min(height * width * scale**2, config.sampling.frame_area)
     evidence = round(num_frames * area / config.evidence.cell**2)
     found = min(evidence, config.evidence.most_bytes) if config.evidence.seek else 0
-    return min(decoded, limit) + min(working, limit) + found
+    return min(decoded, video_limit) + min(working, config.video.working_bytes) + found

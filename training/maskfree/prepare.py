@@ -86,7 +86,7 @@ def prepare(
     if not np.isfinite(boxes).any():
         raise InputError("There is no box to learn from. Draw a box on at least one frame.")
     scale = tracks_scale(video, tracks, config)
-    frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    frames = WorkingFrames(video, scale, cache_bytes=config.video.working_bytes)
     stretch = lab_stretch(frames, config=config.sampling)
     passes = config.follow.held_passes if is_held(tracks, len(video)) and not kept else 0
     if not config.evidence.seek:
@@ -120,7 +120,7 @@ def prepare(
     )
     seen, shown = frames, frames
     if ignore:
-        shown = WorkingFrames(whole, scale, cache_bytes=config.video.cache_bytes)
+        shown = WorkingFrames(whole, scale, cache_bytes=config.video.working_bytes)
     return Prepared(shown, seen, ignore, boxes, slack, evidence, consensus)
 
 
@@ -138,7 +138,7 @@ def _evidence(
     area = frames.height * frames.width
     if area > config.sampling.frame_area:
         scale = math.sqrt(config.sampling.frame_area / (video.shape[1] * video.shape[2]))
-        frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+        frames = WorkingFrames(video, scale, cache_bytes=config.video.working_bytes)
     working = frames.to_working(boxes)
     return collect_evidence(frames, working, config=config.evidence, ignore=ignore, watch=watch)
 

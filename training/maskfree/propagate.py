@@ -54,7 +54,7 @@ def propagate_box(
     scale = tracks_scale(video, tracks, config)
     ignore = IgnoreMasks(tracks)
     video = without_ignored(video, ignore, config)
-    frames = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    frames = WorkingFrames(video, scale, cache_bytes=config.video.working_bytes)
     boxes = np.full((1, len(video), 4), np.nan)
     for at, xyxy in known.items():
         boxes[0, at] = xyxy

@@ -79,7 +79,7 @@ def finetune(
     where = resolve_device(device)
     if not 0 <= seed < _SEEDS:
         raise InputError(f"seed must be a whole number from 0 to {_SEEDS - 1}, got {seed}.")
-    video, tracks = session.open_video(), session.boxes
+    video, tracks = session.open_video(config.video.for_run()), session.boxes
     with video:
         _, height, width, _ = video.shape
         check_against_video(tracks, num_frames=len(video), height=height, width=width)

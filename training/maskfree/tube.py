@@ -64,7 +64,7 @@ def followed_tube(
     scale = tracks_scale(video, tracks, config)
     ignore = IgnoreMasks(tracks)
     video = without_ignored(video, ignore, config)
-    working = WorkingFrames(video, scale, cache_bytes=config.video.cache_bytes)
+    working = WorkingFrames(video, scale, cache_bytes=config.video.working_bytes)
     drawn = working.to_working(boxes)
     moved, followed = follow_boxes(
         working,
