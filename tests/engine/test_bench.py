@@ -186,7 +186,9 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path) -> None
     (tmp_path / "clip" / "frames").mkdir(parents=True)
     (tmp_path / "clip" / "masks").mkdir()
     own = (
-        "import sys, bench, bench_part; from pathlib import Path; from bench_part import Part\n"
+        "import signal, sys, bench, bench_part\n"
+        "from pathlib import Path; from bench_part import Part\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not in background jobs
         "folder = Path(sys.argv[1]); bench_part.GRACE = 1.0\n"
         "bench.PARTS = [Part(n, n, 9.0, folder=folder) for n in ('good', 'slow')]\n"
         "sys.exit(bench.main(['--clips', str(folder / 'clip'), '--cache', str(folder / 'kept')]))"

@@ -118,11 +118,8 @@ def test_what_is_known_of_a_video_is_with_followed_boxes(first: BoxTracks, seek:
     assert (found.evidence is not None) is seek
     if found.evidence is not None:  # its own ground is background: seen when it has gone on
         x0, y0, x1, y1 = (round(v / 2) for v in box(0))
-        assert (
-            found.evidence[0, y0, x0]
-            < 0
-            < found.evidence[0, y0 + 5 : y1 - 5, x0 + 5 : x1 - 5].mean()
-        )
+        first_frame = found.evidence[0]
+        assert first_frame[y0, x0] < 0 < first_frame[y0 + 5 : y1 - 5, x0 + 5 : x1 - 5].mean()
 
 
 def test_a_box_that_is_placed_anew_is_looked_at_anew(first: BoxTracks) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from maskfree.belief import Belief
 from maskfree.errors import InputError
 from maskfree.model.mask2former_video import VideoOutput
 from maskfree.predict import predict_video, settle_video
@@ -141,7 +142,7 @@ def test_a_memory_of_a_video_of_another_length_is_left_alone(
     frames, tracks, _ = scene
     memory = settled(frames, tracks, small_config)
     assert memory.evidence is not None
-    other = dataclasses.replace(memory, evidence=memory.evidence[:5])
+    other = dataclasses.replace(memory, evidence=Belief.of(np.asarray(memory.evidence)[:5]))
     alone = refined(frames, tracks, small_config, None)
     found = refined(frames, tracks, small_config, other)
     for t in range(6):

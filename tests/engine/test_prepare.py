@@ -30,7 +30,7 @@ def test_what_is_known_before_any_network(small_clip: GeneratedClip, small_confi
     np.testing.assert_array_equal(found.slack, slack)
     assert (found.frames.height, found.frames.width) == (64, 96)
     assert found.evidence is not None
-    assert (found.evidence.shape, found.evidence.dtype) == ((12, 32, 48), np.int8)
+    assert (found.evidence.shape, found.evidence[0].dtype) == ((12, 32, 48), np.int8)
     memory = found.consensus.memory([1, 2])
     assert memory.evidence is found.evidence
     assert memory.colours == {}  # it has learnt nothing yet

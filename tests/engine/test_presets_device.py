@@ -77,9 +77,13 @@ def test_pretrained_presets_are_tiny_but_for_the_backbone(
         config,
         preset="tiny",
         model=dataclasses.replace(model, **plain),
-        optimiser=dataclasses.replace(config.optimiser, backbone_multiplier=1.0),
+        sampling=dataclasses.replace(config.sampling, clip_length=tiny.sampling.clip_length),
+        optimiser=tiny.optimiser,
     )
     assert back == tiny
+    # as they were before tiny had shorter clips and a higher rate: these serve fresh weights
+    assert config.sampling.clip_length == 3
+    assert (config.optimiser.steps, config.optimiser.learning_rate) == (180, 1e-3)
 
 
 @pytest.mark.parametrize("name", ["tiny", "paper", "released"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskfree.belief import Belief
 from maskfree.clicks import Click
 from maskfree.config import Config
 from maskfree.consensus_memory import ConsensusMemory
@@ -182,7 +183,7 @@ def test_evidence_is_that_of_the_weights_that_are_kept(saved, copied, capsys):
     run = saved.session.new_run(Config(), seed=0)
     run.best_path.write_bytes(b"")
     run.keep("best")
-    memory = ConsensusMemory(np.zeros((8, 4, 5), np.int8), 1.0, {})
+    memory = ConsensusMemory(Belief.of(np.zeros((8, 4, 5), np.int8)), 1.0, {})
     run.best_memory_path.write_bytes(memory.to_bytes())
     copied("evidence")
     assert "(8, 4, 5)" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from maskfree.belief import Belief
 from maskfree.config import Config
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.errors import InputError
@@ -32,7 +33,8 @@ def belief(seed: int = 0) -> np.ndarray:
 def add_run(session, evidence: np.ndarray | None, content: bytes | None = None):
     """A run with a checkpoint and what it kept of its video."""
     run = session.new_run(Config(), seed=0)
-    memory = ConsensusMemory(evidence, 1.0, {}).to_bytes() if content is None else content
+    known = None if evidence is None else Belief.of(evidence)
+    memory = ConsensusMemory(known, 1.0, {}).to_bytes() if content is None else content
     run.memory_path.write_bytes(memory)
     run.weights_path.touch()
     return run
@@ -233,7 +235,7 @@ def test_the_videos_layer_takes_it_along(viewer, session, shown, widget, qtbot, 
 
 @pytest.mark.parametrize("cut", [slice(0), slice(40), slice(-40), slice(0, 600)])
 def test_a_damaged_file_is_a_notification(viewer, session, widget, qtbot, notices, cut):
-    content = ConsensusMemory(belief(), 1.0, {}).to_bytes()
+    content = ConsensusMemory(Belief.of(belief()), 1.0, {}).to_bytes()
     damaged = content[cut] if cut != slice(0, 600) else content[:600] + b"?" + content[601:]
     add_run(session, None, damaged)
     widget.open_session(session.path)
@@ -267,7 +269,7 @@ def test_closing_the_dock_while_it_reads(viewer, session, widget, qtbot, monkeyp
 def test_the_evidence_is_that_of_the_weights_that_are_kept(widget, session, qtbot):
     run = session.new_run(Config(), seed=0)
     run.best_path.touch()
-    run.best_memory_path.write_bytes(ConsensusMemory(belief(3), 1.0, {}).to_bytes())
+    run.best_memory_path.write_bytes(ConsensusMemory(Belief.of(belief(3)), 1.0, {}).to_bytes())
     run.keep("best")
     widget.open_session(session.path)
     toggle = widget.masks.evidence
@@ -275,7 +277,7 @@ def test_the_evidence_is_that_of_the_weights_that_are_kept(widget, session, qtbo
     qtbot.waitUntil(lambda: widget.project.evidence.layer is not None)
     assert (np.asarray(widget.project.evidence.layer.data).reshape(SHAPE) == belief(3)).all()
     assert "at its best step" in toggle.legend.text()
-    run.memory_path.write_bytes(ConsensusMemory(belief(4), 1.0, {}).to_bytes())
+    run.memory_path.write_bytes(ConsensusMemory(Belief.of(belief(4)), 1.0, {}).to_bytes())
     run.weights_path.touch()
     run.keep("last")
     toggle.refresh()

@@ -94,8 +94,8 @@ def test_when_is_said_as_people_do():
 
 def test_back_to_an_earlier_run_in_one_click(opened, session, qtbot):
     assert texts(opened) == [
-        ["● 0002", "tiny, 30 of 180", "0.75"],
-        ["○ 0001", "tiny, 30 of 180", "0.50"],
+        ["● 0002", "tiny, 30 of 120", "0.75"],
+        ["○ 0001", "tiny, 30 of 120", "0.50"],
     ]
     layer = opened.project.masks
     assert filled(layer) == NEW
@@ -125,7 +125,7 @@ def test_one_run_and_one_without_masks(session, widget, qtbot, notices):
     session.new_run(Config(), seed=0)
     widget.state.session_changed.emit()
     listed(widget, qtbot, 2)
-    assert texts(widget)[0] == ["○ 0002", "tiny, 0 of 180", ""]
+    assert texts(widget)[0] == ["○ 0002", "tiny, 0 of 120", ""]
     choose(widget, qtbot, 0)
     assert "Run 0002 has no masks" in notices[-1]
     assert "Press Predict again" in notices[-1]

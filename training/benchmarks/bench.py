@@ -33,13 +33,13 @@ __all__ = ["PARTS", "main"]
 
 PARTS = (
     Part("tk_loss", "TK-Loss and correspondence against the released form", 3.5),
-    Part("gpu_kernels", "The fused kernels", 1.0),
+    Part("gpu_kernels", "The fused kernels", 0.5),
     Part("step_time", "Where a training step's time goes", 3.0, clips=True),
-    Part("press", "From press to masks", 8.0, clips=True),
+    Part("press", "From press to masks", 11.0, clips=True),
     Part("predict_speed", "Prediction", 3.0, clips=True),
-    Part("long_video", "Long videos", 4.5),
-    Part("growth", "Memory and time as the video grows", 5.0),
-    Part("window_speed", "The window", 2.0, window=True),
+    Part("long_video", "Long videos", 3.5),
+    Part("growth", "Memory and time as the video grows", 4.0, window=True),
+    Part("window_speed", "The window", 1.5, window=True),
 )
 """In this order; their minutes are what `make bench` may take."""
 RESULTS = BENCHMARKS / "RESULTS.md"
