@@ -50,10 +50,12 @@ def test_times_are_ratios_and_quality_may_not_be_lower() -> None:
 def test_training_again_is_quick_and_as_good_as_from_fresh_weights(
     seconds: float, j: float, met: bool
 ) -> None:
-    again = Retrain(7, 100.0, seconds, before=0.78, again=j, fresh=0.82)
+    again = Retrain(7, (100.0, 10.0), (seconds, 10.0), before=0.78, again=j, fresh=0.82)
     (row,) = press._rows({"car": []}, {}, {"car": [again]})
     assert row["met"] is met
-    assert row["measured"].startswith(f"{seconds / 100:.2f}: {seconds:.0f} of 100 s; J 0.780 to")
+    whole = (seconds + 10) / 110
+    words = f"{seconds / 100:.2f}: {seconds:.0f} of 100 s to the weights, {whole:.2f} to all masks"
+    assert row["measured"].startswith(f"{words}; J 0.780 to {j:.3f}")
     assert bool(row["why"]) == (seconds > 25)
 
 

@@ -840,7 +840,7 @@ class RestartConfig(Section):
     """A run that goes on from the one before, after corrections."""
 
     steps: int = setting(
-        20, "its optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
+        12, "its optimiser steps", unit="steps", low=1, high=10_000_000, source="measured"
     )
     learning_rate: float = setting(
         0.3,
