@@ -101,6 +101,8 @@ def _read(run: Run) -> Previews | None:
             shot = None
         if shot is not None:
             shots[moment] = shot
+    if "best" in shots:  # written first: caught between the two, the best is the last one too
+        shots.setdefault("now", shots["best"])
     frames = {frame for shot in shots.values() for frame in shot.masks}
     pictures = {f: p for f in frames if (p := files.picture(f)) is not None}
     return Previews(run, shots, pictures, *_weights(run)) if pictures else None

@@ -113,12 +113,23 @@ def test_gold_is_said_to_be_the_measure(previewed):
     assert score_words(reader.found).startswith("J on gold frame 3: now 0.910, ")
 
 
+def test_the_first_preview_is_read_whole_between_its_two_files(previewed):
+    # a run writes the best first, and the window may look before the last one is written too
+    (previewed.runs()[-1].previews.path / "now.json").unlink()
+    reader = PreviewReader()
+    reader.refresh(previewed)
+    assert score_words(reader.found).startswith("The network's confidence in frames 2, 5")
+    assert reader.found.frames == [2, 5]
+
+
 @pytest.mark.parametrize("moment", ["before", "now", "best"])
 def test_a_damaged_preview_is_passed_over(previewed, moment):
     (previewed.runs()[-1].previews.path / f"{moment}.json").write_text('{"step": "x"}')
     reader = PreviewReader()
     assert reader.refresh(previewed)
-    assert set(reader.found.shots) == {"before", "now", "best"} - {moment}
+    found = reader.found.shots
+    assert set(found) == {"before", "now", "best"} - ({moment} - {"now"})
+    assert found["now"].step == (20 if moment == "now" else 30), "the best stands in for the last"
     previewed.runs()[-1].previews._picture(2).write_bytes(b"no picture")
     fresh = PreviewReader()
     fresh.refresh(previewed)
