@@ -11,7 +11,7 @@ import numpy as np
 from maskfree.config import ConsensusConfig, EvidenceConfig, GeodesicConfig, SamplingConfig
 from maskfree.consensus import Consensus
 from maskfree.evidence import collect_evidence
-from maskfree.targets import loose_tube
+from maskfree.loose_tube import loose_tube
 from napari_maskfree.sample_data import generated_clip
 
 if TYPE_CHECKING:

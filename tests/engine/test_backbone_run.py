@@ -39,6 +39,7 @@ def test_a_finished_run_needs_its_pretrained_weights_no_more(
     (tmp_path / "weights").rmdir()
     monkeypatch.setattr(backbone, "pretrained_backbone", never)
     monkeypatch.setattr("maskfree.trainer.pretrained_backbone", never)
+    monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     monkeypatch.setattr(backbone, "_find", never)
     run = small_session.runs()[-1]
     model, loaded, _, _ = load_model(run.weights_path, CPU)
@@ -62,6 +63,7 @@ def test_a_resumed_run_is_equal_and_asks_nobody(
         next(steps)
     steps.close()  # type: ignore[attr-defined]
     monkeypatch.setattr("maskfree.trainer.pretrained_backbone", never)
+    monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     rest = list(finetune(small_session, config, device="cpu", resume=True))
     assert [each.step for each in rest] == [3, 4]
     first, second = small_session.runs()

@@ -30,11 +30,12 @@ def test_finetune_reopens_resumes_and_predicts_another_video(
     assert config["config"]["optimiser"]["steps"] == 1
     assert config["config"]["sampling"]["object_size"] == 8
 
+    own = {file.name: file.read_bytes() for file in (folder / "masks").iterdir()}
     other = cli("predict", folder, "--video", clip / "frames", "--frames", "2:4", "--json").json
     assert other["frames"] == 2
     assert other["masks"] == str(folder / "other" / "frames" / "masks")
     assert sorted(os.listdir(other["masks"])) == ["00002.json", "00003.json"]
-    assert not (folder / "masks").exists(), "the session's own masks are untouched"
+    assert own == {f.name: f.read_bytes() for f in (folder / "masks").iterdir()}, "untouched"
 
 
 def test_boxes_replace_those_of_the_session(

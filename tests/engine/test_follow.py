@@ -9,7 +9,7 @@ import pytest
 
 from maskfree.config import Config, FollowConfig
 from maskfree.follow import follow_boxes, moved_boxes
-from maskfree.targets import loose_tube
+from maskfree.loose_tube import loose_tube
 from maskfree.tracks import tube
 from maskfree.tube import followed_tube
 from maskfree.video import open_video

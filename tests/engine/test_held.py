@@ -11,8 +11,8 @@ from maskfree.config import Config, FollowConfig, SamplingConfig
 from maskfree.consensus import Consensus
 from maskfree.crop import Crop
 from maskfree.held import _spanned, follow_held, is_held
+from maskfree.loose_tube import loose_tube
 from maskfree.prepare import prepare
-from maskfree.targets import loose_tube
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 

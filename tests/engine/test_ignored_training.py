@@ -24,11 +24,11 @@ from maskfree.follow import follow_boxes
 from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.ignore_regions import add_region, rectangle
+from maskfree.loose_tube import loose_tube
 from maskfree.objective import Objective
 from maskfree.predict import predict
 from maskfree.prepare import prepare
 from maskfree.sampling import ClipSampler, TrainingClip
-from maskfree.targets import loose_tube
 from maskfree.tracks import empty_tracks
 from maskfree.types import BoxTracks, IgnoreRegion, Keyframe, Track
 from maskfree.video import open_video

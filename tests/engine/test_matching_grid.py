@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from maskfree.config import Config, SamplingConfig, TemporalKNNConfig
+from maskfree.contrast import lab_stretch
 from maskfree.ignore_regions import rectangle
 from maskfree.matching_grid import MatchingGrid, compared_video, grid_of_run
 from maskfree.prepare import prepare
-from maskfree.sampling import lab_stretch
 from maskfree.tracks import add_track, empty_tracks, set_keyframe
 from maskfree.tube import tracks_scale
 from maskfree.types import IgnoreRegion, Keyframe

@@ -10,8 +10,9 @@ from torch import nn
 
 from maskfree.belief import Belief
 from maskfree.errors import InputError
+from maskfree.first_masks import settle_video
 from maskfree.model.mask2former_video import VideoOutput
-from maskfree.predict import predict_video, settle_video
+from maskfree.predict import predict_video
 from maskfree.prepare import prepare
 from maskfree.video import open_video
 from painted_video import CPU, ColourModel, Place, boxes_of, iou, mask_of, moving, paint, truth

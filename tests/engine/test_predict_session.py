@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from maskfree import compose
 from maskfree import predict as module
 from maskfree.errors import InputError
 from maskfree.predict import PredictProgress, predict
@@ -145,7 +146,7 @@ def test_a_failure_is_logged_and_raised(monkeypatch: pytest.MonkeyPatch, trained
     def fails(*args: Any, **settings: Any) -> Any:
         raise RuntimeError("no more memory")
 
-    monkeypatch.setattr(module, "_compose", fails)
+    monkeypatch.setattr(compose, "compose", fails)
     with pytest.raises(RuntimeError, match="no more memory"):
         list(predict(trained, device="cpu"))
     assert trained.predict_log.records()[-1] == {"status": "failed", "message": "no more memory"}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from maskfree.chosen_frames import check_frames
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.checkpoint import read_tensors
 from maskfree.predict import predict
-from maskfree.preview import check_frames
 from maskfree.tracks import set_keyframe
 from maskfree.trainer import Trainer
 from maskfree.types import Keyframe
@@ -201,7 +201,7 @@ def test_a_run_that_cannot_be_resumed_keeps_its_best(
         raise KeyboardInterrupt
 
     run.state_path.write_bytes(content)
-    monkeypatch.setattr("maskfree.train.Previewer", interrupted)
+    monkeypatch.setattr("maskfree.preview.Previewer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(go(small_session, small_config, resume=True, keep="best"))
     assert run.keeps_best

@@ -8,10 +8,11 @@ import torch
 
 from maskfree import sampling
 from maskfree.config import AugmentConfig, SamplingConfig
+from maskfree.contrast import lab_stretch
 from maskfree.crop import Crop
 from maskfree.evidence import SURE
 from maskfree.lab import to_lab
-from maskfree.sampling import ClipSampler, lab_stretch, padded_size
+from maskfree.sampling import ClipSampler, padded_size
 from maskfree.video import open_video
 from maskfree.working import WorkingFrames
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from maskfree.config import SamplingConfig
-from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.loose_tube import loose_tube
+from maskfree.targets import BoxTargets, box_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

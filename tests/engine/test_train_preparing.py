@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from maskfree import trainer
+from maskfree import train
 from maskfree.errors import InputError
 from maskfree.run import Run
 from maskfree.train import finetune
@@ -103,7 +103,7 @@ def test_a_look_that_fails_leaves_no_run(
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr(trainer, "prepare", fail)
+    monkeypatch.setattr(train, "prepare", fail)
     with pytest.raises(type(failure)):
         list(finetune(small_session, config, device="cpu"))
     assert small_session.runs() == []
@@ -118,7 +118,7 @@ def test_a_resumed_look_that_fails_leaves_the_run_as_it_was(
         raise InputError("no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer, "prepare", fail)
+        patched.setattr(train, "prepare", fail)
         with pytest.raises(InputError, match="no room"):
             list(finetune(small_session, config, device="cpu", resume=True))
     assert (small_session.runs()[-1].status, small_session.runs()[-1].steps_done) == ("stopped", 1)

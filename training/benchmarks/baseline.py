@@ -12,16 +12,17 @@ commit is (a downloaded archive, a shallow clone), there is nothing to compare w
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BASELINE", "MISSING", "ROOT", "environment", "worktree"]
+__all__ = ["BASELINE", "MISSING", "ROOT", "environment", "trainer_class", "worktree"]
 
 BASELINE = "ca409b7"
 """The state of the project before it was made fast."""
@@ -65,6 +66,12 @@ def environment(root: Path | None = None) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(first + others),
         "PYTHONSAFEPATH": "1",  # else `python -m` would look into the current folder first
     }
+
+
+def trainer_class() -> Any:
+    """Return ``Trainer`` of the engine that this process imports, wherever that one has it."""
+    split = importlib.util.find_spec("maskfree.trainer") is not None
+    return importlib.import_module("maskfree.trainer" if split else "maskfree.train").Trainer
 
 
 def _git(*arguments: str) -> bool:

@@ -10,7 +10,6 @@ usage: python training/benchmarks/press_run.py CLIP --seed 0 --json FILE
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import resource
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 
+import baseline
 from clips import boxes_from_masks
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import evaluate
@@ -46,7 +46,7 @@ class Run:
         self.tracks: BoxTracks = boxes_from_masks(clip, every)
         self.video: Video = open_video(clip / "frames")
         made = time.time()
-        trainer = importlib.import_module("maskfree.train").Trainer  # where both have it
+        trainer = baseline.trainer_class()
         self.trainer: Any = trainer(self.video, self.tracks, preset("tiny"), device=CPU, seed=seed)
         self.prepare = time.time() - made
         self.kept: list[tuple[int, float, dict[str, torch.Tensor], Any]] = []

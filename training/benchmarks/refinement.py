@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maskfree.predict import settle_video
+from maskfree.first_masks import settle_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -212,13 +212,13 @@ def make_trainer(clip: Path, seed: int, clock: Clock) -> Any:
     """Return a trainer on a clip's boxes, its stages wrapped."""
     import torch
 
-    import maskfree.train
+    import baseline
     from clips import boxes_from_masks
     from maskfree.presets import preset
     from maskfree.video import open_video
 
     video = open_video(clip / "frames")
-    trainer: Any = maskfree.train.Trainer(
+    trainer: Any = baseline.trainer_class()(
         video, boxes_from_masks(clip, 5), preset("tiny"), device=torch.device("cpu"), seed=seed
     )
     for stage, module, path in STAGES:

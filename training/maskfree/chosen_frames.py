@@ -1,4 +1,4 @@
-"""Which few frames stand for a video, where nobody chose any. No torch here."""
+"""Which few frames a run redraws: those asked for, or such as stand for a video. No torch here."""
 
 from __future__ import annotations
 
@@ -6,18 +6,65 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.config import PreviewConfig
+from maskfree.errors import InputError
 from maskfree.evenly import evenly
-from maskfree.tracks import box_at
+from maskfree.tracks import box_at, boxes_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maskfree.types import BoxTracks
 
-__all__ = ["chosen_frames", "spread_frames", "with_frame"]
+__all__ = ["check_frames", "chosen_frames", "spread_frames", "with_frame"]
 
 _LOOKED_AT = 64
 """Frames in which boxes are looked for where there are few keyframes."""
+
+
+def check_frames(
+    asked: Sequence[int] | str | None,
+    tracks: BoxTracks,
+    *,
+    needed: bool = False,
+    gold: bool = False,
+) -> list[int] | None:
+    """Return the frames to preview; None where nobody asks for any.
+
+    Parameters
+    ----------
+    asked
+        The frames; "auto" to have them chosen; None for none, unless they are ``needed``.
+    needed
+        Something is to be chosen by their scores.
+    gold
+        There are gold frames: scores do not hang on these.
+
+    Raises
+    ------
+    InputError
+        For frames that the video does not have, for too many, and where scores are needed for
+        frames without a box.
+    """
+    settings = PreviewConfig()
+    if asked is None and not needed:
+        return None
+    if asked is None or isinstance(asked, str):
+        return chosen_frames(tracks, settings.frames)
+    wrong = [frame for frame in asked if not 0 <= frame < tracks.num_frames]
+    if wrong or not asked or len(set(asked)) > settings.most_frames:
+        raise InputError(
+            f"Expected 1 to {settings.most_frames} frames to preview, from 0 to "
+            f"{tracks.num_frames - 1}, got {', '.join(map(str, asked)) or 'none'}. Choose others, "
+            "or let them be chosen: --preview auto"
+        )
+    if needed and not gold and not any(boxes_at(tracks, frame) for frame in asked):
+        raise InputError(
+            "Expected a frame with a box among those to preview, since the best weights are to be "
+            f"kept, got {', '.join(map(str, asked))}. Choose others, or let them be chosen: "
+            "--preview auto"
+        )
+    return sorted(set(asked))
 
 
 def chosen_frames(tracks: BoxTracks, count: int, *, now: int | None = None) -> list[int]:

@@ -1,14 +1,30 @@
-"""Which device the work runs on."""
+"""Which device the work runs on. Torch is imported where it must be asked, not before."""
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
 
-__all__ = ["DEVICES", "has_bfloat16", "resolve_device"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DEVICES", "check_device", "has_bfloat16", "resolve_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_EVERYWHERE = ("auto", "cpu")
+
+
+def check_device(name: str) -> None:
+    """Check that there is a device of this name, without torch where there always is one.
+
+    Raises
+    ------
+    InputError
+        As :func:`resolve_device`.
+    """
+    if name not in _EVERYWHERE:
+        resolve_device(name)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -23,6 +39,8 @@ def resolve_device(name: str) -> torch.device:
         raise InputError(
             f'device must be one of {", ".join(DEVICES)}, got "{name}".{nearest(name, DEVICES)}'
         )
+    import torch
+
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next((d for d in ("cuda", "mps") if has[d]), "cpu"))
@@ -36,4 +54,6 @@ def resolve_device(name: str) -> torch.device:
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether mixed precision takes bfloat16 there, which needs no loss scaling."""
+    import torch
+
     return device.type == "cuda" and torch.cuda.is_bf16_supported()

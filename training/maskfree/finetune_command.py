@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.boxes_file import read_boxes
+from maskfree.chosen_frames import check_frames
+from maskfree.device import check_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupted, follow
 from maskfree.presets import preset
@@ -69,7 +71,7 @@ def finetune_session(
         config = override(config, {"optimiser.steps": steps})
     existing = Session.open(folder) if is_session(folder) else None
     tracks = check_input(existing, folder, video, boxes, config)
-    _check_device(device)
+    check_device(device)
     if previews is not None and previews != "auto":
         _check_preview(previews, tracks)
     if resume and existing is not None:
@@ -126,15 +128,7 @@ def check_input(
 
 
 def _check_preview(previews: Sequence[int], tracks: BoxTracks) -> None:
-    from maskfree.preview import check_frames
-
     check_frames(previews, tracks)
-
-
-def _check_device(name: str) -> None:
-    from maskfree.device import resolve_device
-
-    resolve_device(name)
 
 
 def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:

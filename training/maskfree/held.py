@@ -61,7 +61,7 @@ def follow_held(
     evidence
         ``(T, h, w)``, see :mod:`maskfree.evidence`, or None where there is none yet.
     stretch
-        By how much the clip's contrast is stretched, see `sampling.lab_stretch`.
+        By how much the clip's contrast is stretched, see `contrast.lab_stretch`.
     watch
         Told after each frame of each track.
 

@@ -84,7 +84,7 @@ def inspect_cell(
     config
         R and its window and stride, K, N, D.
     stretch
-        What Lab is multiplied with, see :func:`maskfree.sampling.lab_stretch`.
+        What Lab is multiplied with, see :func:`maskfree.contrast.lab_stretch`.
     ignored
         The cells of the source and of the target, bool ``(H // 4, W // 4)``, that an ignore region
         touches; None where there is none. As in the method, no other takes the place of such a one.

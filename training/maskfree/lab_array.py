@@ -1,10 +1,10 @@
-"""CIELAB of a few cells without torch: for answers within milliseconds in the window's thread."""
+"""CIELAB without torch: where one looks before it is imported, or in the window's thread."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["GRID_STRIDE", "WHITE_D65", "XYZ_FROM_RGB", "lab_of_pixels"]
+__all__ = ["GRID_STRIDE", "WHITE_D65", "XYZ_FROM_RGB", "lab_of_pixels", "rgb_to_lab"]
 
 GRID_STRIDE = 4
 """Pixels of the frame along one side of a cell of the mask grid (H4 = H / 4, W4 = W / 4)."""
@@ -36,10 +36,27 @@ def lab_of_pixels(pixels: np.ndarray) -> np.ndarray:
     rows, columns = pixels.shape[0] // GRID_STRIDE, pixels.shape[1] // GRID_STRIDE
     blocks = pixels.reshape(rows, GRID_STRIDE, columns, GRID_STRIDE, 3)
     rgb = blocks.mean((1, 3), dtype=np.float32) / np.float32(255)
+    return np.ascontiguousarray(np.moveaxis(rgb_to_lab(rgb), -1, 0))
+
+
+def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
+    """Convert sRGB to CIELAB, as :func:`maskfree.lab.rgb_to_lab` does but for the channels' place.
+
+    Parameters
+    ----------
+    rgb
+        float32 ``(..., 3)`` in [0, 1].
+
+    Returns
+    -------
+    np.ndarray
+        float32 ``(..., 3)``, of that function's value within rounding.
+    """
     curve = ((rgb + 0.055) / 1.055) ** 2.4
     linear = np.where(rgb > 0.04045, curve, rgb / 12.92)
     matrix = np.array(XYZ_FROM_RGB, np.float32) / np.array(WHITE_D65, np.float32)[:, None]
     xyz = linear @ matrix.T
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     x, y, z = np.moveaxis(f, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)]).astype(np.float32)
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return np.asarray(lab, np.float32)

@@ -97,7 +97,7 @@ def grid_of_run(video: Video, tracks: BoxTracks | None, config: Config) -> Match
     that of a whole frame within the area budget. The frames to compare are those of
     :func:`compared_video`.
     """
-    from maskfree.sampling import lab_stretch
+    from maskfree.contrast import lab_stretch
     from maskfree.tube import tracks_scale
 
     height, width = video.shape[1:3]

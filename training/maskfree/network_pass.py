@@ -14,8 +14,9 @@ from maskfree.clip_features import ClipFeatures
 from maskfree.evenly import evenly
 from maskfree.lab import GRID_STRIDE
 from maskfree.linking import Linker, TrackLinker
+from maskfree.loose_tube import loose_tube
 from maskfree.sampling import padded_size
-from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.targets import BoxTargets, box_targets
 from maskfree.tube import tracks_scale
 from maskfree.working import WorkingFrames, working_scale
 
@@ -88,7 +89,7 @@ def network_pass(
         Average every clip with its mirror image, where training saw such; None: as the settings
         say.
     tube
-        The tracks' boxes and slack, see `targets.loose_tube`, where they are known better.
+        The tracks' boxes and slack, see `loose_tube`, where they are known better.
     """
     model.eval()
     mirror = (config.predict.mirror if mirror is None else mirror) and config.augment.flip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.targets import loose_tube
+from maskfree.loose_tube import loose_tube
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe
 from maskfree.video import Video

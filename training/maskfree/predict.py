@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import os
 import time
 from pathlib import Path
@@ -14,7 +13,8 @@ import cv2
 import numpy as np
 
 from maskfree.box_pixels import box_pixels
-from maskfree.confidence import box_fit, stability
+from maskfree.compose import compose, floor_logit, masks_of_boxes, refined
+from maskfree.confidence import stability
 from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
@@ -26,10 +26,8 @@ from maskfree.kept_tubes import KeptTubes
 from maskfree.masks_lock import masks_lock
 from maskfree.model.checkpoint import load_model
 from maskfree.network_pass import KeptLogits, network_pass
-from maskfree.prepare import prepare
 from maskfree.told_frames import MasksNote
 from maskfree.tube import kept_tube
-from maskfree.types import InstanceMasks
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
@@ -43,10 +41,10 @@ if TYPE_CHECKING:
     from maskfree.network_pass import GridFrame
     from maskfree.run import Run
     from maskfree.session import Session
-    from maskfree.types import BoxTracks
+    from maskfree.types import BoxTracks, InstanceMasks
     from maskfree.video import Video
 
-__all__ = ["PredictProgress", "boxed_masks", "predict", "predict_video", "settle_video"]
+__all__ = ["PredictProgress", "boxed_masks", "predict", "predict_video"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,70 +163,12 @@ def boxed_masks(
         consensus.hear(heard)
     parts = {}
     for n in np.flatnonzero(np.isfinite(here).all(1)).tolist():
-        part = _refined(consensus, n, grid.frame)
+        part = refined(consensus, n, grid.frame)
         if part is None:
             window = _reach(here[n], loose[n], *size)
             part = window, _enlarge(grid.logits[n], size, window)
         parts[n] = part
-    return _boxed(parts, here, ids, ignored, size, config)
-
-
-def settle_video(
-    video: Video, tracks: BoxTracks, config: Config
-) -> Iterator[tuple[int, InstanceMasks]]:
-    """Yield the masks of all cues but the network: what a run starts from.
-
-    Raises
-    ------
-    InputError
-        When there is no box.
-    """
-    prepared = prepare(video, tracks, config)
-    prepared.consensus.fit()
-    ids = [t.id for t in tracks.tracks]
-    for frame in range(len(video)):
-        found = {n: _refined(prepared.consensus, n, frame) for n in range(len(ids))}
-        parts = {n: part for n, part in found.items() if part is not None}
-        boxes, ignored = prepared.boxes[:, frame], prepared.ignore.at(frame)
-        yield frame, _boxed(parts, boxes, ids, ignored, video.shape[1:3], config)
-
-
-def _boxed(
-    parts: Mapping[int, tuple[tuple[slice, slice], np.ndarray]],
-    boxes: np.ndarray,
-    ids: Sequence[int],
-    ignored: np.ndarray | None,
-    size: tuple[int, int],
-    config: Config,
-) -> InstanceMasks:
-    """Put the tracks' logits into one frame, each with its score.
-
-    Parameters
-    ----------
-    parts
-        Window (rows, columns) and logits there, by the track's place in ``boxes (N, 4)`` and
-        ``ids``.
-    ignored
-        Pixels of the frame that have no part in the scores: bool ``(H, W)``, None: there are none.
-    size
-        Height and width of the frame.
-    """
-    scores = []
-    for n, (window, logits) in parts.items():
-        hidden = None if ignored is None else ignored[window]
-        above = logits - _floor(config)
-        scores.append(
-            stability(above, config.predict.stability_margin, hidden)
-            * box_fit(logits > _floor(config), window, boxes[n], hidden)
-        )
-    return _compose(list(parts.values()), [ids[n] for n in parts], scores, size, config)
-
-
-def _refined(
-    consensus: Consensus | None, n: int, frame: int
-) -> tuple[tuple[slice, slice], np.ndarray] | None:
-    crop = consensus.crop(n, frame) if consensus is not None else None
-    return None if crop is None else ((crop.rows, crop.columns), crop.full())
+    return masks_of_boxes(parts, here, ids, ignored, size, config)
 
 
 def _free(grid: GridFrame, size: tuple[int, int], config: Config) -> InstanceMasks:
@@ -236,40 +176,12 @@ def _free(grid: GridFrame, size: tuple[int, int], config: Config) -> InstanceMas
     whole = (slice(0, size[0]), slice(0, size[1]))
     parts = [(whole, _enlarge(logits, size, whole)) for logits in grid.logits]
     margin = config.predict.stability_margin
-    floor = _floor(config)
+    floor = floor_logit(config)
     scores = [
         s * stability(logits - floor, margin)
         for s, (_, logits) in zip(grid.scores, parts, strict=True)
     ]
-    return _compose(parts, grid.ids, scores, size, config)
-
-
-def _compose(
-    parts: Sequence[tuple[tuple[slice, slice], np.ndarray]],
-    ids: Sequence[int],
-    scores: Sequence[float],
-    size: tuple[int, int],
-    config: Config,
-) -> InstanceMasks:
-    """Put the instances' logits into one frame; a pixel belongs to its likeliest instance."""
-    height, width = size
-    best = np.zeros((height, width), np.float32)
-    owner = np.full((height, width), -1, np.int32)
-    floor = _floor(config)
-    for n, (window, logits) in enumerate(parts):
-        wins = (logits > floor) & ((owner[window] < 0) | (logits > best[window]))
-        owner[window][wins] = n
-        best[window][wins] = logits[wins]
-    kept = [n for n in range(len(parts)) if (owner == n).any()]
-    masks = np.stack([owner == n for n in kept]) if kept else np.zeros((0, height, width), bool)
-    return InstanceMasks(
-        tuple(ids[n] for n in kept), masks, tuple(round(scores[n], 4) for n in kept)
-    )
-
-
-def _floor(config: Config) -> float:
-    """Return the logit above which a pixel is the instance."""
-    return math.log(config.predict.mask_threshold / (1 - config.predict.mask_threshold))
+    return compose(parts, grid.ids, scores, size, config)
 
 
 def _enlarge(logits: np.ndarray, size: tuple[int, int], window: tuple[slice, slice]) -> np.ndarray:

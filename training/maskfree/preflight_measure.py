@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from maskfree.loose_tube import loose_tube
 from maskfree.memory_use import memory_of
 from maskfree.network_pass import network_pass, windows
 from maskfree.out_of_memory import is_out_of_memory
@@ -26,7 +27,6 @@ from maskfree.predict import predict_video
 from maskfree.preflight_figures import Counts, Exhausted, Measured, Rates, estimate
 from maskfree.sampling import padded_size
 from maskfree.settings import iter_settings
-from maskfree.targets import loose_tube
 from maskfree.trainer import Trainer
 from maskfree.tube import tracks_scale
 

@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.consensus import Consensus
+from maskfree.contrast import lab_stretch
 from maskfree.errors import InputError
 from maskfree.evidence import collect_evidence
+from maskfree.hand_pixels import HandPixels
 from maskfree.held import follow_held, is_held
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
-from maskfree.sampling import lab_stretch
 from maskfree.tube import followed_tube, kept_tube, tracks_scale
 from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maskfree.belief import Belief
     from maskfree.config import Config
-    from maskfree.hand_pixels import HandPixels
+    from maskfree.corrections import Correction
     from maskfree.kept_tubes import KeptTubes
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "learns", "prepare", "settles"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +38,9 @@ class Prepared:
 
     ``seen``: the same frames with what is ignored painted over, all else was made of those;
     ``boxes``: float ``(N, T, 4)`` in the video's pixels, NaN where absent; ``slack``: ``(N, T)``;
-    ``evidence``: see :mod:`maskfree.evidence`, None where it was not looked for; ``consensus`` has
-    learnt nothing yet.
+    ``evidence``: see :mod:`maskfree.evidence`, None where it was not looked for; ``hand``: what a
+    person said of single pixels; ``consensus`` has learnt the tracks' colours where the settings
+    make use of it, see :func:`settles`.
     """
 
     frames: WorkingFrames
@@ -45,6 +49,7 @@ class Prepared:
     boxes: np.ndarray
     slack: np.ndarray
     evidence: Belief | None
+    hand: HandPixels
     consensus: Consensus
 
 
@@ -55,7 +60,7 @@ def prepare(
     *,
     tubes: KeptTubes | None = None,
     evidence: Belief | None = None,
-    hand: HandPixels | None = None,
+    corrections: Mapping[int, Mapping[int, Correction]] | None = None,
     watch: Watch = unwatched,
 ) -> Prepared:
     """Look at an annotated video.
@@ -66,8 +71,8 @@ def prepare(
         Boxes that a run kept. Where any keyframe has changed since, all are followed anew.
     evidence
         What was seen elsewhere with those boxes, where somebody kept it as well.
-    hand
-        What a person said of single pixels.
+    corrections
+        What a person said about masks, by frame and track id; what is gold is not looked at.
     watch
         Told how far it is.
 
@@ -76,7 +81,7 @@ def prepare(
     InputError
         When there is no box.
     """
-    ignore = IgnoreMasks(tracks)
+    hand, ignore = HandPixels.of(corrections or {}, tracks, video), IgnoreMasks(tracks)
     whole, video = video, without_ignored(video, ignore, config)
     kept = tubes is not None and all(tubes.knows(track, len(video)) for track in tracks.tracks)
     if tubes is not None and kept:
@@ -121,7 +126,19 @@ def prepare(
     seen, shown = frames, frames
     if ignore:
         shown = WorkingFrames(whole, scale, cache_bytes=config.video.working_bytes)
-    return Prepared(shown, seen, ignore, boxes, slack, evidence, consensus)
+    if settles(config):
+        consensus.fit(watch=watch)
+    return Prepared(shown, seen, ignore, boxes, slack, evidence, hand, consensus)
+
+
+def settles(config: Config) -> bool:
+    """Whether a run makes use of the consensus: its network learns from it, or it refines masks."""
+    return config.consensus.refine or learns(config)
+
+
+def learns(config: Config) -> bool:
+    """Whether a run's network learns from the consensus."""
+    return config.consensus.train and bool(config.evidence.weight)
 
 
 def _evidence(

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from maskfree.chosen_frames import chosen_frames
 from maskfree.config import PreviewConfig
 from maskfree.consensus import Consensus
 from maskfree.errors import InputError, InputWarning
@@ -27,7 +26,6 @@ from maskfree.network_pass import network_pass
 from maskfree.predict import boxed_masks
 from maskfree.preview_files import MOMENTS, Shot
 from maskfree.preview_score import choose_measure, is_measurable, score_preview
-from maskfree.tracks import boxes_at
 from maskfree.types import InstanceMasks
 from maskfree.undisturbed import undisturbed
 
@@ -41,55 +39,10 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
-__all__ = ["Previewer", "check_frames"]
+__all__ = ["Previewer"]
 
 _COVERED = 0.5
 """Part of a picture's pixel that a mask must cover to be drawn there."""
-
-
-def check_frames(
-    asked: Sequence[int] | str | None,
-    tracks: BoxTracks,
-    *,
-    needed: bool = False,
-    gold: bool = False,
-) -> list[int] | None:
-    """Return the frames to preview; None where nobody asks for any.
-
-    Parameters
-    ----------
-    asked
-        The frames; "auto" to have them chosen; None for none, unless they are ``needed``.
-    needed
-        Something is to be chosen by their scores.
-    gold
-        There are gold frames: scores do not hang on these.
-
-    Raises
-    ------
-    InputError
-        For frames that the video does not have, for too many, and where scores are needed for
-        frames without a box.
-    """
-    settings = PreviewConfig()
-    if asked is None and not needed:
-        return None
-    if asked is None or isinstance(asked, str):
-        return chosen_frames(tracks, settings.frames)
-    wrong = [frame for frame in asked if not 0 <= frame < tracks.num_frames]
-    if wrong or not asked or len(set(asked)) > settings.most_frames:
-        raise InputError(
-            f"Expected 1 to {settings.most_frames} frames to preview, from 0 to "
-            f"{tracks.num_frames - 1}, got {', '.join(map(str, asked)) or 'none'}. Choose others, "
-            "or let them be chosen: --preview auto"
-        )
-    if needed and not gold and not any(boxes_at(tracks, frame) for frame in asked):
-        raise InputError(
-            "Expected a frame with a box among those to preview, since the best weights are to be "
-            f"kept, got {', '.join(map(str, asked))}. Choose others, or let them be chosen: "
-            "--preview auto"
-        )
-    return sorted(set(asked))
 
 
 class Previewer:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.consensus import Consensus
+from maskfree.contrast import lab_stretch
 from maskfree.enough_boxes import enough_boxes
 from maskfree.errors import InputError
 from maskfree.held import follow_from
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
-from maskfree.sampling import lab_stretch
 from maskfree.tracks import find_track, set_keyframe
 from maskfree.tube import tracks_scale
 from maskfree.types import Keyframe

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from maskfree.belief import SURE
-from maskfree.evenly import evenly
-from maskfree.lab import GRID_STRIDE, rgb_to_lab, to_lab
-from maskfree.targets import BoxTargets, box_targets, loose_tube
+from maskfree.contrast import lab_stretch
+from maskfree.lab import GRID_STRIDE, to_lab
+from maskfree.loose_tube import loose_tube
+from maskfree.targets import BoxTargets, box_targets
 from maskfree.types import Clip
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
     from maskfree.working import WorkingFrames
 
-__all__ = ["ClipSampler", "TrainingClip", "lab_stretch", "padded_size"]
+__all__ = ["ClipSampler", "TrainingClip", "padded_size"]
 
 _MULTIPLE = 32
 
@@ -38,20 +39,6 @@ def padded_size(height: float, width: float) -> tuple[int, int]:
         max(1, math.ceil(height / _MULTIPLE - 0.25)) * _MULTIPLE,
         max(1, math.ceil(width / _MULTIPLE - 0.25)) * _MULTIPLE,
     )
-
-
-def lab_stretch(frames: WorkingFrames, *, config: SamplingConfig) -> float:
-    """Return the factor by which Lab is multiplied for the losses.
-
-    The losses' colour thresholds were made for natural video. A clip of less contrast (the standard
-    deviation of Lab over a few frames, all three channels together), as under a microscope, is
-    stretched to ``contrast``, so that they tell its objects from its background as well.
-    """
-    chosen = evenly(range(len(frames)), config.contrast_frames)
-    images = np.stack([frames[t][::GRID_STRIDE, ::GRID_STRIDE] for t in chosen])
-    lab = rgb_to_lab(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
-    deviation = float(lab.std(dim=(0, 2, 3)).norm())
-    return min(config.max_stretch, max(1.0, config.contrast / max(deviation, 1e-6)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +81,7 @@ class ClipSampler:
     rng
         Source of all randomness: the same seed draws the same clips.
     tube
-        Boxes and slack, see `targets.loose_tube`, where they are known better.
+        Boxes and slack, see `loose_tube`, where they are known better.
     hand, hand_share
         What a person said of single pixels, and the part of the clips that hold some of it.
     ignore, seen

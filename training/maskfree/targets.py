@@ -9,15 +9,11 @@ import numpy as np
 import torch
 
 from maskfree.box_pixels import touched
-from maskfree.tracks import box_at, travel_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from maskfree.config import SamplingConfig
-    from maskfree.types import BoxTracks
 
-__all__ = ["BoxTargets", "box_targets", "loose_tube"]
+__all__ = ["BoxTargets", "box_targets"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,34 +48,6 @@ class BoxTargets:
     def to(self, device: torch.device) -> BoxTargets:
         """Move every tensor to ``device``."""
         return BoxTargets(*(getattr(self, f.name).to(device) for f in dataclasses.fields(self)))
-
-
-def loose_tube(
-    tracks: BoxTracks, frames: Sequence[int], *, config: SamplingConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes and how far each may be wrong.
-
-    A box on a keyframe is exact; one between keyframes may be wrong by ``slack_per_frame`` of its
-    size for each frame to the nearest keyframe and by ``slack_per_travel`` of how far it travels
-    between its keyframes, at most ``max_slack``.
-
-    Returns
-    -------
-    tuple
-        ``boxes`` float ``(N, T, 4)`` in pixels of the video, NaN where absent, and ``slack`` float
-        ``(N, T)``, as a part of the box's size.
-    """
-    boxes = np.full((len(tracks.tracks), len(frames), 4), np.nan)
-    slack = np.zeros(boxes.shape[:2])
-    for n, track in enumerate(tracks.tracks):
-        for i, frame in enumerate(frames):
-            state = box_at(track, frame)
-            if state is not None:
-                boxes[n, i] = state.xyxy
-                travel = config.slack_per_travel * travel_at(track, frame)
-                loose = config.slack_per_frame * state.gap + travel
-                slack[n, i] = 0.0 if state.keyframe else min(config.max_slack, loose)
-    return boxes, slack
 
 
 def box_targets(

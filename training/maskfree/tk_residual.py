@@ -276,7 +276,7 @@ class ResidualMaker:
     def _at_work(self) -> tuple[tuple[int, int], float]:
         """Return the grid's rows and columns, and the stretch of the contrast."""
         if self._working is None:
-            from maskfree.sampling import lab_stretch
+            from maskfree.contrast import lab_stretch
             from maskfree.tube import tracks_scale
             from maskfree.working import WorkingFrames, working_scale
 

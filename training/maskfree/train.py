@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
+from maskfree.chosen_frames import check_frames
 from maskfree.consensus_memory import read_belief
-from maskfree.device import resolve_device
-from maskfree.errors import InputError
+from maskfree.device import check_device, resolve_device
+from maskfree.errors import InputError, InputWarning
+from maskfree.first_masks import remove_first_masks, wants_first_masks, write_first_masks
 from maskfree.gold_scores import gold_frames
 from maskfree.kept_tubes import KeptTubes
-from maskfree.model.checkpoint import read_tensors
-from maskfree.preview import Previewer, check_frames
+from maskfree.prepare import prepare
 from maskfree.start import Start, plan_start
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
-from maskfree.trainer import Trainer
 from maskfree.training_loop import Progress, take_steps
 from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Literal
+
+    import torch
 
     from maskfree.belief import Belief
     from maskfree.config import Config
@@ -50,7 +53,8 @@ def finetune(
     """Fine-tune on a session's video and boxes; every step is written to the run's metrics.
 
     Before the first step it looks at the whole video, which takes the longer the longer that is;
-    ``watch`` and the metrics hear how far it is. Stops within one step, or one look at a frame,
+    ``watch`` and the metrics hear how far it is. A session without masks of a trained run then gets
+    some already (:mod:`maskfree.first_masks`). Stops within one step, or one look at a frame,
     when the run's stop file appears, and within one step when the generator is closed; what was
     learnt is kept. With ``resume`` the newest run goes on where it stopped.
 
@@ -76,7 +80,7 @@ def finetune(
         For a missing device, video or box, a video that the boxes do not fit, pretrained weights
         that do not fit the network, or a loss that is not finite.
     """
-    where = resolve_device(device)
+    check_device(device)
     if not 0 <= seed < _SEEDS:
         raise InputError(f"seed must be a whole number from 0 to {_SEEDS - 1}, got {seed}.")
     video, tracks = session.open_video(config.video.for_run()), session.boxes
@@ -94,11 +98,33 @@ def finetune(
         before = begins.run
         seen = before if before is not None and _sees_the_same(before.config, config) else None
         run = old or session.new_run(config, seed=seed, start=before.name if before else None)
+        shown = False
         try:
             run.clear_stop()
-            begun = {"status": "running", "pid": os.getpid(), "device": str(where)}
+            begun = {"status": "running", "pid": os.getpid()}
             run.append(begun if before is None else {**begun, "start": before.name})
             note_training(run, corrections, resumed=old is not None, before=before)
+            looks = RunWatch(run, watch)
+            pretrained = None if old or before else _pretrained(config)
+            prepared = prepare(
+                video,
+                tracks,
+                config,
+                tubes=_tubes(old.tube_path if old else seen.kept_tube_path if seen else None),
+                evidence=None if seen is None else _kept_evidence(seen),
+                corrections=corrections,
+                watch=looks,
+            )
+            if old is None and before is None and wants_first_masks(session, config):
+                shown = _shown_first(
+                    session, run, prepared, tracks, config, corrections=corrections, watch=looks
+                )
+            # torch takes longer to import than most videos take to look at: masks come first
+            from maskfree.model.checkpoint import read_tensors
+            from maskfree.trainer import Trainer
+
+            where = resolve_device(device)
+            run.append({"device": str(where)})
             trainer = Trainer(
                 video,
                 tracks,
@@ -107,14 +133,14 @@ def finetune(
                 seed=seed,
                 resumed=old is not None,
                 weights=None if before is None else read_tensors(before.kept_weights_path),
-                tubes=_tubes(old.tube_path if old else seen.kept_tube_path if seen else None),
-                evidence=None if seen is None else _kept_evidence(seen),
-                corrections=corrections,
-                watch=RunWatch(run, watch),
+                pretrained=pretrained,
+                prepared=prepared,
             )
             first = trainer.restore(run.state_path) if old is not None else 0
             previewer = None
             if chosen is not None:
+                from maskfree.preview import Previewer
+
                 previewer = Previewer(
                     trainer,
                     run,
@@ -129,6 +155,8 @@ def finetune(
         except BaseException as error:
             asked = isinstance(error, StopAsked)  # who follows the run hears that it was heeded
             if old is None and not asked:
+                if shown:
+                    remove_first_masks(session)
                 run.remove()
             else:
                 run.append({"status": "stopped", "step": run.steps_done, "message": ""})
@@ -136,6 +164,30 @@ def finetune(
                 return
             raise
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
+
+
+def _pretrained(config: Config) -> dict[str, torch.Tensor] | None:
+    """Return the backbone's weights that the settings name; None: they name none.
+
+    Raises
+    ------
+    InputError
+        For weights that do not fit, before the video is looked at.
+    """
+    if not config.model.backbone_weights:
+        return None
+    from maskfree.model.backbone import pretrained_backbone
+
+    return pretrained_backbone(config.model)
+
+
+def _shown_first(session: Session, run: Run, *look: Any, **more: Any) -> bool:
+    """Write the first masks; where that cannot be, as another process writes some, go on."""
+    try:
+        return bool(write_first_masks(session, run, *look, **more))
+    except InputError as error:
+        warnings.warn(f"No masks before the training: {error}", InputWarning, stacklevel=3)
+        return False
 
 
 def _sees_the_same(one: Config, other: Config) -> bool:

@@ -11,7 +11,6 @@ import torch
 
 from maskfree.device import has_bfloat16
 from maskfree.errors import InputError
-from maskfree.hand_pixels import HandPixels
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.backbone import pretrained_backbone
 from maskfree.model.checkpoint import save_model
@@ -19,7 +18,7 @@ from maskfree.model.mask2former_video import build_model
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
 from maskfree.optimiser import learning_rate, make_optimiser
-from maskfree.prepare import prepare
+from maskfree.prepare import learns, prepare, settles
 from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
 from maskfree.train_state import load_state, plain_rng, wide_rng
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.consensus_memory import ConsensusMemory
-    from maskfree.corrections import Correction
+    from maskfree.prepare import Prepared
     from maskfree.run import Run
     from maskfree.types import BoxTracks
     from maskfree.video import Video
@@ -56,13 +54,12 @@ class Trainer:
         are looked for.
     weights
         What the network begins with, by parameter name; None: fresh or pretrained ones.
-    tubes, evidence
-        What an earlier run, or the resumed one, knew of the boxes and of the background, see
-        :func:`~maskfree.prepare.prepare`.
-    corrections
-        What a person said about masks, by frame and track id; what is gold is not looked at.
+    pretrained
+        The backbone's weights; None: those that the settings name, where it begins with fresh ones.
+    prepared
+        What the video shows without a network; None: it is looked at now.
     watch
-        Told how far the look at the video is.
+        Told how far that look is.
 
     Raises
     ------
@@ -80,18 +77,15 @@ class Trainer:
         seed: int,
         resumed: bool = False,
         weights: Mapping[str, torch.Tensor] | None = None,
-        tubes: KeptTubes | None = None,
-        evidence: Belief | None = None,
-        corrections: Mapping[int, Mapping[int, Correction]] | None = None,
+        pretrained: Mapping[str, torch.Tensor] | None = None,
+        prepared: Prepared | None = None,
         watch: Watch = unwatched,
     ) -> None:
         begun = resumed or weights is not None
-        pretrained = {} if begun else pretrained_backbone(config.model)
+        if pretrained is None:
+            pretrained = {} if begun else pretrained_backbone(config.model)
         self.track_ids = [t.id for t in tracks.tracks]
-        hand = HandPixels.of(corrections or {}, tracks, video)
-        prepared = prepare(
-            video, tracks, config, tubes=tubes, evidence=evidence, hand=hand, watch=watch
-        )
+        prepared = prepared or prepare(video, tracks, config, watch=watch)
         torch.manual_seed(seed)
         self.config, self.device, self._seed = config, device, seed
         self.classes = sorted({t.label for t in tracks.tracks})
@@ -100,20 +94,16 @@ class Trainer:
         self.tube = self._boxes, self._slack = prepared.boxes, prepared.slack
         self._consensus = prepared.consensus
         self._teacher: KeptLogits | None = None
-        learns = config.consensus.train and bool(config.evidence.weight)
-        self._settles = learns or config.consensus.refine
-        if self._settles:
-            self._consensus.fit(watch=watch)
         self._sampler = ClipSampler(
             prepared.frames,
             tracks,
             prepared.evidence,
-            self._consensus if learns else None,
+            self._consensus if learns(config) else None,
             sampling=config.sampling,
             augment=config.augment,
             rng=self._rng,
             tube=(prepared.boxes, prepared.slack),
-            hand=hand if config.corrections.weight else None,
+            hand=prepared.hand if config.corrections.weight else None,
             hand_share=config.corrections.share,
             ignore=prepared.ignore,
             seen=prepared.seen,
@@ -177,7 +167,7 @@ class Trainer:
 
     def _teach(self) -> None:
         """Let the network's own masks, corrected by the picture, into the labels."""
-        if not self._settles:
+        if not settles(self.config):
             return
         self.measure_norms()
         self._teacher = KeptLogits(self._video.shape[1:3])

@@ -13,7 +13,7 @@ import numpy as np
 
 from maskfree.follow import follow_boxes
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
-from maskfree.targets import loose_tube
+from maskfree.loose_tube import loose_tube
 from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames, working_scale
 
