@@ -41,6 +41,7 @@ STARTS = {
     "fresh": "fresh weights",
 }
 _STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
+_FIRST = ". The first masks are shown (section 4)."
 _MAX_SEED = 2**31 - 1
 _ELSEWHERE = (
     "The video was closed or changed while its boxes were being saved in {}, so nothing was "
@@ -62,7 +63,9 @@ class FinetunePanel(Panel):
         self._scrolled: set[QWidget] = set()
         self._build_form()
         self.start = button(
-            "Fine-tune", self._start, "Train on this video, then predict the masks of every frame"
+            "Fine-tune",
+            self._start,
+            "Show first masks, train on this video, then predict every frame anew",
         )
         self.cancel = button("Cancel", self._cancel, "Ask the run to stop after its step")
         self.predict = button(
@@ -202,6 +205,8 @@ class FinetunePanel(Panel):
         elif view.active:
             left = "" if view.seconds_left is None else f" · {duration(view.seconds_left)} left"
             text = f"{_STAGES.get(view.stage, view.stage)}{where}{left}"
+            if view.stage == "finetune" and view.first_masks:
+                text += _FIRST
             if view.preparing:
                 text = f"Looking at the video{where}: {view.preparing}"
             elif not view.total:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
 from superqt import QLabeledSlider
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["MasksPanel"]
 
 _EMPTY = (
-    "Masks appear here when a run has predicted them: press Fine-tune in section 3. Or begin by "
-    "hand: press Clicks, then click on the object inside its box. The run learns from that."
+    "Press Fine-tune in section 3: the first masks are here after some seconds, better ones when "
+    "it has trained. Or begin by hand: press Clicks, then click on the object inside its box. The "
+    "run learns from that."
 )
+_FIRST = "First masks of {} frames: what boxes, colours and movement say. The network trains now."
 _ASTRAY = (
     "Here the mask of {some} elsewhere than the box: tracks or boxes were changed since it was "
     "predicted. Press Predict again (section 3)."
@@ -55,6 +58,7 @@ class MasksPanel(Panel):
         super().__init__()
         self.main, self.state, self.project = main, main.state, main.project
         self._shown_at = 0.0
+        self._first_of: object = None
         self._styled: object = None
         self.empty = hint(_EMPTY)
         self.opacity = QLabeledSlider(Qt.Orientation.Horizontal)
@@ -111,6 +115,7 @@ class MasksPanel(Panel):
             signal.connect(self._show_astray)
         self.state.corrections.changed.connect(self._show_astray)
         main.jobs.updated.connect(self._while_predicting)
+        main.jobs.updated.connect(self._show_first)
         main.jobs.finished.connect(self.refresh)
         self.refresh()
 
@@ -192,6 +197,17 @@ class MasksPanel(Panel):
                 reported(self.project.follow_masks)
                 self.residual.refresh(has_masks=True)
                 self._summarise(view.done)
+
+    def _show_first(self) -> None:
+        """Show the masks that a run has before it trains, once they are all there."""
+        view, job = self.main.jobs.view, self.main.jobs.job
+        if view is None or not view.first_masks or self._first_of is job:
+            return
+        self._first_of = job
+        if self.project.image is not None and reported(self.project.show_masks)[0]:
+            self.state.session_changed.emit()
+            if view.active and view.stage == "finetune":
+                show_info(_FIRST.format(view.first_masks))
 
     def _show(self) -> None:
         reported(self.project.show_masks)

@@ -31,7 +31,7 @@ _NO_BEST = "No preview has been scored yet."
 _IS_BEST = "The last weights are the best."
 _HEADS = {"before": "Before", "now": "Now", "best": "Best"}
 _TIPS = {
-    "before": "The masks that the session had when the run began, or its boxes",
+    "before": "The masks that the session had before the first step, or its boxes",
     "now": "The masks of the last preview, refined as those of a prediction are",
     "best": "The masks of the preview with the best score; its weights are kept",
 }

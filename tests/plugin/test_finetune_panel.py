@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 
 RUN = 150_000
@@ -120,3 +121,27 @@ def test_what_a_run_begins_with_is_a_choice(widget, qtbot, clip_folder, monkeypa
         assert panel.begin.currentText() == words
         panel._run(type("Session", (), {"path": clip_folder}))
         assert asked[-1] == name
+
+
+def test_the_first_masks_are_shown_while_the_network_trains(
+    widget, hands, qtbot, clip_folder, clip, notices
+):
+    widget.video.open_path(str(clip_folder))
+    widget.project.load_boxes(clip.boxes(every=2))
+    widget.project.go_to(3)
+    assert "the first masks are here after some seconds" in widget.masks.empty.text()
+    widget.finetune.steps.setValue(5000)
+    hands.press(widget.finetune.start)
+    qtbot.waitUntil(lambda: bool(widget.jobs.view and widget.jobs.view.first_masks), timeout=RUN)
+    qtbot.waitUntil(lambda: any("First masks of 8 frames" in n for n in notices), timeout=RUN)
+    assert widget.jobs.view.stage == "finetune"
+    assert widget.project.masks is not None
+    assert set(np.unique(widget.project.masks.data[3])) == {0, 1, 2}
+    assert not widget.masks.empty.isVisible()
+    qtbot.waitUntil(lambda: bool(widget.jobs.view.steps_seen), timeout=RUN)
+    assert widget.finetune.status.text().endswith("The first masks are shown (section 4).")
+    assert sum("First masks" in notice for notice in notices) == 1
+    before = widget.project.masks
+    hands.press(widget.finetune.cancel)
+    qtbot.waitUntil(lambda: not widget.jobs.active, timeout=RUN)
+    assert widget.project.masks is before, "what was seen stays"
