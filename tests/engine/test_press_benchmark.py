@@ -1,47 +1,148 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import press
-from press import Press, Retrain, reached
+import press_before
+from press_command import Commanded, Press, Retrain
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 POINTS = ((10.0, 0.75), (20.0, 0.5), (30.0, 0.78), (40.0, 0.8))
+OLD = Press(((10.0, 0.79),), 50.0, 0.8)
 
 
-def pressed(near: float = 10.0, masks: float = 50.0, j: float = 0.8) -> Press:
-    return Press(near, masks, j, prepare=2.0, steps=120, peak=2**30, points=POINTS)
+def pressed(
+    first: float = 4.0, masks: float = 30.0, j: float = 0.8, first_j: float = 0.78
+) -> Press:
+    return Press(((first, first_j),), masks, j, first=True)
 
 
 def test_the_moment_from_which_on_masks_are_nearly_as_good_as_the_last() -> None:
-    assert reached(POINTS, 0.95) == 30.0  # the first one was good enough, the second was not
-    assert reached(POINTS, 0.5) == 10.0
-    assert reached(POINTS, 1.0) == 40.0
-    assert reached(POINTS[:1], 0.95) == 10.0
+    run = Press(POINTS, 45.0, 0.8)
+    assert run.near(0.95) == 30.0  # the first one was good enough, the second was not
+    assert run.near(0.5) == 10.0
+    assert run.near(1.0) == 40.0
+    assert Press(POINTS[:1], 45.0, 0.8).near(0.95) == 45.0, "not before the last masks"
+    assert Press(POINTS[:1], 45.0, 0.75).near(0.95) == 10.0
 
 
 def test_what_a_run_wrote_becomes_seconds_and_j() -> None:
     points = [{"clock": t, "j": j, "predict": 5.0 + t} for t, j in POINTS]
-    found = {"points": points, "trained": 41.0, "prepare": 3.0, "steps": 120, "peak_kb": 1024}
-    run = Press.of(found)
-    assert (run.near, run.masks, run.j, run.peak) == (30.0, 41.0 + 45.0, 0.8, 2**20)
+    run = press._press_of({"points": points, "trained": 41.0})
+    assert (run.near(0.95), run.masks, run.j) == (30.0, 41.0 + 45.0, 0.8)
 
 
 def test_times_are_ratios_and_quality_may_not_be_lower() -> None:
     now = {"car": [pressed(4, 30, 0.81), pressed(6, 20, 0.80), pressed(5, 25, 0.79)]}
-    old = {"car": [pressed(10, 50, 0.80), pressed(10, 50, 0.80), pressed(10, 50, 0.80)]}
+    old = {"car": [OLD, OLD, OLD]}
     near, masks, quality = press._rows(now, old, {})
-    assert near["measured"] == "0.50 (0.40 to 0.60): 5.0 s, before 10.0 s"
+    assert near["measured"] == (
+        "0.50 (0.40 to 0.60): 5.0 s, before 10.0 s (to the weights alone); the first masks have "
+        "J 0.780"
+    )
     assert near["met"] is True
     assert masks["measured"] == "0.50 (0.40 to 0.60): 25.0 s, before 50.0 s"
+    assert masks["met"] is None
     assert quality["measured"] == "0.800, before 0.800, mean of 3 seeds"
     assert quality["met"] is True
     worse = {"car": [dataclasses.replace(run, j=run.j - 0.005) for run in now["car"]]}
     assert press._rows(worse, old, {})[2]["met"] is False
     one = press._rows({"car": worse["car"][1:2]}, {"car": old["car"][:1]}, {})
     assert one[2]["met"] is True  # within what seeds differ by
-    assert press._rows(now, {}, {}) == []  # nothing to compare with
+    assert press._rows(now, {"car": []}, {}) == []  # nothing to compare with
+
+
+def test_seeds_that_were_not_timed_count_for_quality_alone() -> None:
+    untimed = Press((), math.nan, 0.7)
+    rows = press._rows({"car": [pressed(), pressed(9, 99)]}, {"car": [OLD, untimed]}, {})
+    assert rows[0]["measured"].startswith("0.40: 4.0 s, before 10.0 s")
+    assert rows[1]["measured"] == "0.60: 30.0 s, before 50.0 s"
+    assert rows[2]["measured"] == "0.800, before 0.750, mean of 2 seeds"
+
+
+def test_first_masks_that_are_not_good_enough_do_not_count() -> None:
+    (near, *_) = press._rows({"car": [pressed(at=0.7)]}, {"car": [OLD]}, {})
+    assert near["met"] is False
+    assert near["measured"].startswith("3.00: 30.0 s, before 10.0 s")
+    assert near["why"] == "the first masks are not yet so good with 1 of 1 seeds"
+
+
+def test_j_of_the_state_before_is_kept_by_clip_boxes_and_seed(
+    tmp_path: Path, clip_with_masks: Path
+) -> None:
+    path = tmp_path / "kept.json"
+    assert press_before.kept(clip_with_masks, 5, path) == {}
+    press_before.keep(clip_with_masks, 5, [(0, 0.8123456789)], path)
+    press_before.keep(clip_with_masks, 5, [(2, 0.5), (0, 0.75)], path)
+    assert press_before.kept(clip_with_masks, 5, path) == {0: 0.75, 2: 0.5}
+    other = np.zeros((48, 64), np.uint8)
+    other[5:9, 5:9] = 1
+    Image.fromarray(other).save(clip_with_masks / "masks" / "00000.png")
+    assert press_before.kept(clip_with_masks, 5, path) == {}, "other boxes, another run"
+    press_before.keep(clip_with_masks, 5, [(1, 0.6)], path)
+    assert press_before.kept(clip_with_masks, 5, path) == {1: 0.6}
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "commit": "another"}))
+    assert press_before.kept(clip_with_masks, 5, path) == {}
+
+
+def test_what_is_kept_is_of_the_commit_that_speed_is_compared_with() -> None:
+    content = json.loads(press_before.KEPT.read_text(encoding="utf-8"))
+    assert content["commit"] == press_before.BASELINE
+    assert all(0 < j < 1 for clip in content["clips"].values() for j in clip["j"].values())
+
+
+@pytest.fixture
+def clip_with_masks(tmp_path: Path) -> Path:
+    """Six frames with one bright square, and its true masks."""
+    clip = tmp_path / "square"
+    for name in ("frames", "masks"):
+        (clip / name).mkdir(parents=True)
+    for t in range(6):
+        frame = np.random.default_rng(0).integers(0, 60, (48, 64, 3), np.uint8)
+        ids = np.zeros((48, 64), np.uint8)
+        ids[12:30, 10 + 2 * t : 30 + 2 * t] = 1
+        frame[ids == 1] = (230, 120, 40)
+        Image.fromarray(frame).save(clip / "frames" / f"{t:05d}.png")
+        Image.fromarray(ids).save(clip / "masks" / f"{t:05d}.png")
+    return clip
+
+
+def test_a_press_is_looked_at_from_outside(
+    tmp_path: Path, clip_with_masks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = subprocess.Popen
+
+    def short(command: list[str], **how: Any) -> Any:
+        steps = ["--steps", "1"] if "finetune" in command else []
+        return plain([*command, *steps], **how)
+
+    monkeypatch.setattr(subprocess, "Popen", short)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    run = Commanded(clip_with_masks, 0, 5, folder)
+    found, took = run.press()
+    assert found.first
+    ((seconds, j),) = found.points
+    assert 0 < seconds < took[0] < sum(took) == found.masks
+    assert 0.5 < j <= 1
+    assert 0.5 < found.j <= 1
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *_, **how: plain([sys.executable, "-c", "1/0"], **how)
+    )
+    with pytest.raises(subprocess.CalledProcessError):
+        run.press()
 
 
 @pytest.mark.parametrize(
