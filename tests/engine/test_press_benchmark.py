@@ -22,10 +22,8 @@ POINTS = ((10.0, 0.75), (20.0, 0.5), (30.0, 0.78), (40.0, 0.8))
 OLD = Press(((10.0, 0.79),), 50.0, 0.8)
 
 
-def pressed(
-    first: float = 4.0, masks: float = 30.0, j: float = 0.8, first_j: float = 0.78
-) -> Press:
-    return Press(((first, first_j),), masks, j, first=True)
+def pressed(first: float = 4.0, masks: float = 30.0, j: float = 0.8, at: float = 0.78) -> Press:
+    return Press(((first, at),), masks, j, first=True)
 
 
 def test_the_moment_from_which_on_masks_are_nearly_as_good_as_the_last() -> None:
