@@ -39,7 +39,7 @@ _EMPTY = (
     "it has trained. Or begin by hand: press Clicks, then click on the object inside its box. The "
     "run learns from that."
 )
-_FIRST = "First masks of {} frames: what boxes, colours and movement say. The network trains now."
+_FIRST = "First masks of {} frames. Now it trains."
 _ASTRAY = (
     "Here the mask of {some} elsewhere than the box: tracks or boxes were changed since it was "
     "predicted. Press Predict again (section 3)."
