@@ -77,3 +77,21 @@ def test_this_checkout_stands_before_what_else_is_on_the_path(
     old = baseline.environment(tmp_path)["PYTHONPATH"].split(os.pathsep)
     olds = [str(tmp_path / "training"), str(tmp_path), str(baseline.BENCHMARKS)]
     assert old == [*olds, str(tmp_path / "other")]
+
+
+def test_the_trainer_is_the_engines_own_wherever_it_has_it(tmp_path: Path) -> None:
+    # an old engine lacks maskfree.trainer, which is then found in the one that is installed
+    code = "import baseline; print(baseline.trainer_class().__module__)"
+    old = tmp_path / "training" / "maskfree"
+    old.mkdir(parents=True)
+    (old / "__init__.py").write_text("")
+    (old / "train.py").write_text("class Trainer: ...\n")
+    for root, module in ((tmp_path, "maskfree.train"), (None, "maskfree.trainer")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=baseline.environment(root),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == module

@@ -12,7 +12,7 @@ commit is (a downloaded archive, a shallow clone), there is nothing to compare w
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import os
 import subprocess
 import tempfile
@@ -70,8 +70,9 @@ def environment(root: Path | None = None) -> dict[str, str]:
 
 def trainer_class() -> Any:
     """Return ``Trainer`` of the engine that this process imports, wherever that one has it."""
-    split = importlib.util.find_spec("maskfree.trainer") is not None
-    return importlib.import_module("maskfree.trainer" if split else "maskfree.train").Trainer
+    # a module that it lacks may be found all the same: in the engine that is installed
+    own = getattr(importlib.import_module("maskfree.train"), "Trainer", None)
+    return own or importlib.import_module("maskfree.trainer").Trainer
 
 
 def _git(*arguments: str) -> bool:
