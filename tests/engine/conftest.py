@@ -60,7 +60,7 @@ def small_config() -> Config:
         ),
         temporal=TemporalKNNConfig(search_radius=2),
         evidence=EvidenceConfig(weight=1.0),
-        consensus=ConsensusConfig(first_frames=0),
+        consensus=ConsensusConfig(first_boxes=0),
         sampling=SamplingConfig(
             clip_length=2,
             max_gap=1,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def config(small_config: Config) -> Config:
     """The small settings, with masks before the training as by default."""
-    consensus = dataclasses.replace(small_config.consensus, first_frames=300)
+    consensus = dataclasses.replace(small_config.consensus, first_boxes=600)
     optimiser = dataclasses.replace(small_config.optimiser, steps=2)
     return dataclasses.replace(small_config, consensus=consensus, optimiser=optimiser)
 
@@ -153,14 +153,17 @@ def test_they_keep_to_what_a_person_said(small_session: Session, config: Config)
 def test_of_a_long_video_some_frames_that_are_spread_over_it() -> None:
     boxes = np.full((2, 100, 4), np.nan)
     boxes[0, 20:80] = boxes[1, 70:90] = (1, 2, 3, 4)
-    assert first_frames(boxes, 300) == list(range(20, 90))
-    few = first_frames(boxes, 8)
+    assert first_frames(boxes, 80) == list(range(20, 90))
+    assert len(first_frames(boxes, 79)) == 69
+    few = first_frames(boxes, 10)
     assert len(few) == 8
     assert (few[0], few[-1]) == (20, 89)
     assert max(np.diff(few)) - min(np.diff(few)) <= 1
+    assert len(first_frames(boxes, 1)) == 1
+    assert first_frames(boxes[:, :20], 600) == []
 
 
-@pytest.mark.parametrize("off", [{"first_frames": 0}, {"refine": False}])
+@pytest.mark.parametrize("off", [{"first_boxes": 0}, {"refine": False}])
 def test_they_can_be_left_out(
     small_session: Session,
     config: Config,

@@ -475,10 +475,11 @@ class ConsensusConfig(Section):
         400.0, "a crop is no larger than a square of this side", unit="pixels", low=16.0
     )
     kept_bytes: int = setting(32 * 2**20, "crops kept in memory", unit="bytes", low=0)
-    first_frames: int = setting(
-        300,
-        "most frames whose masks are shown before the network is trained; 0: none",
-        unit="frames",
+    first_boxes: int = setting(
+        600,
+        "most boxes whose masks are shown before the network is trained, of all tracks together: "
+        "some ten seconds; 0: none",
+        unit="boxes",
         low=0,
     )
     geodesic: GeodesicConfig = dataclasses.field(default_factory=GeodesicConfig)

@@ -57,7 +57,7 @@ def settle_video(
 
 def wants_first_masks(session: Session, config: Config) -> bool:
     """Whether a new run shows masks before it trains: where no trained run's are shown."""
-    if not (config.consensus.first_frames and config.consensus.refine and settles(config)):
+    if not (config.consensus.first_boxes and config.consensus.refine and settles(config)):
         return False
     if not session.mask_store().frames():
         return True
@@ -67,9 +67,17 @@ def wants_first_masks(session: Session, config: Config) -> bool:
 
 
 def first_frames(boxes: np.ndarray, most: int) -> list[int]:
-    """Return the frames with a box, at most so many, spread; ``boxes``: ``(N, T, 4)``."""
-    boxed = np.flatnonzero(np.isfinite(boxes).all(-1).any(0))
-    return sorted(evenly(boxed.tolist(), most))
+    """Return the frames with a box, all or some that are spread, with about ``most`` boxes.
+
+    Parameters
+    ----------
+    boxes
+        float ``(N, T, 4)``, NaN where absent.
+    """
+    count = np.isfinite(boxes).all(-1).sum(0)
+    boxed = np.flatnonzero(count).tolist()
+    some = len(boxed) * most // max(most, int(count.sum()), 1)
+    return sorted(evenly(boxed, max(1, some)))
 
 
 def write_first_masks(
@@ -84,14 +92,14 @@ def write_first_masks(
 ) -> int:
     """Write the masks of a run that is about to train into its session; return of how many frames.
 
-    Of a video with more frames than ``consensus.first_frames``, some that are spread over it.
+    Of a video with more boxes than ``consensus.first_boxes``, some frames that are spread over it.
 
     Raises
     ------
     InputError
         Where another process is writing masks, the disk is full or the folder may not be written.
     """
-    frames = first_frames(prepared.boxes, config.consensus.first_frames)
+    frames = first_frames(prepared.boxes, config.consensus.first_boxes)
     size = (tracks.height, tracks.width)
     with masks_lock(session):
         if shown_run(session) != run.name:
