@@ -55,7 +55,11 @@ def test_times_are_ratios_and_quality_may_not_be_lower() -> None:
     assert quality["measured"] == "0.800, before 0.800, mean of 3 seeds"
     assert quality["met"] is True
     worse = {"car": [dataclasses.replace(run, j=run.j - 0.005) for run in now["car"]]}
-    assert press._rows(worse, old, {})[2]["met"] is False
+    lower = press._rows(worse, old, {})[2]
+    assert lower["met"] is False
+    assert lower["why"] == (
+        "seeds 0.805, 0.795, 0.785, before 0.800, 0.800, 0.800: -0.005, standard error 0.006"
+    )
     one = press._rows({"car": worse["car"][1:2]}, {"car": old["car"][:1]}, {})
     assert one[2]["met"] is True  # within what seeds differ by
     assert press._rows(now, {"car": []}, {}) == []  # nothing to compare with
@@ -93,6 +97,20 @@ def test_j_of_the_state_before_is_kept_by_clip_boxes_and_seed(
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "commit": "another"}))
     assert press_before.kept(clip_with_masks, 5, path) == {}
+
+
+def test_seeds_whose_j_before_is_not_known_are_left_out(
+    clip_with_masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.json"
+    press_before.keep(clip_with_masks, press.EVERY, [(2, 0.5)], path)
+    monkeypatch.setattr(press, "kept", lambda clip, every: press_before.kept(clip, every, path))
+    assert press._seeds(clip_with_masks, [0, 1, 2], all_of_them=False) == [0, 2]
+    assert press._seeds(clip_with_masks, [0, 1, 2], all_of_them=True) == [0, 1, 2]
+    assert [run.j for run in press._all_before(clip_with_masks, [3, 2], None)] == []
+    monkeypatch.setattr(press, "_before", lambda *_: OLD)
+    found = press._all_before(clip_with_masks, [0, 2], tmp_path)
+    assert [run.j for run in found] == [0.8, 0.5]
 
 
 def test_what_is_kept_is_of_the_commit_that_speed_is_compared_with() -> None:

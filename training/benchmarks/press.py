@@ -9,10 +9,11 @@ would give such masks: what it takes to make them is not counted. Then, on the f
 least sure frame is corrected to the truth and the network trained again, and once more from fresh
 weights.
 
-The one before is timed with the first seed. J of its other seeds is taken from `press_before.json`
-where it is known (the same commit, boxes and seed); `--keep` writes that file.
+The one before is timed with the first seed. J of its other seeds is that of `press_before.json`
+(the same commit, boxes and seed), and seeds that are not there are left out; with `--keep` they are
+measured and written there.
 
-usage: python training/benchmarks/press.py --clips CLIP… [--seeds 0] [--retrain 1] [--keep]
+usage: python training/benchmarks/press.py --clips CLIP… [--seeds 0 1 2] [--retrain 1] [--keep]
        [--json FILE] [--out FILE]
 """
 
@@ -64,6 +65,12 @@ def _before(clip: Path, seed: int, root: Path) -> Press:
             [*command, "--every", str(EVERY)], env=baseline.environment(root), check=True
         )
         return _press_of(json.loads(found.read_text(encoding="utf-8")))
+
+
+def _seeds(clip: Path, asked: Sequence[int], *, all_of_them: bool) -> list[int]:
+    """Return the first seed, and the others whose J before is known."""
+    known = kept(clip, EVERY)
+    return [seed for n, seed in enumerate(asked) if not n or all_of_them or seed in known]
 
 
 def _all_before(clip: Path, seeds: Sequence[int], root: Path | None) -> list[Press]:
@@ -166,14 +173,27 @@ def _quality(clip: str, now: Sequence[Press], old: Sequence[Press]) -> dict[str,
         "target": "not lower",
         "measured": f"{here:.3f}, before {there:.3f}{each}",
         "met": not lower,
-        "why": f"seeds differ by about {NOISE:g}" if lower else "",
+        "why": _spread(now, old) if lower else "",
     }
 
 
-def _text(now: dict[str, list[Press]], old: dict[str, list[Press]], seeds: Sequence[int]) -> str:
+def _spread(now: Sequence[Press], old: Sequence[Press]) -> str:
+    """Say how far seeds lie apart, and how sure the difference of their means is."""
+    js = [[run.j for run in runs] for runs in (now, old)]
+    here, there = (", ".join(f"{j:.3f}" for j in each) for each in js)
+    if min(map(len, js)) < 2:
+        return f"one seed; seeds differ by about {NOISE:g}"
+    error = math.sqrt(sum(statistics.variance(each) / len(each) for each in js))
+    apart = statistics.mean(js[0]) - statistics.mean(js[1])
+    return f"seeds {here}, before {there}: {apart:+.3f}, standard error {error:.3f}"
+
+
+def _text(
+    now: dict[str, list[Press]], old: dict[str, list[Press]], seeds: dict[str, list[int]]
+) -> str:
     lines = []
     for clip, runs in now.items():
-        for n, seed in enumerate(seeds):
+        for n, seed in enumerate(seeds[clip]):
             for name, one in (("now", runs[n]), ("before", old[clip][n] if old[clip] else None)):
                 if one is None:
                     continue
@@ -197,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
     add = parser.add_argument
     add("--clips", type=Path, nargs="+", default=[], metavar="CLIP", help="frames/ and masks/")
-    add("--seeds", type=int, nargs="+", default=[0])
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--keep", action="store_true", help="write J of the state before into press_before.json")
     add("--retrain", type=int, default=1, metavar="N", help="train again on the first N clips")
     add("--json", type=Path, metavar="FILE")
@@ -209,14 +229,17 @@ def main(arguments: list[str] | None = None) -> int:
     now: dict[str, list[Press]] = {}
     old: dict[str, list[Press]] = {}
     again: dict[str, list[Retrain]] = {}
+    seeds: dict[str, list[int]] = {}
     try:
         with baseline.worktree() as root:
             for clip in options.clips:
-                old[clip.name] = _all_before(clip, options.seeds, root)
+                chosen = _seeds(clip, options.seeds, all_of_them=options.keep)
+                seeds[clip.name] = chosen
+                old[clip.name] = _all_before(clip, chosen, root)
                 if options.keep:
                     js = [run.j for run in old[clip.name]]
-                    keep(clip, EVERY, zip(options.seeds, js, strict=False))
-                for n, seed in enumerate(options.seeds):
+                    keep(clip, EVERY, zip(chosen, js, strict=False))
+                for n, seed in enumerate(chosen):
                     wanted = not n and len(again) < options.retrain
                     found, retrained = commanded(clip, seed, EVERY, retrain=wanted)
                     now.setdefault(clip.name, []).append(found)
@@ -225,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"press: error: {error}", file=sys.stderr)
         return 2
-    rows, text = _rows(now, old, again), _text(now, old, options.seeds)
+    rows, text = _rows(now, old, again), _text(now, old, seeds)
     if not all(old.values()):
         text += f"\n\n{baseline.MISSING}"
     if options.json is not None:
