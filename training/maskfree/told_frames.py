@@ -39,6 +39,7 @@ __all__ = [
     "told_frames",
     "trained_frames",
     "untrained_frames",
+    "untrained_words",
 ]
 
 _KEYS = ("trained", "masks")
@@ -64,6 +65,19 @@ def trained_frames(run: Run) -> frozenset[int]:
 def untrained_frames(run: Run) -> frozenset[int]:
     """Return the frames whose masks are of before any training, as far as it is noted."""
     return frozenset(_read(run).get(_FIRST, ()))
+
+
+def untrained_words(session: Session) -> str:
+    """Say of how many frames a session's masks are of before any training; nothing: of none."""
+    name, frames = shown_run(session), set(session.mask_store().frames())
+    first = [untrained_frames(run) & frames for run in session.runs() if run.name == name]
+    count = sum(map(len, first))
+    if not count:
+        return ""
+    return (
+        f"The masks of {count} frame{'s' * (count > 1)} are first masks, made before a network was "
+        "trained. Let a run end and predict for better ones."
+    )
 
 
 def boxes_of_masks(run: Run) -> BoxTracks | None:
