@@ -21,8 +21,14 @@ from maskfree.kept_masks import shown_run
 from maskfree.mask_store import MaskStore
 from maskfree.predict import predict
 from maskfree.prepare import prepare
-from maskfree.told_frames import told_frames, untrained_frames
+from maskfree.told_frames import (
+    told_frames,
+    untrained_frames,
+    untrained_masks,
+    untrained_words,
+)
 from maskfree.train import finetune
+from maskfree.types import InstanceMasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,3 +213,17 @@ def test_damaged_weights_to_go_on_from_are_said_before_the_look(
         )
     assert heard == []
     assert len(small_session.runs()) == 1
+
+
+def test_those_that_a_killed_run_did_not_come_to_are_none(
+    small_session: Session, config: Config
+) -> None:
+    run = small_session.new_run(config, seed=0)
+    small_session.predict_log.append({"status": "running", "run": run.name})
+    (run.path / "told.json").write_text('{"trained": [], "masks": [], "first": [0, 1, 2]}')
+    assert untrained_words(small_session) == ""
+    none = InstanceMasks((), np.zeros((0, 64, 96), bool), ())
+    small_session.mask_store().write(1, none)
+    assert untrained_masks(small_session) == {1}
+    assert untrained_words(small_session).startswith("The masks of 1 frame are first masks")
+    assert wants_first_masks(small_session, config)

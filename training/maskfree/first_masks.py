@@ -18,7 +18,7 @@ from maskfree.evenly import evenly
 from maskfree.kept_masks import keep_masks, show_run, shown_run
 from maskfree.masks_lock import masks_lock
 from maskfree.prepare import prepare, settles
-from maskfree.told_frames import MasksNote, untrained_frames
+from maskfree.told_frames import MasksNote, untrained_masks
 from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ def remove_first_masks(session: Session, run: Run, before: str | None) -> None:
 
 def _are_first(session: Session) -> bool:
     """Whether all masks that the session shows, if any, are of before any training."""
-    frames, name = set(session.mask_store().frames()), shown_run(session)
-    first = (untrained_frames(run) for run in session.runs() if run.name == name)
-    return not frames or any(frames <= own for own in first)
+    return len(untrained_masks(session)) == len(session.mask_store().frames())
 
 
 def _settled(

@@ -39,6 +39,7 @@ __all__ = [
     "told_frames",
     "trained_frames",
     "untrained_frames",
+    "untrained_masks",
     "untrained_words",
 ]
 
@@ -67,11 +68,16 @@ def untrained_frames(run: Run) -> frozenset[int]:
     return frozenset(_read(run).get(_FIRST, ()))
 
 
+def untrained_masks(session: Session) -> frozenset[int]:
+    """Return the frames of which a session shows masks of before any training."""
+    name, frames = shown_run(session), frozenset(session.mask_store().frames())
+    first = (untrained_frames(run) for run in session.runs() if run.name == name)
+    return frames & next(first, frozenset())
+
+
 def untrained_words(session: Session) -> str:
     """Say of how many frames a session's masks are of before any training; nothing: of none."""
-    name, frames = shown_run(session), set(session.mask_store().frames())
-    first = [untrained_frames(run) & frames for run in session.runs() if run.name == name]
-    count = sum(map(len, first))
+    count = len(untrained_masks(session))
     if not count:
         return ""
     return (
