@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from maskfree.kept_masks import runs_with_masks
+from maskfree.told_frames import untrained_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,8 @@ def facts_of(state: State, *, exported: bool, painted: bool) -> Facts:
         frames=state.video.num_frames if state.video is not None else 0,
         boxes=sum(boxes),
         most_keyframes=max(boxes, default=0),
-        masks=session is not None and bool(session.mask_store().frames()),
+        masks=session is not None
+        and bool(set(session.mask_store().frames()) - untrained_masks(session)),
         looked_at=sum(c.carried is None for c in own),
         painted=painted + sum(c.carried is None and not c.accepted for c in own),
         runs=len(runs_with_masks(session)) if session is not None else 0,

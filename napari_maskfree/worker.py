@@ -234,7 +234,9 @@ class Job:
         view.start = str(record.get("start", view.start))
         view.first_masks = int(record.get("first_masks", view.first_masks))
         self._status = str(record.get("status", self._status))
-        view.preparing = str(record.get("preparing", ""))
+        looked, view.preparing = view.preparing, str(record.get("preparing", ""))
+        if looked and not view.preparing:  # how far that look was says nothing of the steps
+            view.done, view.total = 0, 0
         if "losses" in record:
             view.done, view.total = int(record["step"]), int(record["steps"])
             view.steps_seen.append(view.done)

@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QWidget
 
 from maskfree.formats import FORMATS
+from maskfree.told_frames import untrained_words
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
 from napari_maskfree.constants import SPACING
@@ -117,6 +118,9 @@ class ExportPanel(Panel):
             if report.format != "boxes"
             else f"Wrote the boxes to {self._path.name}"
         )
+        if report.format != "boxes" and self.state.session is not None:
+            words = untrained_words(self.state.session)
+            self.result.setText(f"{self.result.text()}. {words}" if words else self.result.text())
         self.result.setToolTip(str(self._path))
         self.losses.setText("In this format: " + "; ".join(report.losses) if report.losses else "")
         self.losses.setVisible(bool(report.losses))

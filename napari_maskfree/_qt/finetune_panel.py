@@ -41,7 +41,7 @@ STARTS = {
     "fresh": "fresh weights",
 }
 _STAGES = {"finetune": "Fine-tuning", "predict": "Predicting masks"}
-_FIRST = ". The first masks are shown (section 4)."
+_FIRST = "The first masks are shown (section 4)."
 _MAX_SEED = 2**31 - 1
 _ELSEWHERE = (
     "The video was closed or changed while its boxes were being saved in {}, so nothing was "
@@ -205,12 +205,13 @@ class FinetunePanel(Panel):
         elif view.active:
             left = "" if view.seconds_left is None else f" · {duration(view.seconds_left)} left"
             text = f"{_STAGES.get(view.stage, view.stage)}{where}{left}"
-            if view.stage == "finetune" and view.first_masks:
-                text += _FIRST
+            first = f" {_FIRST}" if view.stage == "finetune" and view.first_masks else ""
             if view.preparing:
                 text = f"Looking at the video{where}: {view.preparing}"
             elif not view.total:
-                text = f"{_STAGES.get(view.stage, view.stage)}: loading…"
+                text = f"{_STAGES.get(view.stage, view.stage)}: loading…{first}"
+            elif first:
+                text += f".{first}"
         else:
             text = view.message
         self.status.setText(text)
@@ -324,6 +325,7 @@ class FinetunePanel(Panel):
         if view.state == "failed":
             view.message = " ".join([view.message, *self._what_is_left(view)])
             show_error(view.message)
+            reported(self.project.show_masks)  # its first masks may be gone with it
         elif view.state == "done" and self.project.image is None:
             view.message = _NO_VIDEO
             show_warning(view.message)

@@ -98,3 +98,19 @@ def test_previews_and_the_best_weights_from_the_shell(
         *("00001.png", "00002.png"),
     }
     assert cli("predict", folder, "--frames", "0:1").code == 0
+
+
+def test_an_export_of_first_masks_says_so(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    new = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    assert cli(*new, "--steps", 1, *SMALL).code == 0
+    export = ("export", folder, "--format")
+    said = cli(*export, "davis", "--out", tmp_path / "first").err
+    assert "warning: The masks of 12 frames are first masks, made before a network" in said
+    assert cli(*export, "boxes", "--out", tmp_path / "boxes.json").err == ""
+    assert cli("predict", folder, "--frames", "0:11").code == 0
+    assert "masks of 1 frame are" in cli(*export, "davis", "--out", tmp_path / "most").err
+    assert cli("predict", folder).code == 0
+    assert cli(*export, "davis", "--out", tmp_path / "all").err == ""

@@ -8,6 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from maskfree.formats import ExportReport
+from maskfree.types import InstanceMasks
+
 RUN = 150_000
 
 
@@ -145,3 +148,36 @@ def test_the_first_masks_are_shown_while_the_network_trains(
     hands.press(widget.finetune.cancel)
     qtbot.waitUntil(lambda: not widget.jobs.active, timeout=RUN)
     assert widget.project.masks is before, "what was seen stays"
+    widget.export._show_report(ExportReport("davis", clip_folder, 8, 2, ()))
+    assert "The masks of 8 frames are first masks" in widget.export.result.text()
+
+
+def test_how_far_the_look_was_is_not_how_far_the_training_is(widget, qtbot, tmp_path):
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
+
+    log = tmp_path / "metrics.jsonl"
+    records = [{"preparing": "first masks", "done": 8, "total": 8}, {"first_masks": 8}]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    code = f"import time; open({str(log)!r}, 'w').write({lines!r}); time.sleep(600)"
+    widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    words = "Fine-tuning: loading… The first masks are shown (section 4)."
+    qtbot.waitUntil(lambda: widget.finetune.status.text() == words, timeout=RUN)
+    assert widget.finetune.progress.format() == "starting…"
+    widget.jobs.kill()
+
+
+def test_first_masks_that_went_with_their_run_are_shown_no_more(
+    boxed, save_masks, left_half, qtbot, tmp_path
+):
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
+
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * 8)
+    layer = boxed.project.masks
+    assert layer.data[3].any()
+    masks = str(boxed.state.session.mask_store().path)
+    code = f"import shutil, sys; shutil.rmtree({masks!r}); sys.exit(2)"
+    boxed.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: None)], tmp_path))
+    qtbot.waitUntil(lambda: not boxed.jobs.active, timeout=RUN)
+    assert not layer.data[3].any()

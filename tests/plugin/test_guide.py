@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from maskfree.config import Config
 from maskfree.corrections import Correction
+from maskfree.types import InstanceMasks
 from napari_maskfree.guide import END, INVITATION, STEPS, Facts, Guide, facts_of
 
 DONE = Facts(
@@ -222,3 +224,16 @@ def test_masks_made_by_hand_before_a_run_are_not_reviewed():
     assert guide.step.key == "correct"
     guide.look(dataclasses.replace(early, masks=True, runs=1, looked_at=3, painted=2))
     assert guide.step.key == "teach"
+
+
+def test_first_masks_do_not_end_the_training(boxed, save_masks, left_half):
+    save_masks(*[InstanceMasks((1,), left_half[None], (0.5,))] * 8)
+    session, state = boxed.state.session, boxed.state
+    run = session.new_run(Config(), seed=0)
+    session.predict_log.clear()
+    session.predict_log.append({"status": "done", "run": run.name})
+    assert facts_of(state, exported=False, painted=False).masks
+    (run.path / "told.json").write_text('{"first": [0, 1, 2, 3, 4, 5, 6, 7]}')
+    assert not facts_of(state, exported=False, painted=False).masks
+    (run.path / "told.json").write_text('{"first": [1, 2, 3, 4, 5, 6, 7]}')
+    assert facts_of(state, exported=False, painted=False).masks

@@ -15,10 +15,10 @@ import numpy as np
 from maskfree.compose import masks_of_boxes, refined
 from maskfree.errors import InputError
 from maskfree.evenly import evenly
-from maskfree.kept_masks import keep_masks, shown_run
+from maskfree.kept_masks import keep_masks, show_run, shown_run
 from maskfree.masks_lock import masks_lock
 from maskfree.prepare import prepare, settles
-from maskfree.told_frames import MasksNote
+from maskfree.told_frames import MasksNote, untrained_masks
 from maskfree.watch import Ticks, Watch, unwatched
 
 if TYPE_CHECKING:
@@ -56,14 +56,10 @@ def settle_video(
 
 
 def wants_first_masks(session: Session, config: Config) -> bool:
-    """Whether a new run shows masks before it trains: where no trained run's are shown."""
+    """Whether a new run shows masks before it trains: where there are none but such already."""
     if not (config.consensus.first_boxes and config.consensus.refine and settles(config)):
         return False
-    if not session.mask_store().frames():
-        return True
-    name = shown_run(session)
-    run = next((run for run in session.runs() if run.name == name), None)
-    return run is not None and not run.has_checkpoint
+    return _are_first(session)
 
 
 def first_frames(boxes: np.ndarray, most: int) -> list[int]:
@@ -92,7 +88,8 @@ def write_first_masks(
 ) -> int:
     """Write the masks of a run that is about to train into its session; return of how many frames.
 
-    Of a video with more boxes than ``consensus.first_boxes``, some frames that are spread over it.
+    Of a video with more boxes than ``consensus.first_boxes``, some frames that are spread over it;
+    none where there are masks of a trained run by now.
 
     Raises
     ------
@@ -102,13 +99,15 @@ def write_first_masks(
     frames = first_frames(prepared.boxes, config.consensus.first_boxes)
     size = (tracks.height, tracks.width)
     with masks_lock(session):
+        if not _are_first(session):
+            return 0
         if shown_run(session) != run.name:
             keep_masks(session)
         store, log = session.mask_store(), session.predict_log
         store.clear()
         log.clear()
         log.append({"status": "running", "run": run.name, "pid": os.getpid()})
-        note = MasksNote(session, run, tracks, corrections)
+        note = MasksNote(session, run, tracks, corrections, first=frames)
         status, tick = "stopped", Ticks(watch, "first masks", len(frames))
         try:
             for frame, masks in _settled(prepared, tracks, size, config, frames):
@@ -123,12 +122,30 @@ def write_first_masks(
     return len(frames)
 
 
-def remove_first_masks(session: Session) -> None:
-    """Leave nothing of the masks of a run that came to nothing."""
+def remove_first_masks(session: Session, run: Run, before: str | None) -> None:
+    """Leave nothing of the first masks of a run that came to nothing.
+
+    Masks that another run, or another process, has put there since stay.
+
+    Parameters
+    ----------
+    before
+        The run whose masks were shown before, which are shown again.
+    """
     with contextlib.suppress(OSError, InputError):
-        session.mask_store().clear()
-        session.predict_log.clear()
-        session.mask_store().path.rmdir()
+        with masks_lock(session):
+            if shown_run(session) != run.name or not _are_first(session):
+                return
+            session.mask_store().clear()
+            session.predict_log.clear()
+            session.mask_store().path.rmdir()
+        if before is not None:
+            show_run(session, before)
+
+
+def _are_first(session: Session) -> bool:
+    """Whether all masks that the session shows, if any, are of before any training."""
+    return len(untrained_masks(session)) == len(session.mask_store().frames())
 
 
 def _settled(

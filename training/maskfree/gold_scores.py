@@ -4,8 +4,9 @@ A run's own masks are scored, as it predicted them, against what the person vouc
 frame is one of the video's frames, and has its boxes, every run knows; boxes are no masks.
 
 What a run could know is left out of its score: frames whose corrections it learnt from before they
-became gold. So is what it could not know: tracks that it knew elsewhere or not at all, because they
-were drawn, split, merged or swapped since. And pixels in an ignore region, as the regions are now.
+became gold. So are masks of before it trained, and what it could not know: tracks that it knew
+elsewhere or not at all, because they were drawn, split, merged or swapped since. And pixels in an
+ignore region, as the regions are now.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from maskfree.kept_masks import run_masks, runs_with_masks, shown_run
 from maskfree.mask_place import is_where_boxed
 from maskfree.metrics import Scores, TrackScores, boundary_f, region_similarity
 from maskfree.storage import atomic_write, read_json
-from maskfree.told_frames import boxes_of_masks, told_frames
+from maskfree.told_frames import boxes_of_masks, told_frames, untrained_frames
 from maskfree.tracks import box_at
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def gold_json(found: Sequence[GoldScores], frames: Sequence[int]) -> dict[str, A
 def _score_run(
     run: Run, store: MaskStore, truth: Truth, ignore: IgnoreMasks, check: Callable[[], None]
 ) -> GoldScores:
-    told, boxes = told_frames(run), boxes_of_masks(run)
+    told, boxes, first = told_frames(run), boxes_of_masks(run), untrained_frames(run)
     if told is None or boxes is None:
         return GoldScores(run.name, None, (), (_UNKNOWN,))
     kept, now = _kept(run.path / _FILE), dict[int, dict[str, Any]]()
@@ -163,7 +164,7 @@ def _score_run(
     for frame, own in truth.items():
         check()
         stamp = store.stamp(frame)
-        if frame in told:
+        if frame in told or (frame in first and stamp is not None):
             continue
         if stamp is None:
             missing.append(frame)
@@ -181,7 +182,7 @@ def _score_run(
                 continue
         now[frame] = {key: pairs}
     scored = {frame: pairs for frame, by_key in now.items() for pairs in by_key.values()}
-    left = _left_out(truth, told, missing, scored)
+    left = _left_out(truth, told, first - set(missing), missing, scored)
     result = _sum_up(run.name, scored, left)
     _keep(run.path / _FILE, result, now)
     return result
@@ -242,6 +243,7 @@ def compared(
 def _left_out(
     truth: Truth,
     told: frozenset[int],
+    first: frozenset[int],
     missing: Sequence[int],
     scored: Mapping[int, Mapping[int, object]],
 ) -> tuple[str, ...]:
@@ -250,6 +252,8 @@ def _left_out(
     words = []
     if learnt:
         words.append(f"it was told about {_listed(learnt)}")
+    if untrained := [frame for frame in truth if frame in first - told]:
+        words.append(f"its masks of {_listed(untrained)} are of before it trained")
     if missing:
         words.append(f"it has no masks of {_listed(missing)}")
     if elsewhere:

@@ -3,8 +3,9 @@
 A run learns from corrections, and its predictions keep to them. Against the truth of the same frame
 it would be marked on what it was told. So a run notes, in ``told.json``, the frames whose
 corrections it learnt from (``trained``) and those whose masks are not its own alone (``masks``: a
-person's pixels are in them, or another run made them). Beside that it keeps the boxes that its
-masks were predicted from (``masks.boxes.json``) and a digest of the corrections that it learnt from
+person's pixels are in them, or another run made them), and those whose masks are of before any
+training (``first``, see :mod:`maskfree.first_masks`). Beside that it keeps the boxes that its masks
+were predicted from (``masks.boxes.json``) and a digest of the corrections that it learnt from
 (``taught.sha256``): with it one can tell whether there are others now.
 """
 
@@ -37,9 +38,13 @@ __all__ = [
     "told_digest",
     "told_frames",
     "trained_frames",
+    "untrained_frames",
+    "untrained_masks",
+    "untrained_words",
 ]
 
 _KEYS = ("trained", "masks")
+_FIRST = "first"
 
 
 def told_frames(run: Run) -> frozenset[int] | None:
@@ -48,12 +53,37 @@ def told_frames(run: Run) -> frozenset[int] | None:
     None where that is not known: an earlier version made it, or its file is damaged.
     """
     known = _read(run)
-    return frozenset().union(*known.values()) if known.keys() == set(_KEYS) else None
+    if not known.keys() >= set(_KEYS):
+        return None
+    return frozenset().union(*(known[key] for key in _KEYS))
 
 
 def trained_frames(run: Run) -> frozenset[int]:
     """Return the frames whose corrections a run learns from, or learnt from, as far as it noted."""
     return frozenset(_read(run).get(_KEYS[0], ()))
+
+
+def untrained_frames(run: Run) -> frozenset[int]:
+    """Return the frames whose masks are of before any training, as far as it is noted."""
+    return frozenset(_read(run).get(_FIRST, ()))
+
+
+def untrained_masks(session: Session) -> frozenset[int]:
+    """Return the frames of which a session shows masks of before any training."""
+    name, frames = shown_run(session), frozenset(session.mask_store().frames())
+    first = (untrained_frames(run) for run in session.runs() if run.name == name)
+    return frames & next(first, frozenset())
+
+
+def untrained_words(session: Session) -> str:
+    """Say of how many frames a session's masks are of before any training; nothing: of none."""
+    count = len(untrained_masks(session))
+    if not count:
+        return ""
+    return (
+        f"The masks of {count} frame{'s' * (count > 1)} are first masks, made before a network was "
+        "trained. Let a run end and predict for better ones."
+    )
 
 
 def boxes_of_masks(run: Run) -> BoxTracks | None:
@@ -119,6 +149,8 @@ class MasksNote:
         Who predicts, and where.
     boxes, corrections
         What the prediction works with.
+    first
+        Frames whose masks are written before any training.
 
     Raises
     ------
@@ -132,13 +164,18 @@ class MasksNote:
         run: Run,
         boxes: BoxTracks,
         corrections: Mapping[int, Mapping[int, Correction]],
+        *,
+        first: Iterable[int] = (),
     ) -> None:
-        self._run, self._taught = run, _taught(corrections)
+        self._run, self._taught, self._first = run, _taught(corrections), frozenset(first)
         self._written: set[int] = set()
-        known = _read(run).get("masks")
-        own = known is not None and shown_run(session) == run.name and boxes_of_masks(run) == boxes
+        known, shown = _read(run).get("masks"), shown_run(session)
+        own = known is not None and shown == run.name and boxes_of_masks(run) == boxes
         self._foreign = known if own and known is not None else set(session.mask_store().frames())
-        self._save(self._foreign | self._taught)
+        self._left = frozenset().union(
+            *(untrained_frames(each) for each in session.runs() if each.name == shown)
+        )
+        self._save(self._foreign | self._taught, self._left | self._first)
         write_boxes(_boxes_path(run), boxes)
 
     def add(self, frame: int) -> None:
@@ -147,10 +184,12 @@ class MasksNote:
 
     def close(self) -> None:
         """Save it."""
-        self._save((self._foreign - self._written) | (self._taught & self._written))
+        frames = (self._foreign - self._written) | (self._taught & self._written)
+        self._save(frames, (self._left - self._written) | (self._first & self._written))
 
-    def _save(self, frames: set[int]) -> None:
-        _write(self._run, {**_read(self._run), "masks": frames})
+    def _save(self, frames: set[int], first: frozenset[int]) -> None:
+        known = {key: own for key, own in _read(self._run).items() if key != _FIRST}
+        _write(self._run, {**known, "masks": frames, **({_FIRST: first} if first else {})})
 
 
 def _taught(corrections: Mapping[int, Mapping[int, Correction]]) -> set[int]:
@@ -183,7 +222,7 @@ def _read(run: Run) -> dict[str, set[int]]:
         fields: dict[str, Any] = as_object(read_json(where, "note"), where, "a note", "trained")
         return {
             key: {as_whole(frame, where, key, low=0) for frame in as_list(fields[key], where, key)}
-            for key in _KEYS
+            for key in (*_KEYS, _FIRST)
             if key in fields
         }
     except InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maskfree.chosen_frames import check_frames
 from maskfree.consensus_memory import read_belief
@@ -12,6 +12,7 @@ from maskfree.device import check_device, resolve_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.first_masks import remove_first_masks, wants_first_masks, write_first_masks
 from maskfree.gold_scores import gold_frames
+from maskfree.kept_masks import shown_run
 from maskfree.kept_tubes import KeptTubes
 from maskfree.prepare import prepare
 from maskfree.start import Start, plan_start
@@ -98,7 +99,7 @@ def finetune(
         before = begins.run
         seen = before if before is not None and _sees_the_same(before.config, config) else None
         run = old or session.new_run(config, seed=seed, start=before.name if before else None)
-        shown = False
+        shown = shown_run(session)
         try:
             run.clear_stop()
             begun = {"status": "running", "pid": os.getpid()}
@@ -106,6 +107,7 @@ def finetune(
             note_training(run, corrections, resumed=old is not None, before=before)
             looks = RunWatch(run, watch)
             pretrained = None if old or before else _pretrained(config)
+            weights = None if before is None else _weights(before)
             prepared = prepare(
                 video,
                 tracks,
@@ -116,11 +118,14 @@ def finetune(
                 watch=looks,
             )
             if old is None and before is None and wants_first_masks(session, config):
-                shown = _shown_first(
-                    session, run, prepared, tracks, config, corrections=corrections, watch=looks
-                )
+                try:
+                    write_first_masks(
+                        session, run, prepared, tracks, config, corrections=corrections, watch=looks
+                    )
+                except InputError as error:  # as where another process writes some
+                    remove_first_masks(session, run, shown)
+                    warnings.warn(f"No masks before the training: {error}", InputWarning, 2)
             # torch takes longer to import than most videos take to look at: masks come first
-            from maskfree.model.checkpoint import read_tensors
             from maskfree.trainer import Trainer
 
             where = resolve_device(device)
@@ -132,7 +137,7 @@ def finetune(
                 device=where,
                 seed=seed,
                 resumed=old is not None,
-                weights=None if before is None else read_tensors(before.kept_weights_path),
+                weights=weights,
                 pretrained=pretrained,
                 prepared=prepared,
             )
@@ -155,8 +160,7 @@ def finetune(
         except BaseException as error:
             asked = isinstance(error, StopAsked)  # who follows the run hears that it was heeded
             if old is None and not asked:
-                if shown:
-                    remove_first_masks(session)
+                remove_first_masks(session, run, shown)
                 run.remove()
             else:
                 run.append({"status": "stopped", "step": run.steps_done, "message": ""})
@@ -181,13 +185,17 @@ def _pretrained(config: Config) -> dict[str, torch.Tensor] | None:
     return pretrained_backbone(config.model)
 
 
-def _shown_first(session: Session, run: Run, *look: Any, **more: Any) -> bool:
-    """Write the first masks; where that cannot be, as another process writes some, go on."""
-    try:
-        return bool(write_first_masks(session, run, *look, **more))
-    except InputError as error:
-        warnings.warn(f"No masks before the training: {error}", InputWarning, stacklevel=3)
-        return False
+def _weights(run: Run) -> dict[str, torch.Tensor]:
+    """Return what a run has learnt.
+
+    Raises
+    ------
+    InputError
+        For a damaged file, before the video is looked at.
+    """
+    from maskfree.model.checkpoint import read_tensors
+
+    return read_tensors(run.kept_weights_path)
 
 
 def _sees_the_same(one: Config, other: Config) -> bool:
