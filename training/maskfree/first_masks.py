@@ -55,11 +55,14 @@ def settle_video(
     yield from _settled(prepared, tracks, video.shape[1:3], config, range(len(video)))
 
 
-def wants_first_masks(session: Session, config: Config) -> bool:
-    """Whether a new run shows masks before it trains: where no trained run's are shown."""
+def wants_first_masks(session: Session | None, config: Config) -> bool:
+    """Whether a new run shows masks before it trains: where no trained run's are shown.
+
+    ``session``: None where it is yet to be made.
+    """
     if not (config.consensus.first_frames and config.consensus.refine and settles(config)):
         return False
-    if not session.mask_store().frames():
+    if session is None or not session.mask_store().frames():
         return True
     name = shown_run(session)
     run = next((run for run in session.runs() if run.name == name), None)
