@@ -142,6 +142,9 @@ def test_it_measures_the_run_that_would_be_begun(
     assert asked_for(config, **film) == (None, 4, True, 1)
 
     list(go(small_session, config))
+    small_session.mask_store().clear()
+    assert asked_for(config, **here) == (None, 4, True, 2)
+    assert asked_for(config, **here, start="last") == ("0001", 3, False, 2)
     list(predict(small_session, device="cpu"))
     assert asked_for(config, **here) == (None, 4, False, 2), "a trained run's masks are shown"
     mask = np.zeros((64, 96), bool)
