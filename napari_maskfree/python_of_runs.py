@@ -68,6 +68,7 @@ def _keep_best(now: Situation) -> Code:
 
 def _estimate(now: Situation) -> Code:
     order = f", order={list(now.fallbacks)}" if now.fallbacks else ""
+    start = f', "start": "{now.start}"' if now.start != "auto" else ""
     ask = (
         (
             "from maskfree.preflight import preflight",
@@ -75,7 +76,7 @@ def _estimate(now: Situation) -> Code:
             "from maskfree.preflight_process import Child",
         ),
         f"""
-measure = Child({{"session": str(session.path)}})
+measure = Child({{"session": str(session.path){start}}})
 found = preflight(config, {now.device!r}, measure{order})
 print(as_text(found))
 if found.taken is not None:

@@ -22,7 +22,11 @@ __all__ = ["MadeFor", "RunPlan"]
 
 @dataclasses.dataclass(frozen=True)
 class MadeFor:
-    """Everything that an estimate depends on."""
+    """Everything that an estimate depends on.
+
+    ``start``: what the person wants the run to begin with; ``goes_on``: the run that it may go on
+    from then, None: it begins with fresh weights.
+    """
 
     video: VideoInfo | None
     boxes: BoxTracks | None
@@ -31,6 +35,8 @@ class MadeFor:
     device: str
     settings: tuple[str, ...]
     order: tuple[str, ...]
+    start: str = "auto"
+    goes_on: str | None = None
 
 
 class RunPlan:

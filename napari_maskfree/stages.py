@@ -123,10 +123,15 @@ def preflight_stage(
     steps: int,
     device: str,
     order: Sequence[str],
+    start: str = "auto",
     settings: Sequence[str] = (),
 ) -> Stage:
-    """Return the process that measures a step of the session at ``folder`` and writes ``log``."""
+    """Return the process that measures a step of the session at ``folder`` and writes ``log``.
+
+    ``start``: what the run begins with, see :mod:`maskfree.start`.
+    """
     command = [*_engine(), "preflight", str(folder), "--preset", preset, "--steps", str(steps)]
     command += ["--device", device, "--fallbacks", ",".join(order) or "none", "--log", str(log)]
+    command += [*(() if start == "auto" else ("--start", start))]
     changed = ("--set", *settings) if settings else ()
     return Stage("preflight", (*command, *changed), lambda: log)

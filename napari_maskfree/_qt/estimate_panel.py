@@ -18,6 +18,7 @@ from napari_maskfree._qt.fallback_list import FallbackList
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.section import Panel, button, explain, hint, row
 from napari_maskfree.durations import duration
+from napari_maskfree.goes_on import GoesOn
 from napari_maskfree.run_plan import MadeFor
 from napari_maskfree.saving import session_job
 from napari_maskfree.stages import preflight_stage
@@ -42,6 +43,7 @@ class EstimatePanel(Panel):
         self.main, self.state, self.form = main, main.state, form
         self.plan = main.state.plan
         self.jobs = JobFollower(self)
+        self.goes_on = GoesOn(main.state.corrections)
         self._asked: MadeFor | None = None
         self.estimate = button(
             "Estimate",
@@ -63,13 +65,17 @@ class EstimatePanel(Panel):
             form.preset.currentIndexChanged,
             form.steps.valueChanged,
             form.device.currentIndexChanged,
+            form.begin.currentIndexChanged,
         ):
             changed.connect(self.refresh)
-        self.plan.changed.connect(self.refresh)  # with all else the form refreshes it
+        self.plan.changed.connect(self.refresh)
+        self.state.corrections.changed.connect(self.refresh)  # with all else the form refreshes it
 
     def close_panel(self) -> None:
         """End the measurement and hear nothing more."""
         self.plan.changed.disconnect(self.refresh, missing_ok=True)
+        self.state.corrections.changed.disconnect(self.refresh, missing_ok=True)
+        self.goes_on.close()
         self.jobs.kill()
 
     def give_way(self) -> None:
@@ -81,9 +87,8 @@ class EstimatePanel(Panel):
 
     def refresh(self, *_: object) -> None:
         """Show what can be done now and what is known."""
-        now = self._now()
         known = self.plan.made_for or self._asked
-        if known is not None and known.video != now.video:
+        if known is not None and known.video != self.state.video:
             self._asked = None
             self.give_way()
             self.plan.forget()
@@ -95,7 +100,7 @@ class EstimatePanel(Panel):
         stopping = self.jobs.view is not None and self.jobs.view.state == "stopping"
         explain(self.stop, "It is stopping." if stopping else "")
         found = self.plan.found
-        current = found is not None and self.plan.is_for(now)
+        current = found is not None and self.plan.is_for(self._now())
         text = ""
         if self.jobs.active:
             text = self._progress()
@@ -130,6 +135,7 @@ class EstimatePanel(Panel):
         return f"Measuring a step: {view.preparing}…"
 
     def _now(self) -> MadeFor:
+        start = str(self.form.begin.currentData())
         return MadeFor(
             video=self.state.video,
             boxes=self.state.boxed(),
@@ -138,6 +144,8 @@ class EstimatePanel(Panel):
             device=str(self.form.device.currentData()),
             settings=self.plan.settings,
             order=self.plan.order,
+            start=start,
+            goes_on=self.goes_on(self.state.session, start),
         )
 
     # ---- what a person does
@@ -160,6 +168,7 @@ class EstimatePanel(Panel):
             steps=now.steps,
             device=now.device,
             order=now.order,
+            start=now.start,
             settings=now.settings,
         )
         reported(self.jobs.start, Job([stage], session.path))
@@ -218,10 +227,12 @@ def _result(found: Preflight, steps: int) -> str:
         helps = "Nothing that was tried helps. Tick more below" if len(found.attempts) > 1 else ""
         return f"{too_much} {helps or 'Tick something below'}, or take a smaller preset."
     time, memory = taken.measured.seconds, taken.measured
+    where = f" from run {memory.start}" if memory.start else ""
     text = (
         f"bout {duration(time.total)} on {taken.device}: {duration(time.prepare)} to look at the "
-        f"video, {duration(time.train)} for {steps} steps, {duration(time.predict)} for masks. "
-        f"Memory {memory.needed / _GIGA:.1f} of {memory.there / _GIGA:.1f} GB."
+        f"video, {duration(time.train)} for {memory.steps or steps} steps{where}, "
+        f"{duration(time.predict)} for masks. Memory {memory.needed / _GIGA:.1f} of "
+        f"{memory.there / _GIGA:.1f} GB."
     )
     if found.as_given:
         return f"A{text}"

@@ -274,6 +274,7 @@ class FinetunePanel(Panel):
             if self.state.dirty:
                 self.main.session_watch.save_soon()
             self.state.set_session(session)
+            self._show_job()
             then(session)
 
         self.main.background.run(prepare, ready, self._not_ready)

@@ -11,6 +11,8 @@ from command_line import SMALL, Result
 from maskfree import preflight_command
 from maskfree.preflight import Preflight
 from maskfree.preflight_figures import Estimate, Exhausted, Measured
+from maskfree.session import Session
+from maskfree.tracks import read_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,10 +112,58 @@ def test_what_is_wrong_is_said_before_anything_is_measured(
     assert 'no fallback "clips"' in refuses(*wrong)
 
 
-def test_a_session_really(cli: Callable[..., Result], clip: Path, tmp_path: Path) -> None:
-    from maskfree.session import Session
-    from maskfree.tracks import read_boxes
+def test_it_says_what_a_run_goes_on_from(
+    cli: Callable[..., Result],
+    refuses: Callable[..., str],
+    clip: Path,
+    tmp_path: Path,
+    asked: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    boxes = read_boxes(clip / "boxes.json")
+    session = Session.create(tmp_path / "session", video_source=clip / "frames", boxes=boxes)
+    last = ("preflight", session.path, "--start", "last")
+    assert "cannot go on from the newest: there is no finished run" in refuses(*last)
+    new = ("preflight", clip / "frames", "--boxes", clip / "boxes.json")
+    assert "has no run to go on from" in refuses(*new, "--start", "last")
+    assert not asked, "it is said before anything is measured"
+    cli("preflight", session.path, "--start", "fresh")
+    assert asked[0] == {"session": str(session.path), "start": "fresh"}
+    cli("preflight", session.path)
+    assert asked[3] == {"session": str(session.path), "start": "auto"}
 
+    def goes_on(config: Config, _device: str) -> Measured:
+        fits = config.predict.clip_length <= 3  # the same run no more: it begins afresh
+        how: dict[str, Any] = {"steps": 120} if fits else {"start": "0001", "steps": 12}
+        return Measured(
+            "cpu", Estimate(10.0, 130.0, 20.0), (1 if fits else 3) * GIGA, 2 * GIGA, **how
+        )
+
+    defaults = preflight_command.preflight_source.__kwdefaults__
+    monkeypatch.setitem(defaults, "child", lambda _: goes_on)
+    found = cli("preflight", session.path, "--fallbacks", "clip")
+    assert found.out.splitlines()[4:6] == [
+        "as it is: needs 3.0 of 2.0 GB, of which 90% may be used; it goes on from run 0001, in 12 "
+        "steps",
+        "shorter clip: needs 1.0 of 2.0 GB",
+    ]
+    told = cli("preflight", session.path, "--fallbacks", "clip", "--json").json
+    starts = [(a["measured"]["start"], a["measured"]["steps"]) for a in told["attempts"]]
+    assert starts == [("0001", 12), (None, 120)]
+    assert told["start"] is None
+    monkeypatch.setitem(
+        defaults,
+        "child",
+        lambda _: (
+            lambda *_: Measured(
+                "cpu", Estimate(1.0, 2.0, 3.0), GIGA, 2 * GIGA, start="0001", steps=12
+            )
+        ),
+    )
+    assert cli("preflight", session.path, "--json").json["start"] == "0001"
+
+
+def test_a_session_really(cli: Callable[..., Result], clip: Path, tmp_path: Path) -> None:
     boxes = read_boxes(clip / "boxes.json")
     session = Session.create(tmp_path / "session", video_source=clip / "frames", boxes=boxes)
     before = sorted(p.name for p in session.path.rglob("*"))

@@ -12,7 +12,7 @@ import pytest
 
 from maskfree.corrections import Correction
 from maskfree.errors import InputError, InputWarning
-from maskfree.first_masks import first_frames, settle_video
+from maskfree.first_masks import first_frames, settle_video, wants_first_masks
 from maskfree.kept_masks import runs_with_masks, shown_run
 from maskfree.masks_lock import masks_lock
 from maskfree.predict import predict
@@ -170,8 +170,14 @@ def test_they_can_be_left_out(
     settings_of: Callable[..., Config],
     off: dict[str, Any],
 ) -> None:
-    begun(small_session, settings_of(config, "consensus", **off))
+    without = settings_of(config, "consensus", **off)
+    begun(small_session, without)
     assert small_session.mask_store().frames() == []
+    assert not wants_first_masks(None, without)
+
+
+def test_a_session_that_is_yet_to_be_made_gets_some(config: Config) -> None:
+    assert wants_first_masks(None, config)
 
 
 def test_they_need_no_torch() -> None:

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.belief import Belief
 from maskfree.config import Config
 from maskfree.held import is_held
-from maskfree.part import fullest_span, part_of_tracks, part_of_video
+from maskfree.kept_tubes import KeptTubes
+from maskfree.loose_tube import loose_tube
+from maskfree.part import (
+    fullest_span,
+    part_of_belief,
+    part_of_tracks,
+    part_of_tubes,
+    part_of_video,
+)
 from maskfree.tracks import tube
 
 if TYPE_CHECKING:
@@ -55,3 +64,22 @@ def test_the_span_with_the_most_boxes_and_of_several_the_last(
     assert fullest_span(tracks, 12, 3, Config()) == 4
     assert fullest_span(make_tracks({0: A}), 12, 5, Config()) == 7
     assert fullest_span(tracks, 12, 12, Config()) == 0
+
+
+def test_what_a_run_kept_of_these_frames(make_tracks: Callable[..., BoxTracks]) -> None:
+    tracks = make_tracks({0: A, 10: B}, {4: A, 6: B})
+    boxes, slack = loose_tube(tracks, range(12), config=Config().sampling)
+    kept = KeptTubes.of(tracks, boxes + 1, slack)
+    part, own = part_of_tubes(kept, tracks, 3, 8), part_of_tracks(tracks, 3, 8)
+    assert part is not None
+    assert all(part.knows(track, 5) for track in own.tracks)
+    np.testing.assert_array_equal(part.boxes[2], boxes[1, 3:8] + 1)
+    np.testing.assert_array_equal(part.slack[1], slack[0, 3:8])
+    assert part_of_tubes(None, tracks, 3, 8) is None
+    moved = make_tracks({0: A, 10: A}, {4: A, 6: B})
+    assert part_of_tubes(kept, moved, 3, 8) is None, "all are followed anew"
+
+    values = np.arange(12 * 2 * 3, dtype=np.int8).reshape(12, 2, 3)
+    belief = part_of_belief(Belief.of(values), 3, 8)
+    np.testing.assert_array_equal(np.asarray(belief), values[3:8])
+    assert part_of_belief(None, 3, 8) is None

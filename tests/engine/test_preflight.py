@@ -10,7 +10,7 @@ import pytest
 
 from maskfree.config import Config, PreflightConfig
 from maskfree.errors import InputError
-from maskfree.preflight import Preflight, preflight
+from maskfree.preflight import Attempt, Preflight, preflight
 from maskfree.preflight_figures import Counts, Estimate, Exhausted, Measured, Rates, estimate
 from maskfree.settings import override
 
@@ -177,6 +177,14 @@ def test_who_waits_is_told_what_is_tried() -> None:
 def test_json_and_back() -> None:
     found = preflight(FULL, "cuda", Device(gpu=0.1, cpu=8, ends=True))
     assert Preflight.from_json(json.loads(json.dumps(found.to_json()))) == found
+    goes_on = Measured("cpu", Estimate(1.0, 2.0, 3.0), 4, 5, start="0001", steps=12)
+    found = Preflight((Attempt("", "cpu", (), "fits", "", goes_on),))
+    data = json.loads(json.dumps(found.to_json()))
+    assert Preflight.from_json(data) == found
+    for earlier in ("start", "steps"):  # a version that did not write it
+        del data["attempts"][0]["measured"][earlier]
+    before = Preflight.from_json(data).attempts[0].measured
+    assert before == Measured("cpu", Estimate(1.0, 2.0, 3.0), 4, 5)
     for broken in ({}, {"attempts": []}, {"attempts": [{}]}, None, {"attempts": [3]}):
         with pytest.raises(InputError, match="no estimate"):
             Preflight.from_json(broken)
@@ -198,6 +206,7 @@ def rates() -> Rates:
         (lambda c: dataclasses.replace(c, views=1), Estimate(15, 50 + 7.5 + 19.2 + 2, 51.5)),
         (lambda c: dataclasses.replace(c, taught=0), Estimate(15, 57.5, 51.5)),
         (lambda c: dataclasses.replace(c, steps=10, norms=0, taught=0), Estimate(15, 5, 51.5)),
+        (lambda c: dataclasses.replace(c, taught=0, first=20), Estimate(15 + 5, 57.5, 51.5)),
     ],
 )
 def test_an_estimate_by_hand(

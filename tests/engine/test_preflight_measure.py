@@ -5,25 +5,32 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from maskfree import preflight_measure
+from maskfree import preflight_measure, prepare
 from maskfree.config import Config, PreflightConfig
+from maskfree.corrections import Correction
 from maskfree.errors import InputError
+from maskfree.loose_tube import loose_tube
 from maskfree.memory_use import HostMemory, largest_resident_size
+from maskfree.model.checkpoint import read_tensors
 from maskfree.network_pass import windows
+from maskfree.part import fullest_span, part_of_tracks
 from maskfree.preflight_figures import Exhausted, Measured
 from maskfree.preflight_measure import counts_of, measure, pieces_of
+from maskfree.start import Start, plan_start
 from maskfree.tube import tracks_scale
-from training_run import CPU
+from training_run import CPU, go, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from consensus_scene import Scene
     from maskfree.session import Session
     from maskfree.types import BoxTracks
 
@@ -43,12 +50,14 @@ class Probe:
         return 300 * 10**6
 
 
-def measured(session: Session, config: Config, **options: Any) -> Measured | Exhausted:
+def measured(
+    session: Session, config: Config, begins: Start | None = None, **options: Any
+) -> Measured | Exhausted:
     with session.open_video() as video:
         return measure(
             video,
             session.boxes,
-            config,
+            begins or Start(None, config),
             device=CPU,
             **{"settings": FEW, "memory": Probe, **options},
         )
@@ -73,6 +82,130 @@ def test_a_step_and_a_clip_are_measured_for_the_whole_video(
     assert settled > 0, "the colours are learnt once more"
     assert found.seconds.predict == pytest.approx(7 + 6 / looks + 0)
     assert found.seconds.prepare > 7
+
+
+def taught(session: Session, config: Config) -> Start:
+    """Train a run, correct a frame; return what the next run begins with."""
+    list(go(session, config))
+    mask = np.zeros((64, 96), bool)
+    mask[15:35, 10:40] = True
+    session.corrections.write(5, {1: Correction.whole(mask)})
+    return plan_start(session, config)
+
+
+def test_a_run_that_goes_on_is_measured_as_it_is(
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = settings_of(small_config, "restart", steps=3)
+    begins = taught(small_session, config)
+    run = begins.run
+    assert run is not None
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("the run before has looked at it")
+
+    given: list[Any] = []
+    real = preflight_measure.Trainer
+
+    def trainer(*words: Any, **how: Any) -> Any:
+        given.append(how["weights"])
+        return real(*words, **how)
+
+    monkeypatch.setattr(prepare, "followed_tube", never)
+    monkeypatch.setattr(prepare, "collect_evidence", never)
+    monkeypatch.setattr(preflight_measure, "Trainer", trainer)
+    ticks = itertools.count()
+    found = measured(small_session, config, begins, clock=lambda: float(next(ticks)))
+    assert isinstance(found, Measured)
+    assert (found.start, found.steps) == ("0001", 3)
+    assert same(given[0], read_tensors(run.kept_weights_path))
+    # 3 steps, 30 clips for the norms after 2 and after 3 of them; it teaches nothing
+    assert found.seconds.train == 3 + 60
+    # twice as many frames as in the part; the colours tell at the start, of each track, at the end
+    boxes = small_session.boxes
+    first = fullest_span(boxes, 12, 6, config)
+    here = pieces_of(part_of_tracks(boxes, first, first + 6), 6, config)["colours"]
+    colours = (len(boxes.tracks) + 1) * pieces_of(boxes, 12, config)["colours"] / here
+    assert found.seconds.prepare == pytest.approx(2 + colours)
+
+
+def test_with_other_settings_or_boxes_it_is_looked_at_anew(
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taught(small_session, small_config)
+    looked: list[int] = []
+    real = prepare.followed_tube
+    monkeypatch.setattr(prepare, "followed_tube", lambda *a, **k: looked.append(1) or real(*a, **k))
+    other = settings_of(small_config, "sampling", object_size=16.0)
+    found = measured(small_session, other, plan_start(small_session, other, "last"))
+    assert isinstance(found, Measured)
+    assert (found.start, len(looked)) == ("0001", 1)
+    boxes = small_session.boxes
+    track, *others = boxes.tracks
+    track = dataclasses.replace(track, keyframes=track.keyframes[:-1])
+    small_session.save_boxes(dataclasses.replace(boxes, tracks=(track, *others)))
+    found = measured(small_session, small_config, plan_start(small_session, small_config, "last"))
+    assert isinstance(found, Measured)
+    assert (found.start, len(looked)) == ("0001", 2)
+
+
+def test_the_first_masks_belong_to_the_look_at_the_video(
+    small_session: Session,
+    small_config: Config,
+    settings_of: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = settings_of(small_config, "consensus", first_boxes=600)
+    few = settings_of(config, "consensus", first_boxes=10)
+    boxes = small_session.boxes
+    late = tuple(
+        dataclasses.replace(t, keyframes=tuple(k for k in t.keyframes if k.frame in (4, 8, 11)))
+        for t in boxes.tracks
+    )
+    late = dataclasses.replace(boxes, tracks=late)
+    with small_session.open_video() as video:
+        assert counts_of(video, boxes, config).first == 0
+        assert counts_of(video, boxes, config, first_masks=True).first == 12
+        assert counts_of(video, boxes, few, first_masks=True).first == 5
+        assert counts_of(video, late, config, first_masks=True).first == 8, "those with a box"
+    counts: list[int] = []
+    real = preflight_measure.estimate
+    monkeypatch.setattr(
+        preflight_measure, "estimate", lambda r, c: counts.append(c.first) or real(r, c)
+    )
+    measured(small_session, config, first_masks=True)
+    measured(small_session, config)
+    assert counts == [12, 0]
+
+
+def test_memory_of_what_is_kept_by_hand(
+    small_session: Session, small_config: Config, settings_of: Callable[..., Config]
+) -> None:
+    found = measured(small_session, small_config)
+    without = measured(small_session, settings_of(small_config, "evidence", seek=False))
+    assert isinstance(found, Measured)
+    assert isinstance(without, Measured)
+    # 6 frames more than were looked at, decoded and at the working scale, which is 1 here
+    assert without.needed == 300 * 10**6 + 2 * 6 * 64 * 96 * 3
+    boxes, _ = loose_tube(small_session.boxes, range(12), config=small_config.sampling)
+    sides = boxes[..., 2:] - boxes[..., :2]
+    in_boxes = np.nansum(sides[..., 0] * sides[..., 1]) / 12 / (64 * 96)
+    assert 0.01 < in_boxes < 0.5
+    evidence = 6 * (64 // 2) * (96 // 2) * in_boxes * 0.75
+    assert found.needed - without.needed == pytest.approx(evidence, abs=2)
+
+
+def test_evidence_takes_no_more_than_is_said(scene: Scene) -> None:
+    kept = sum(len(zlib.compress(each.tobytes(), 1)) for each in np.asarray(scene.evidence))
+    areas = (scene.boxes[..., 2:] - scene.boxes[..., :2]).prod(-1)
+    share = np.nansum(areas) / scene.masks.size
+    assert kept < share * np.asarray(scene.evidence).size * preflight_measure._CELL_BYTES
 
 
 def test_random_numbers_go_on_as_if_nothing_had_happened(
@@ -125,7 +258,7 @@ def test_without_a_box_it_refuses_as_a_run_does(
 ) -> None:
     boxes = dataclasses.replace(small_session.boxes, tracks=())
     with small_session.open_video() as video, pytest.raises(InputError, match="no box"):
-        measure(video, boxes, small_config, device=CPU, settings=FEW, memory=Probe)
+        measure(video, boxes, Start(None, small_config), device=CPU, settings=FEW, memory=Probe)
 
 
 @pytest.mark.parametrize("name", ["tube", "bound"])

@@ -163,6 +163,45 @@ def test_fresh_and_last_are_a_persons_word(
     assert len(steps_of(last_run(small_session))) == 4
 
 
+def test_what_a_run_takes_over(
+    small_session: Session, config: Config, settings_of: Callable[..., Config]
+) -> None:
+    fresh = plan_start(small_session, config)
+    assert (fresh.seen, fresh.tubes(), fresh.evidence()) == (None, None, None)
+    run = last_run(trained(small_session, config))
+    found = plan_start(small_session, config, "last")
+    tubes, evidence = found.tubes(), found.evidence()
+    assert tubes is not None
+    assert evidence is not None
+    assert all(tubes.knows(track, 12) for track in small_session.boxes.tracks)
+    np.testing.assert_array_equal(np.asarray(evidence), read_evidence(run.memory_path))
+    for section, value in (
+        ("sampling", {"object_size": 16.0}),
+        ("evidence", {"cell": 4}),
+        ("follow", {"most_gap": 3}),
+    ):
+        other = plan_start(small_session, settings_of(config, section, **value), "last")
+        assert other.run is not None
+        assert (other.seen, other.tubes(), other.evidence()) == (None, None, None)
+    run.memory_path.write_bytes(b"broken")
+    assert found.evidence() is None
+    assert found.tubes() is not None
+
+
+def test_other_boxes_than_those_of_the_session(small_session: Session, config: Config) -> None:
+    trained(small_session, config)
+    correct(small_session, 5)
+    boxes = small_session.boxes
+    assert plan_start(small_session, config, boxes=boxes).run is not None
+    track, *others = boxes.tracks
+    moved = dataclasses.replace(track, keyframes=track.keyframes[:-1])
+    other = dataclasses.replace(boxes, tracks=(moved, *others))
+    assert plan_start(small_session, config, boxes=other).run is None
+    assert plan_start(small_session, config, "last", boxes=other).run is not None
+    with pytest.raises(InputError, match="tracks or labels have changed"):
+        plan_start(small_session, config, "last", boxes=dataclasses.replace(boxes, tracks=(track,)))
+
+
 def test_why_a_run_cannot_go_on(
     small_session: Session, config: Config, settings_of: Callable[..., Config]
 ) -> None:

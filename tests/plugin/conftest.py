@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from estimate_machine import Machine
 from maskfree.session import Session
 
 if TYPE_CHECKING:
@@ -128,6 +129,16 @@ def boxed(widget: MaskFreeWidget, clip_folder: Path) -> MaskFreeWidget:
     widget.project.show_boxes()
     widget.state.set_box(1, (0, 0, WIDTH / 2, HEIGHT), 0)
     return widget
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """What is asked when Estimate is pressed, and what it answers."""
+    from napari_maskfree._qt import estimate_panel
+
+    made = Machine(tmp_path)
+    monkeypatch.setattr(estimate_panel, "preflight_stage", made.stage)
+    return made
 
 
 @pytest.fixture

@@ -298,6 +298,8 @@ def test_a_run_is_estimated(saved, copied, capsys, monkeypatch):
     copied("estimate", steps=7, fallbacks=("clip", "cpu"))
     assert asked == [{"session": str(saved.session.path)}, 7]
     assert "It fits as it is" in capsys.readouterr().out
+    copied("estimate", start="last")
+    assert asked[2] == {"session": str(saved.session.path), "start": "last"}
 
 
 def test_it_exports_and_tells_what_there_is(saved, copied, tmp_path, capsys):

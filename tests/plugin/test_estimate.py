@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from qtpy.QtCore import Qt
 
+from estimate_machine import FIGURES, FITS, GIGA, RUN, TIMES, estimated
 from maskfree.preflight import Attempt, Preflight
 from maskfree.preflight_figures import Estimate, Measured
 from napari_maskfree.stages import Stage
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-RUN = 150_000
-GIGA = 10**9
 CLIP = ("sampling.clip_length=2", "predict.clip_length=3")
-FIGURES = Measured("cuda", Estimate(10.0, 130.0, 20.0), 19 * GIGA // 10, 203 * GIGA // 10)
 ON_CPU = Measured("cpu", Estimate(10.0, 130.0, 20.0), GIGA, 8 * GIGA)
-TIMES = (
-    "bout 2 min 40 s on cuda: 10 s to look at the video, 2 min 10 s for 7 steps, 20 s for masks. "
-    "Memory 1.9 of 20.3 GB."
-)
-
-FITS = Preflight((Attempt("", "cuda", (), "fits", "needs 1.9 of 20.3 GB", FIGURES),))
 SHORTER = Preflight(
     (
         Attempt("", "cuda", (), "out of memory", "ran out of the memory that is free"),
@@ -44,46 +32,6 @@ CPU = Preflight(
 NOTHING = Preflight((*SHORTER.attempts[:2],))
 
 
-class Machine:
-    """Stands in for ``maskfree preflight``: notes what is asked, answers when it may."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.found: Preflight | None = FITS
-        self.last_words = ""
-        self.go = folder / "go"
-        self.go.touch()
-
-    def stage(self, folder: Path, log: Path, **asked: Any) -> Stage:
-        self.asked.append({"folder": folder, **asked})
-        records = [{"status": "running"}, {"preparing": "shorter clip"}]
-        end: dict[str, Any] = {"status": "done"}
-        code = f"""
-import json, os, sys, time
-log = open({str(log)!r}, "w")
-def say(record):
-    log.write(json.dumps(record) + "\\n"); log.flush()
-for record in {records!r}: say(record)
-while not os.path.exists({str(self.go)!r}): time.sleep(0.02)
-"""
-        if self.found is not None:
-            end["preflight"] = json.loads(json.dumps(self.found.to_json()))
-            code += f"say(json.loads({json.dumps(end)!r}))\n"
-            code += f"sys.exit({0 if self.found.fits else 3})\n"
-        else:
-            code = f"import sys; sys.exit({self.last_words!r})"  # before it writes anything
-        return Stage("preflight", (sys.executable, "-c", code), lambda: log)
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    from napari_maskfree._qt import estimate_panel
-
-    made = Machine(tmp_path)
-    monkeypatch.setattr(estimate_panel, "preflight_stage", made.stage)
-    return made
-
-
 @pytest.fixture
 def boxed(widget, clip_folder):
     """The window with a video and a box, and the fine-tune section in view."""
@@ -95,16 +43,6 @@ def boxed(widget, clip_folder):
     return widget
 
 
-def estimated(widget, hands, qtbot, machine, found) -> Any:
-    panel = widget.finetune.estimate
-    machine.found = found
-    before = len(machine.asked)
-    hands.press(panel.estimate)
-    over = lambda: len(machine.asked) > before and not panel.jobs.active  # noqa: E731
-    qtbot.waitUntil(over, timeout=RUN)
-    return panel
-
-
 def test_an_estimate_is_one_line_and_marked_when_something_changes(
     boxed, hands, qtbot, machine, notices
 ):
@@ -112,6 +50,8 @@ def test_an_estimate_is_one_line_and_marked_when_something_changes(
     assert not panel.line.isVisible()
     panel = estimated(widget, hands, qtbot, machine, FITS)
     assert panel.line.text() == f"A{TIMES}"
+    assert not form.status.isVisible(), "the session is saved"
+    assert not form.progress.isVisible()
     assert not panel.use.isVisible()
     assert not panel.used.isVisible()
     assert form.start.isEnabled()
@@ -123,6 +63,7 @@ def test_an_estimate_is_one_line_and_marked_when_something_changes(
             "steps": 7,
             "device": "auto",
             "order": ("amp", "clip", "frame", "freeze", "cpu"),
+            "start": "auto",
             "settings": (),
         }
     ]
@@ -330,6 +271,8 @@ def test_the_command_is_that_of_the_contract(tmp_path):
         *("--device", "cpu", "--fallbacks", "clip,cpu", "--log", str(log), "--set", *CLIP),
     )
     assert made.log() == log
+    last = preflight_stage(tmp_path, log, order=("clip",), start="last", **asked)
+    assert last.command[-2:] == ("--start", "last")
     none = preflight_stage(tmp_path, log, order=(), **asked)
     assert none.command[-4:] == ("--fallbacks", "none", "--log", str(log))
     from maskfree.cli_parser import parse

@@ -58,8 +58,10 @@ masks are. They take about 5% of the time and change nothing of what is learnt.
 """
 
 _PREFLIGHT_EPILOG = """\
-A step is measured on a few frames of the video, nothing is written. Where the run does not fit into
-the memory that is free, the fallbacks are tried in turn, each on top of those before it:
+A step is measured on a few frames of the video, nothing is written. It is a step of the run that
+finetune would begin: after corrections a short one, which goes on from the newest run. Where it
+does not fit into the memory that is free, the fallbacks are tried in turn, each on top of those
+before it:
   amp     mixed precision, on an NVIDIA GPU
   clip    shorter clips
   frame   smaller frames
@@ -72,6 +74,7 @@ examples:
   maskfree preflight work --preset resnet50 --device cuda
   maskfree preflight work --fallbacks frame,clip     (these two, in this order)
   maskfree preflight work --fallbacks none           (the estimate alone)
+  maskfree preflight work --start fresh              (a whole run, also after corrections)
 """
 
 _PREDICT_EPILOG = """\
@@ -248,13 +251,7 @@ def _add_finetune(parser: _Parser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the newest run where it was stopped"
     )
-    parser.add_argument(
-        "--start",
-        choices=("auto", "last", "fresh"),
-        default="auto",
-        help="begin with the newest run's weights (last: a short run) or with fresh ones; default: "
-        "auto, the newest run's after corrections",
-    )
+    _add_start(parser)
     parser.add_argument(
         "--preview",
         metavar="FRAMES",
@@ -269,6 +266,16 @@ def _add_finetune(parser: _Parser) -> None:
     parser.add_argument("--json", action="store_true", help=_JSON)
 
 
+def _add_start(parser: _Parser) -> None:
+    parser.add_argument(
+        "--start",
+        choices=("auto", "last", "fresh"),
+        default="auto",
+        help="begin with the newest run's weights (last: a short run) or with fresh ones; default: "
+        "auto, the newest run's after corrections",
+    )
+
+
 def _add_preflight(parser: _Parser) -> None:
     parser.add_argument("source", metavar="VIDEO|DIR", help=f"{_VIDEO}; or a session's folder")
     parser.add_argument(
@@ -278,6 +285,7 @@ def _add_preflight(parser: _Parser) -> None:
     parser.add_argument("--steps", metavar="N", help=_STEPS)
     parser.add_argument("--device", default="auto", help=_DEVICE)
     _add_set(parser, "change a setting, as for finetune")
+    _add_start(parser)
     parser.add_argument(
         "--fallbacks", metavar="A,B", help="what to try in turn, or none; default: all of them"
     )

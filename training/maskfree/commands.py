@@ -114,6 +114,7 @@ def _preflight(args: argparse.Namespace) -> int:
         steps=args.steps,
         device=args.device,
         order=[] if names == ["none"] else names,
+        start=args.start,
         log=args.log,
     )
     _show(args, as_json(found), as_text(found))

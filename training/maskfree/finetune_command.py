@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from maskfree.train import Progress
     from maskfree.types import BoxTracks
 
-__all__ = ["DEFAULT_PRESET", "check_input", "finetune_session"]
+__all__ = ["DEFAULT_PRESET", "check_input", "check_start", "finetune_session"]
 
 DEFAULT_PRESET = "tiny"
 
@@ -77,7 +77,7 @@ def finetune_session(
     if resume and existing is not None:
         _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
     elif start == "last":
-        _check_start(existing, folder, config)
+        check_start(existing, folder, config, tracks)
     session = existing
     place = Path(folder).absolute()
     new_folders = [each for each in (place, *place.parents) if not each.exists()]
@@ -148,10 +148,17 @@ def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:
         )
 
 
-def _check_start(session: Session | None, folder: str, config: Config) -> None:
+def check_start(session: Session | None, folder: str, config: Config, boxes: BoxTracks) -> None:
+    """Check that a run with these boxes can go on from the newest run of a session.
+
+    Raises
+    ------
+    InputError
+        Where it cannot, or there is no session.
+    """
     if session is None:
         raise InputError(f"{folder} has no run to go on from. Leave --start last out.")
-    plan_start(session, config, "last")
+    plan_start(session, config, "last", boxes=boxes)
 
 
 def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:

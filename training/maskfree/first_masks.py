@@ -55,11 +55,14 @@ def settle_video(
     yield from _settled(prepared, tracks, video.shape[1:3], config, range(len(video)))
 
 
-def wants_first_masks(session: Session, config: Config) -> bool:
-    """Whether a new run shows masks before it trains: where there are none but such already."""
+def wants_first_masks(session: Session | None, config: Config) -> bool:
+    """Whether a new run shows masks before it trains: where there are none but such already.
+
+    ``session``: None where it is yet to be made.
+    """
     if not (config.consensus.first_boxes and config.consensus.refine and settles(config)):
         return False
-    return _are_first(session)
+    return session is None or _are_first(session)
 
 
 def first_frames(boxes: np.ndarray, most: int) -> list[int]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.belief import Belief
+from maskfree.kept_tubes import KeptTubes
 from maskfree.loose_tube import loose_tube
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from maskfree.config import Config
     from maskfree.types import BoxTracks, IgnoreRegion, Track
 
-__all__ = ["fullest_span", "part_of_tracks", "part_of_video"]
+__all__ = ["fullest_span", "part_of_belief", "part_of_tracks", "part_of_tubes", "part_of_video"]
 
 
 class _Part(FrameSource):
@@ -53,6 +55,29 @@ def part_of_tracks(tracks: BoxTracks, first: int, last: int) -> BoxTracks:
         tracks=tuple(_part_of_track(track, first, last) for track in tracks.tracks),
         ignore=tuple(_moved(r, first, last) for r in tracks.ignore if _is_in(r, first, last)),
     )
+
+
+def part_of_tubes(
+    tubes: KeptTubes | None, tracks: BoxTracks, first: int, last: int
+) -> KeptTubes | None:
+    """Return the kept boxes of the frames ``first`` to ``last - 1``; ``tracks``: the whole ones.
+
+    None where any of the tracks is not kept as it is now: a run then follows all of them anew.
+    """
+    kept = tubes is not None and all(tubes.knows(t, tracks.num_frames) for t in tracks.tracks)
+    if tubes is None or not kept:
+        return None
+    ids = [track.id for track in tracks.tracks]
+    boxes, slack = (np.stack([each[i] for i in ids]) for each in (tubes.boxes, tubes.slack))
+    part = part_of_tracks(tracks, first, last)
+    return KeptTubes.of(part, boxes[:, first:last], slack[:, first:last])
+
+
+def part_of_belief(belief: Belief | None, first: int, last: int) -> Belief | None:
+    """Return what is believed of the frames ``first`` to ``last - 1``; None where nothing is."""
+    if belief is None:
+        return None
+    return Belief.of(np.stack([belief[t] for t in range(first, last)]))
 
 
 def _is_in(region: IgnoreRegion, first: int, last: int) -> bool:

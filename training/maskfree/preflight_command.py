@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError
 from maskfree.fallbacks import FALLBACKS
-from maskfree.finetune_command import DEFAULT_PRESET, check_input
+from maskfree.finetune_command import DEFAULT_PRESET, check_input, check_start
 from maskfree.json_log import JsonLog
 from maskfree.preflight import Preflight, gigabytes, preflight
 from maskfree.preflight_process import Child
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from maskfree.config import Config
+    from maskfree.preflight import Attempt
     from maskfree.preflight_figures import Exhausted, Measured
+    from maskfree.start import StartFrom
 
 __all__ = ["as_text", "preflight_source"]
 
@@ -34,6 +36,7 @@ def preflight_source(
     steps: str | None,
     device: str,
     order: Sequence[str] | None,
+    start: StartFrom = "auto",
     log: str | None = None,
     child: Callable[[dict[str, str]], Callable[[Config, str], Measured | Exhausted]] = Child,
 ) -> Preflight:
@@ -45,6 +48,9 @@ def preflight_source(
         A video, or the folder of a session.
     boxes
         The boxes file; None: those of the session.
+    start
+        What the run begins with, see :func:`maskfree.start.plan_start`; of a video that has no
+        session yet it is fresh weights.
     log
         A file for those who follow: one JSON object a line, the result in the last one.
     child
@@ -64,8 +70,10 @@ def preflight_source(
             f"{source} is not a session, so its boxes are missing. Run: maskfree preflight "
             f"{source} --boxes boxes.json"
         )
-    check_input(session, source, None if session else source, boxes, config)
-    what = {"video": source} if session is None else {"session": source}
+    tracks = check_input(session, source, None if session else source, boxes, config)
+    if start == "last":
+        check_start(session, source, config, tracks)
+    what = {"video": source} if session is None else {"session": source, "start": start}
     if boxes is not None:
         what["boxes"] = str(boxes)
     written = None if log is None else JsonLog(log)
@@ -97,6 +105,7 @@ def as_json(found: Preflight) -> dict[str, Any]:
         **found.to_json(),
         "set": list(taken.settings) if taken else [],
         "device": taken.device if taken else None,
+        "start": taken.measured.start if taken and taken.measured else None,
     }
 
 
@@ -115,8 +124,18 @@ def as_text(found: Preflight) -> str:
         rows.append([name or "as it is", attempt.device, *times, needed, attempt.verdict])
     header = ["settings", "device", "look", "train", "masks", "total", "memory", "result"]
     lines = [table(header, rows), ""]
-    lines += [f"{row[0]}: {attempt.why}" for row, attempt in zip(rows, found.attempts, strict=True)]
+    lines += [
+        f"{row[0]}: {attempt.why}{_goes_on(attempt)}"
+        for row, attempt in zip(rows, found.attempts, strict=True)
+    ]
     return "\n".join([*lines, "", _next(found)])
+
+
+def _goes_on(attempt: Attempt) -> str:
+    found = attempt.measured
+    if found is None or found.start is None:
+        return ""
+    return f"; it goes on from run {found.start}, in {found.steps} steps"
 
 
 def _next(found: Preflight) -> str:

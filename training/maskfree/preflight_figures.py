@@ -1,7 +1,8 @@
 """What a preflight measures and what follows for a whole run. No torch here.
 
-A run takes ``start + prepare + steps * step + norms * norm + taught * look / views + settle``, its
-prediction ``start + clips * look + frames * refine``; see `Rates` and `Counts` for the letters.
+A run takes ``start + prepare + first * refine + steps * step + norms * norm + taught * look / views
++ settle``, its prediction ``start + clips * look + frames * refine``; see `Rates` and `Counts` for
+the letters.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Counts:
 
     ``norms``: clips for the batch norms over the run; ``taught``: clips from which the network
     teaches, 0 where it does not; ``views``: how often prediction looks at a clip, 2 with its mirror
-    image; ``clips``: prediction clips.
+    image; ``clips``: prediction clips; ``first``: frames whose masks are shown before the first
+    step.
     """
 
     frames: int
@@ -45,6 +47,7 @@ class Counts:
     taught: int
     views: int
     clips: int
+    first: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +66,18 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A step that worked: on which device, how long a run takes, bytes needed and there."""
+    """A step that worked: on which device, how long a run takes, bytes needed and there.
+
+    ``start``: the name of the run that it goes on from, None: it begins with fresh weights;
+    ``steps``: how many it takes, None where an earlier version measured it.
+    """
 
     device: str
     seconds: Estimate
     needed: int
     there: int
+    start: str | None = None
+    steps: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +99,7 @@ def estimate(rates: Rates, counts: Counts) -> Estimate:
     if counts.taught:
         train += counts.taught * rates.look / counts.views + rates.settle
     return Estimate(
-        prepare=rates.start + rates.prepare,
+        prepare=rates.start + rates.prepare + counts.first * rates.refine,
         train=train,
         predict=rates.start + counts.clips * rates.look + counts.frames * rates.refine,
     )

@@ -3,7 +3,8 @@
 The part is a few neighbouring frames with as many boxes as possible, at the size that the run has
 them, so pixels, boxes and tracks are real and the long look at the whole video is left out. What
 that would take is scaled up from the part, job by job: by frames, or by how often a box, a frame
-beyond a last keyframe or a frame for the colours is looked at. So is the memory of the machine for
+beyond a last keyframe or a frame for the colours is looked at. A run that goes on from another one
+takes over what that one saw, and so does the part. So is the memory of the machine for
 the frames that a run keeps. What one frame costs may differ from another, corrections are left out,
 and so are objects that are followed beyond their last keyframe where the part has none.
 """
@@ -18,13 +19,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from maskfree.first_masks import first_frames
 from maskfree.loose_tube import loose_tube
 from maskfree.memory_use import memory_of
+from maskfree.model.checkpoint import read_tensors
 from maskfree.network_pass import network_pass, windows
 from maskfree.out_of_memory import is_out_of_memory
-from maskfree.part import fullest_span, part_of_tracks, part_of_video
+from maskfree.part import (
+    fullest_span,
+    part_of_belief,
+    part_of_tracks,
+    part_of_tubes,
+    part_of_video,
+)
 from maskfree.predict import predict_video
 from maskfree.preflight_figures import Counts, Exhausted, Measured, Rates, estimate
+from maskfree.prepare import prepare
 from maskfree.sampling import padded_size
 from maskfree.settings import iter_settings
 from maskfree.trainer import Trainer
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import Config, PreflightConfig
     from maskfree.memory_use import MemoryProbe
+    from maskfree.start import Start
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
@@ -43,6 +54,8 @@ __all__ = ["counts_of", "measure", "pieces_of"]
 _ROUND = re.compile(r", round \d+ of \d+$")
 _COLOURS = "colours"
 _RGB = 3
+_CELL_BYTES = 0.75
+"""Of the evidence (`belief.py`), a cell in a box: 0.24 to 0.71 on five clips, next to none else."""
 _MANY = 1000
 """Steps: measured ones are never the last of a run."""
 
@@ -50,11 +63,12 @@ _MANY = 1000
 def measure(
     video: Video,
     tracks: BoxTracks,
-    config: Config,
+    begins: Start,
     *,
     device: torch.device,
     settings: PreflightConfig,
     start: float = 0.0,
+    first_masks: bool = False,
     memory: Callable[[torch.device], MemoryProbe] = memory_of,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Measured | Exhausted:
@@ -64,8 +78,12 @@ def measure(
 
     Parameters
     ----------
+    begins
+        What the run begins with, and its settings.
     start
         Seconds that this process took before it could begin, as a run's would.
+    first_masks
+        Whether the run shows masks before it trains.
     memory, clock
         What measures; for tests.
 
@@ -74,11 +92,11 @@ def measure(
     InputError
         Where a run would: no box, settings that make no network, a loss that is not finite.
     """
-    probe = memory(device)
+    config, probe = begins.config, memory(device)
     devices = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices):
-            rates = _rates(video, tracks, config, device, settings, start, clock)
+            rates = _rates(video, tracks, begins, device, settings, start, clock)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -87,8 +105,15 @@ def measure(
     if device.type != "cuda":
         length = _length(len(video), config, settings)
         needed += _kept(video, tracks, config, len(video)) - _kept(video, tracks, config, length)
-    seconds = estimate(rates, counts_of(video, tracks, config))
-    return Measured(device.type, seconds, needed, probe.there())
+    seconds = estimate(rates, counts_of(video, tracks, config, first_masks=first_masks))
+    return Measured(
+        device.type,
+        seconds,
+        needed,
+        probe.there(),
+        start=None if begins.run is None else begins.run.name,
+        steps=config.optimiser.steps,
+    )
 
 
 def _length(num_frames: int, config: Config, settings: PreflightConfig) -> int:
@@ -100,19 +125,31 @@ def _length(num_frames: int, config: Config, settings: PreflightConfig) -> int:
 def _rates(
     video: Video,
     tracks: BoxTracks,
-    config: Config,
+    begins: Start,
     device: torch.device,
     settings: PreflightConfig,
     start: float,
     clock: Callable[[], float],
 ) -> Rates:
-    length = _length(len(video), config, settings)
-    first = fullest_span(tracks, len(video), length, config)
-    part = part_of_video(video, first, first + length, config)
-    boxes = part_of_tracks(tracks, first, first + length)
-    whole_config, config = config, _at_scale(config, tracks_scale(video, tracks, config), boxes)
+    whole_config, run = begins.config, begins.run
+    length = _length(len(video), whole_config, settings)
+    first = fullest_span(tracks, len(video), length, whole_config)
+    last = first + length
+    part = part_of_video(video, first, last, whole_config)
+    boxes = part_of_tracks(tracks, first, last)
+    config = _at_scale(whole_config, tracks_scale(video, tracks, whole_config), boxes)
+    tubes = part_of_tubes(begins.tubes(), tracks, first, last)
+    evidence = part_of_belief(begins.evidence(), first, last)
     spent = _Jobs(clock)
-    trainer = Trainer(part, boxes, _only_steps(config), device=device, seed=0, watch=spent)
+    trainer = Trainer(
+        part,
+        boxes,
+        _only_steps(config),
+        device=device,
+        seed=0,
+        weights=None if run is None else read_tensors(run.kept_weights_path),
+        prepared=prepare(part, boxes, config, tubes=tubes, evidence=evidence, watch=spent),
+    )
     spent.end()
     for index in range(settings.warm_up):
         trainer.step(index)
@@ -144,11 +181,11 @@ def _rates(
         pass
     masks = clock() - began
     here, whole = pieces_of(boxes, length, config), pieces_of(tracks, len(video), whole_config)
-    prepare = {job: seconds * _factor(job, here, whole) for job, seconds in spent.seconds.items()}
+    looks = {job: seconds * _factor(job, here, whole) for job, seconds in spent.seconds.items()}
     return Rates(
         start=start,
-        prepare=sum(prepare.values()),
-        settle=prepare.get(_COLOURS, 0.0),
+        prepare=sum(looks.values()),
+        settle=looks.get(_COLOURS, 0.0),
         step=step,
         norm=norm,
         look=looked / len(_clips(part, boxes, config)),
@@ -239,13 +276,16 @@ def _predicted_size(video: Video, tracks: BoxTracks, config: Config) -> tuple[in
     return padded_size(height, width)
 
 
-def counts_of(video: Video, tracks: BoxTracks, config: Config) -> Counts:
+def counts_of(
+    video: Video, tracks: BoxTracks, config: Config, *, first_masks: bool = False
+) -> Counts:
     """Return how often a run and its prediction do each of what is measured."""
     steps, consensus = config.optimiser.steps, config.consensus
     settles = consensus.refine or (consensus.train and bool(config.evidence.weight))
     teaches = settles and round(consensus.teacher_at * steps) < steps
     clips = len(_clips(video, tracks, config))
     saves = (steps - 1) // config.optimiser.checkpoint_every + 1
+    boxes, _ = loose_tube(tracks, range(len(video)), config=config.sampling)
     return Counts(
         frames=len(video),
         steps=steps,
@@ -253,20 +293,31 @@ def counts_of(video: Video, tracks: BoxTracks, config: Config) -> Counts:
         taught=min(clips, consensus.teacher_clips) if teaches else 0,
         views=2 if config.predict.mirror and config.augment.flip else 1,
         clips=clips,
+        first=len(first_frames(boxes, consensus.first_boxes)) if first_masks else 0,
     )
 
 
 def _kept(video: Video, tracks: BoxTracks, config: Config, num_frames: int) -> int:
     """Return the bytes of what a run keeps of so many frames: they grow with a video's length.
 
-    The decoded frames, those at the working scale, and the evidence.
+    The decoded frames, those at the working scale, and the evidence. What the evidence is worked
+    out with is gone again before the network comes.
     """
     height, width = video.shape[1:3]
     scale = tracks_scale(video, tracks, config)
     decoded = num_frames * height * width * _RGB
     working = round(decoded * scale**2)
     video_limit = min(config.video.cache_bytes, config.video.run_bytes)
-    area = min(height * width * scale**2, config.sampling.frame_area)
-    evidence = round(num_frames * area / config.evidence.cell**2)
-    found = min(evidence, config.evidence.most_bytes) if config.evidence.seek else 0
+    found = 0
+    if config.evidence.seek:
+        area = min(height * width * scale**2, config.sampling.frame_area)
+        cells = num_frames * area / config.evidence.cell**2
+        found = round(cells * _boxed_share(video, tracks, config) * _CELL_BYTES)
     return min(decoded, video_limit) + min(working, config.video.working_bytes) + found
+
+
+def _boxed_share(video: Video, tracks: BoxTracks, config: Config) -> float:
+    """Return the mean part of a frame that is in boxes; where two lie, both count, up to all."""
+    boxes, _ = loose_tube(tracks, range(len(video)), config=config.sampling)
+    areas = np.nansum((boxes[..., 2:] - boxes[..., :2]).prod(-1), axis=0)
+    return float(np.minimum(areas / np.prod(video.shape[1:3]), 1.0).mean())

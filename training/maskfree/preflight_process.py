@@ -39,7 +39,9 @@ class Child:
     Parameters
     ----------
     source
-        ``{"session": folder}``, or ``{"video": path, "boxes": path}``.
+        ``{"session": folder}``, or ``{"video": path, "boxes": path}``. A session's may also have
+        other boxes than its own and what the run begins with, ``"start"``, see
+        :func:`maskfree.start.plan_start`.
     command
         What is started; for tests.
     """
@@ -144,26 +146,32 @@ def _measure(
 ) -> Measured | Exhausted:
     from maskfree.boxes_file import read_boxes
     from maskfree.device import resolve_device
+    from maskfree.first_masks import wants_first_masks
     from maskfree.preflight_measure import measure
     from maskfree.session import Session
+    from maskfree.start import Start, plan_start
     from maskfree.video import open_video
 
     config = from_dict(Config, asked["config"])
     device = resolve_device(asked["device"])
     tell(device.type)  # before anything that a system could end it for
-    if "session" in asked:
-        session = Session.open(asked["session"])
-        video, tracks = session.open_video(config.video), session.boxes
+    session = Session.open(asked["session"]) if "session" in asked else None
+    tracks = session.boxes if session and "boxes" not in asked else read_boxes(asked["boxes"])
+    begins = Start(None, config)
+    if session is not None:
+        begins = plan_start(session, config, asked.get("start", "auto"), boxes=tracks)
+        video = session.open_video(config.video)
     else:
-        video, tracks = open_video(asked["video"], config=config.video), read_boxes(asked["boxes"])
+        video = open_video(asked["video"], config=config.video)
     with video:
         return measure(
             video,
             tracks,
-            config,
+            begins,
             device=device,
             settings=PreflightConfig(**asked["settings"]),
             start=time.time() - began,
+            first_masks=begins.run is None and wants_first_masks(session, begins.config),
         )
 
 

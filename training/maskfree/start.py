@@ -11,16 +11,21 @@ import json
 from typing import TYPE_CHECKING, Literal
 
 from maskfree.config import Config
+from maskfree.consensus_memory import read_belief
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
 from maskfree.settings import from_dict
 from maskfree.told_frames import taught_digest, told_digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from maskfree.belief import Belief
     from maskfree.run import Run
     from maskfree.session import Session
+    from maskfree.types import BoxTracks
 
-__all__ = ["Start", "StartFrom", "plan_start", "shortened"]
+__all__ = ["Start", "StartFrom", "plan_start", "read_tubes", "shortened"]
 
 StartFrom = Literal["auto", "last", "fresh"]
 _STARTS = ("auto", "last", "fresh")
@@ -34,6 +39,34 @@ class Start:
 
     run: Run | None
     config: Config
+
+    @property
+    def seen(self) -> Run | None:
+        """The run whose boxes and background it takes over; None: it looks for them itself."""
+        if self.run is None:
+            return None
+        return self.run if _sees_the_same(self.run.config, self.config) else None
+
+    def tubes(self) -> KeptTubes | None:
+        """Return the boxes that it takes over; None: they are to be followed anew."""
+        return None if self.seen is None else read_tubes(self.seen.kept_tube_path)
+
+    def evidence(self) -> Belief | None:
+        """Return the background that it takes over; None: it is to be looked for anew."""
+        if self.seen is None:
+            return None
+        try:
+            return read_belief(self.seen.kept_memory_path)
+        except InputError:
+            return None
+
+
+def read_tubes(path: Path) -> KeptTubes | None:
+    """Return the boxes that a run was trained with; None: they are not there, or damaged."""
+    try:
+        return KeptTubes.from_file(path)
+    except (InputError, FileNotFoundError):
+        return None
 
 
 def shortened(config: Config) -> Config:
@@ -55,7 +88,13 @@ def shortened(config: Config) -> Config:
     )
 
 
-def plan_start(session: Session, config: Config, start: StartFrom = "auto") -> Start:
+def plan_start(
+    session: Session,
+    config: Config,
+    start: StartFrom = "auto",
+    *,
+    boxes: BoxTracks | None = None,
+) -> Start:
     """Say what the next run of a session begins with.
 
     Parameters
@@ -65,6 +104,8 @@ def plan_start(session: Session, config: Config, start: StartFrom = "auto") -> S
     start
         "fresh"; "last": from the newest run; "auto": from the newest run where it was made with
         these settings and boxes and somebody corrected masks since, else fresh.
+    boxes
+        Those of the next run; None: the session's.
 
     Raises
     ------
@@ -76,10 +117,12 @@ def plan_start(session: Session, config: Config, start: StartFrom = "auto") -> S
         raise InputError(f'--start must be one of {", ".join(_STARTS)}, got "{start}".{hint}')
     if start == "fresh":
         return Start(None, config)
+    boxes = session.boxes if boxes is None else boxes
     run = session.latest_run()
-    why = "there is no finished run" if run is None else _why_not(session, run, config)
-    if run is not None and not why and (start == "last" or _is_worth_it(session, run, config)):
-        return Start(run, shortened(config))
+    why = "there is no finished run" if run is None else _why_not(run, config, boxes)
+    if run is not None and not why:
+        if start == "last" or _is_worth_it(session, run, config, boxes):
+            return Start(run, shortened(config))
     if start == "last":
         raise InputError(
             f"The next run of {session.path} cannot go on from the newest: {why}. Leave --start "
@@ -88,9 +131,16 @@ def plan_start(session: Session, config: Config, start: StartFrom = "auto") -> S
     return Start(None, config)
 
 
-def _why_not(session: Session, run: Run, config: Config) -> str:
+def _sees_the_same(one: Config, other: Config) -> bool:
+    """Whether runs with these settings find the same boxes and the same background."""
+    return all(
+        getattr(one, part) == getattr(other, part) for part in ("follow", "evidence", "sampling")
+    )
+
+
+def _why_not(run: Run, config: Config, boxes: BoxTracks) -> str:
     """Say why a run's network cannot be taken up; nothing: it can."""
-    tracks = session.boxes.tracks
+    tracks = boxes.tracks
     try:
         about = json.loads(run.kept_weights_path.with_suffix(".json").read_text(encoding="utf-8"))
         ids, classes = list(about["track_ids"]), list(about["classes"])
@@ -107,15 +157,14 @@ def _why_not(session: Session, run: Run, config: Config) -> str:
     return ""
 
 
-def _is_worth_it(session: Session, run: Run, config: Config) -> bool:
+def _is_worth_it(session: Session, run: Run, config: Config, boxes: BoxTracks) -> bool:
     """Whether only corrections are new since a run that was trained to its end."""
     try:
-        then, tubes = run.config, KeptTubes.from_file(run.kept_tube_path)
-    except (InputError, FileNotFoundError):
+        then, tubes = run.config, read_tubes(run.kept_tube_path)
+    except InputError:
         return False
     same = then == (shortened(config) if run.start else config)
-    boxes = session.boxes
-    drawn = all(tubes.knows(track, boxes.num_frames) for track in boxes.tracks)
+    drawn = tubes is not None and all(tubes.knows(t, boxes.num_frames) for t in boxes.tracks)
     told = told_digest(run)
     new = told is not None and told != taught_digest(session.corrections.read_all())
     return run.status == "done" and same and drawn and new

@@ -7,15 +7,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 from maskfree.chosen_frames import check_frames
-from maskfree.consensus_memory import read_belief
 from maskfree.device import check_device, resolve_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.first_masks import remove_first_masks, wants_first_masks, write_first_masks
 from maskfree.gold_scores import gold_frames
 from maskfree.kept_masks import shown_run
-from maskfree.kept_tubes import KeptTubes
 from maskfree.prepare import prepare
-from maskfree.start import Start, plan_start
+from maskfree.start import Start, plan_start, read_tubes
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
 from maskfree.training_loop import Progress, take_steps
@@ -23,12 +21,10 @@ from maskfree.watch import RunWatch, StopAsked, Watch, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from typing import Literal
 
     import torch
 
-    from maskfree.belief import Belief
     from maskfree.config import Config
     from maskfree.run import Run
     from maskfree.session import Session
@@ -97,7 +93,6 @@ def finetune(
         gold = bool(gold_frames(corrections))
         chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
         before = begins.run
-        seen = before if before is not None and _sees_the_same(before.config, config) else None
         run = old or session.new_run(config, seed=seed, start=before.name if before else None)
         shown = shown_run(session)
         try:
@@ -112,8 +107,8 @@ def finetune(
                 video,
                 tracks,
                 config,
-                tubes=_tubes(old.tube_path if old else seen.kept_tube_path if seen else None),
-                evidence=None if seen is None else _kept_evidence(seen),
+                tubes=read_tubes(old.tube_path) if old is not None else begins.tubes(),
+                evidence=begins.evidence(),
                 corrections=corrections,
                 watch=looks,
             )
@@ -196,28 +191,3 @@ def _weights(run: Run) -> dict[str, torch.Tensor]:
     from maskfree.model.checkpoint import read_tensors
 
     return read_tensors(run.kept_weights_path)
-
-
-def _sees_the_same(one: Config, other: Config) -> bool:
-    """Whether runs with these settings find the same boxes and the same background."""
-    return all(
-        getattr(one, part) == getattr(other, part) for part in ("follow", "evidence", "sampling")
-    )
-
-
-def _tubes(path: Path | None) -> KeptTubes | None:
-    """Return the boxes that a run was trained with; None: they are to be followed anew."""
-    if path is None:
-        return None
-    try:
-        return KeptTubes.from_file(path)
-    except (InputError, FileNotFoundError):
-        return None
-
-
-def _kept_evidence(run: Run) -> Belief | None:
-    """Return the background that a run saw elsewhere; None: it is to be looked for anew."""
-    try:
-        return read_belief(run.kept_memory_path)
-    except InputError:
-        return None
