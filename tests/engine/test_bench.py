@@ -43,6 +43,8 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open(__file__ + ".pid", "w").write(str(child.pid))
 time.sleep(600)
 """
+CUT = GOOD + "import time; time.sleep(600)"
+"""Written once, when half is measured."""
 ODD = """
 import json, sys
 json.dump({"title": "x", "rows": [{"what": 1}], "text": ""}, open(sys.argv[2], "w"))
@@ -157,6 +159,20 @@ def test_some_parts_are_printed_and_leave_the_page_alone(
     assert run({"good": GOOD, "fails": FAILS}, "--skip", "good", "--out", str(tmp_path / "a.md"))
     assert "About fails" in (tmp_path / "a.md").read_text()
     assert run({"good": GOOD}, "--skip", "good") == 2
+
+
+def test_what_a_part_had_measured_when_its_time_was_up_is_shown(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run({"cut": CUT}, "--minutes", "0.05") == 1
+    lines = lines_of(tmp_path / "RESULTS.md")
+    row = lines.index("| step | 1 s | 2 s | **no** |")
+    assert lines[row + 2].startswith("It was stopped after 0.")
+    assert "## Good part" in lines
+    assert "1 of 2 targets met; cut: It was stopped after" in capsys.readouterr().err
+    # it is no finished part
+    run({"cut": CUT}, "--minutes", "0.05", "--resume")
+    assert (tmp_path / "training" / "cut.py.ran").read_text() == "xx"
 
 
 def alive(pid: int) -> bool:

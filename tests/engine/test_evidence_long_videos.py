@@ -68,13 +68,13 @@ def test_a_part_of_the_distances_gives_nearly_the_same_limits(
 
     def noted(*arguments: Any) -> Any:
         limits.append(real(*arguments))
-        assert len(arguments[0].inside.values) <= module._MOST
+        assert len(arguments[0].inside.values) <= arguments[1].most_distances
         return limits[-1]
 
     monkeypatch.setattr(module, "_limits", noted)
-    for most in (module._MOST, 500):
-        monkeypatch.setattr(module, "_MOST", most)
-        found.append(collected(clip.frames, boxes, config=CONFIG))
+    for most in (CONFIG.most_distances, 500):
+        config = dataclasses.replace(CONFIG, most_distances=most)
+        found.append(collected(clip.frames, boxes, config=config))
     for whole, part in zip(limits[:2], limits[2:], strict=True):
         assert whole != part
         np.testing.assert_allclose(part, whole, rtol=0.2)
@@ -108,8 +108,7 @@ def test_memory_hardly_grows_with_the_video(monkeypatch: pytest.MonkeyPatch) -> 
         return still, [None] * len(boxes)
 
     monkeypatch.setattr(module, "estimate_motions", stands)
-    monkeypatch.setattr(module, "_MOST", 1000)
-    config = dataclasses.replace(CONFIG, most_bytes=0, max_sources=4)
+    config = dataclasses.replace(CONFIG, most_bytes=0, most_distances=1000, max_sources=4)
     peaks = []
     for num_frames in (50, 50, 200):  # the first warms up
         frames = Endless(num_frames)

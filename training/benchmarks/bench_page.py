@@ -36,7 +36,7 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     words = f"{sum(counted)} of {len(counted)} targets met"
     if len(rows) > len(counted):
         words += f", {len(rows) - len(counted)} not measured here"
-    without = [outcome for outcome in outcomes if outcome.result is None]
+    without = [outcome for outcome in outcomes if outcome.result is None or outcome.problem]
     if without:
         words += "; " + "; ".join(f"{o.part}: {o.problem or 'no result'}" for o in without)
     return words
@@ -57,7 +57,7 @@ def page(parts: Sequence[Part], outcomes: Sequence[Outcome], clips: Sequence[str
         "Targets and what was measured, on the machine at the end of the page. *Before* is commit "
         f"{BASELINE}. Ratios\nare measured side by side, in turns. Made by `make bench`; do not "
         "edit by hand.",
-        f"{verdict([o for o in outcomes if o.result]).capitalize()}.",
+        f"{verdict([o for o in outcomes if o.result]).rstrip('.')}.",
     ]
     for part, outcome in zip(parts, outcomes, strict=True):
         blocks.append(f"**{part.about}** (`{part.name}.py`)")
@@ -78,7 +78,8 @@ def _summary(outcome: Outcome) -> str:
         [row["what"], row["target"], row["measured"], MET[row["met"]]]
         for row in outcome.result["rows"]
     ]
-    return table(HEADER, rows) if rows else "It has no targets."
+    found = table(HEADER, rows) if rows else "It has no targets."
+    return f"{found}\n\n{outcome.problem}" if outcome.problem else found
 
 
 def _reasons(parts: Sequence[Part], outcomes: Sequence[Outcome]) -> list[str]:

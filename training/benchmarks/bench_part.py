@@ -1,7 +1,8 @@
 """One part of the benchmark: a script in a process of its own, with a limit, and what it found.
 
 A part is run as ``NAME.py --json FILE [--clips CLIP …]`` and writes one JSON object: its title,
-rows of what was promised and measured, and its text. Exit code 2 says that something it needs is
+rows of what was promised and measured, and its text. It may do so again and again, as it goes on:
+where its time is up, that counts. Exit code 2 says that something it needs is
 not there; its last line on stderr says what. A finished part is kept on disk, by the code it ran
 with.
 """
@@ -64,9 +65,9 @@ class Part:
 class Outcome:
     """What came of a part: its result, or in words why there is none.
 
-    ``result``: ``{"title", "rows", "text"}``, None where there is none; ``failed``: that is a fault
-    (of the part, or that it took too long), not a missing input. ``load``: the machine's, at its
-    start and at its end. ``minutes``: what it took.
+    ``result``: ``{"title", "rows", "text"}``, None where there is none, or what there was of it
+    when it was stopped; ``failed``: there is a fault (of the part, or that it took too long), not a
+    missing input. ``load``: the machine's, at its start and at its end. ``minutes``: what it took.
     """
 
     part: str
@@ -99,8 +100,8 @@ class Kept:
             return None
 
     def write(self, part: Part, outcome: Outcome) -> None:
-        """Keep what a part found; one that found nothing is run again."""
-        if outcome.result is None:
+        """Keep what a part found; one that found nothing, or was stopped, is run again."""
+        if outcome.result is None or outcome.failed:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"clips": self._clips, "outcome": dataclasses.asdict(outcome)}
@@ -138,11 +139,12 @@ def run_part(part: Part, clips: Sequence[Path], seconds: float) -> Outcome:
         result, problem = None, ""
         if code is None:
             problem = f"It was stopped after {took:.1f} minutes, its share of the time."
+            result, _ = _read(found)
         elif code:
             problem = _last_line(words, folder) or f"It ended with code {code}."
         else:
             result, problem = _read(found)
-    failed = result is None and code != MISSING_INPUT
+    failed = code is None or (result is None and code != MISSING_INPUT)
     return Outcome(part.name, result, took, (load, _load()), problem, failed)
 
 

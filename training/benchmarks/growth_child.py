@@ -1,6 +1,8 @@
 """What `growth.py` measures, each in a fresh process: prints one JSON object and ends.
 
-usage: python training/benchmarks/growth_child.py WHAT SESSION [STEPS or FORMAT]
+usage: python training/benchmarks/growth_child.py finetune SESSION STEPS AREA
+       python training/benchmarks/growth_child.py export SESSION FORMAT
+       python training/benchmarks/growth_child.py predict|window SESSION
 """
 
 from __future__ import annotations
@@ -16,10 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maskfree.config import Config
+
 __all__ = ["main", "peak_bytes"]
 
 STATUS = Path("/proc/self/status")
-SETTINGS = {"consensus.teacher_at": 0.5}
+SETTINGS = {"consensus.teacher_at": 0.5, "sampling.object_size": 8.0}
+"""So that the teacher comes in few steps, and no frame is enlarged for its small objects."""
+BOUNDS = ("video.run_bytes", "video.working_bytes", "consensus.kept_bytes")
+BOUNDS += ("evidence.most_bytes", "evidence.most_distances")
+"""Of what a run keeps in memory; they shrink with the working frames."""
 SHOWN = (0.0, 0.25, 0.5, 0.75, 0.999)
 """The frames that are looked at in the window, as parts of the video."""
 
@@ -37,13 +45,29 @@ def peak_bytes() -> dict[str, int]:
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "file": 0}
 
 
-def _finetune(folder: str, steps: str) -> dict[str, Any]:
+def settings(steps: int, area: int) -> Config:
+    """Return a run's settings: the default ones, frames and what is kept of them scaled down.
+
+    With smaller frames alone what is kept would fill up later than in a short video, and a bounded
+    memory would look like one that grows.
+    """
     from maskfree.presets import preset
-    from maskfree.session import Session
     from maskfree.settings import override
+
+    plain = preset("tiny")
+    part = area / plain.sampling.frame_area
+    chosen: dict[str, Any] = {"optimiser.steps": steps, "sampling.frame_area": area}
+    for name in BOUNDS:
+        section, _, key = name.partition(".")
+        chosen[name] = round(part * getattr(getattr(plain, section), key))
+    return override(plain, {**SETTINGS, **chosen})
+
+
+def _finetune(folder: str, steps: str, area: str) -> dict[str, Any]:
+    from maskfree.session import Session
     from maskfree.train import finetune
 
-    config = override(preset("tiny"), {**SETTINGS, "optimiser.steps": int(steps)})
+    config = settings(int(steps), int(area))
     started, before = time.process_time(), 0.0
     prepared = peak_bytes()["peak"]
     for progress in finetune(Session.open(folder), config, device="cpu"):
@@ -52,7 +76,7 @@ def _finetune(folder: str, steps: str) -> dict[str, Any]:
     return {"before": before, "prepared": prepared}
 
 
-def _predict(folder: str, _: str) -> dict[str, Any]:
+def _predict(folder: str) -> dict[str, Any]:
     from maskfree.predict import predict
     from maskfree.session import Session
 
@@ -70,7 +94,7 @@ def _export(folder: str, name: str) -> dict[str, Any]:
     return {"frames": report.frames}
 
 
-def _window(folder: str, _: str) -> dict[str, Any]:
+def _window(folder: str) -> dict[str, Any]:
     import napari
     from qtpy.QtWidgets import QApplication
 
@@ -84,7 +108,7 @@ def _window(folder: str, _: str) -> dict[str, Any]:
     QApplication.processEvents()
     shown = time.process_time() - started
     _live(2.0)
-    total = len(widget.project.video)
+    total = len(widget.project.video())
     for part in SHOWN:
         widget.project.go_to(int(part * total))
         _live(0.2)
@@ -104,7 +128,7 @@ def _live(seconds: float) -> None:
         time.sleep(0.01)
 
 
-PARTS: dict[str, Callable[[str, str], dict[str, Any]]] = {
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
     "finetune": _finetune,
     "predict": _predict,
     "export": _export,
@@ -115,7 +139,7 @@ PARTS: dict[str, Callable[[str, str], dict[str, Any]]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Do one part and print what it took; return the exit code."""
     what, folder, *more = sys.argv[1:] if arguments is None else arguments
-    found = PARTS[what](folder, more[0] if more else "")
+    found = PARTS[what](folder, *more)
     print(json.dumps({"cpu": time.process_time(), **peak_bytes(), **found}))
     return 0
 

@@ -96,12 +96,14 @@ def _box(number: int, frame: int) -> Box:
     return x - radius, y - radius, x + radius + 1, y + radius + 1
 
 
-def boxes_of(frames: int, first: int = 0, last: int | None = None) -> BoxTracks:
+def boxes_of(
+    frames: int, first: int = 0, last: int | None = None, every: int = KEYFRAME_EVERY
+) -> BoxTracks:
     """Return both discs' boxes in the frames from ``first`` to before ``last``; then outside."""
     last = frames if last is None else last
     tracks = []
     for number in range(len(RADII)):
-        places = sorted({*range(first, last, KEYFRAME_EVERY), last - 1})
+        places = sorted({*range(first, last, every), last - 1})
         keyframes = [Keyframe(t, _box(number, t)) for t in places]
         if last < frames:
             keyframes.append(Keyframe(last, None, outside=True))
@@ -110,10 +112,16 @@ def boxes_of(frames: int, first: int = 0, last: int | None = None) -> BoxTracks:
 
 
 def make_session(
-    folder: Path, video: Path, frames: int, *, first: int = 0, last: int | None = None
+    folder: Path,
+    video: Path,
+    frames: int,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    every: int = KEYFRAME_EVERY,
 ) -> Session:
-    """Make a session of a video and its boxes."""
-    boxes = boxes_of(frames, first, last)
+    """Make a session of a video and its boxes, one drawn in ``every`` so many frames."""
+    boxes = boxes_of(frames, first, last, every)
     return Session.create(folder, video_source=video, boxes=boxes)
 
 

@@ -2,7 +2,7 @@
 
 The engine of now and the one of before take turns, each time in a process of its own.
 
-usage: python training/benchmarks/predict_speed.py --clips CLIP… [--rounds 2] [--json FILE]
+usage: python training/benchmarks/predict_speed.py --clips CLIP… [--rounds 1] [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import baseline
 from report import machine, markdown
+from result_file import write_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,12 +70,21 @@ def _line(clip: str, engine: str, runs: list[dict[str, Any]]) -> list[str]:
     return [clip, engine, *words]
 
 
+def _text(lines: Sequence[list[str]], *, missing: bool) -> str:
+    said = (
+        "Boxes given, masks refined, in memory; the first of three predictions is not counted. "
+        "*Forward pass alone*: every frame once, without its mirror image."
+    )
+    parts = [said, markdown(HEAD, lines, words=2), *([baseline.MISSING] if missing else [])]
+    return "\n\n".join(parts)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the results; return the exit code, 2 where there is no clip."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
     add = parser.add_argument
     add("--clips", type=Path, nargs="+", default=[], metavar="CLIP", help="frames/ and masks/")
-    add("--rounds", type=int, default=2)
+    add("--rounds", type=int, default=1, help="turns of each engine (default: 1)")
     add("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     if not options.clips:
@@ -92,17 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
             lines.append(_line(clip.name, "now", now))
             if old:
                 lines.append(_line(clip.name, "before", old))
-    text = "\n\n".join(
-        [
-            "Boxes given, masks refined, in memory; the first of three predictions is not counted. "
-            "*Forward pass alone*: every frame once, without its mirror image.",
-            markdown(HEAD, lines, words=2),
-            *([] if root is not None else [baseline.MISSING]),
-        ]
-    )
-    if options.json is not None:
-        content = {"title": "Prediction", "rows": rows, "text": text}
-        options.json.write_text(json.dumps(content), encoding="utf-8")
+            text = _text(lines, missing=root is None)
+            write_result(options.json, "Prediction", rows, text)
     table = [[row["what"], row["target"], row["measured"]] for row in rows]
     print(markdown(["what", "promised", "measured"], table, words=3))
     print(f"\n{text}\n\n{machine()}.")

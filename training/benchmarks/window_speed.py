@@ -26,6 +26,7 @@ import numpy as np
 
 from bench_page import table
 from import_time import IMPORTS, imported, slowest
+from result_file import write_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -307,9 +308,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "click": lambda: click(options.picks),
         "long": lambda: long(options.frames),
     }
-    result = report([parts[name]() for name in PARTS if name in options.only])
-    if options.json is not None:
-        options.json.write_text(json.dumps(result), encoding="utf-8")
+    found = []
+    for name in (name for name in PARTS if name in options.only):
+        found.append(parts[name]())
+        result = report(found)
+        write_result(options.json, result["title"], result["rows"], result["text"])
     print(f"# {result['title']}\n\n{result['text']}")
     return 0
 

@@ -356,6 +356,12 @@ class EvidenceConfig(Section):
         high=1.0,
         source="measured",
     )
+    most_distances: int = setting(
+        2**22,
+        "distances of a kind that a track keeps: all for 146 frames of 448 x 256 pixels, or more",
+        unit="numbers",
+        low=1,
+    )
     most_bytes: int = setting(
         16 * 2**20,
         "arrays of a whole video that take more together are kept in a temporary file",

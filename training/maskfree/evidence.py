@@ -45,8 +45,6 @@ _USUAL, _TYPICAL = 0.9, 0.7
 """Noise is this quantile of the distances; a distance of so much of it is background's."""
 _STEP, _APART = 1.3, 1.5
 """Factors: from the first doubt to certain object, from certain background to the split."""
-_MOST = 2**22
-"""Distances of a kind that a track keeps: all for 146 frames of 448 x 256 pixels, or more."""
 _AROUND = np.ones((3, 3), np.uint8)
 """A cell and those around it."""
 _SUM = np.ones((1, 3), np.float32)
@@ -110,7 +108,7 @@ def _tell(scene: _Scene, n: int, out: Belief, tick: Ticks) -> None:
     """Add to the belief what a track's cells show: look at every frame, then judge every frame."""
     present = scene.present(n)
     deltas = Scratch(most_bytes=scene.config.most_bytes)
-    distances = _Distances()
+    distances = _Distances(scene.config.most_distances)
     for k in present:
         view = scene.view(n, k)
         place = scene.window(n, k, 0.0)
@@ -155,8 +153,8 @@ class _Distances:
     go in each frame, NaN where there are too few.
     """
 
-    def __init__(self) -> None:
-        self.own, self.matched, self.inside = (Thinned(_MOST) for _ in range(3))
+    def __init__(self, most: int) -> None:
+        self.own, self.matched, self.inside = (Thinned(most) for _ in range(3))
         self.here: list[float] = []
 
     def add(self, view: _View) -> None:

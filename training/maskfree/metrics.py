@@ -163,7 +163,8 @@ def read_truth(folder: str | os.PathLike[str]) -> Truth:
     InputError
         When the folder is missing or holds no PNG.
     """
-    return Truth(Path(folder), list_pngs(Path(folder)))
+    place = Path(folder)
+    return Truth(place, {stem: place / name for stem, name in list_pngs(place).items()})
 
 
 def match_names(truth: Truth, frame_names: Sequence[str]) -> dict[int, str]:

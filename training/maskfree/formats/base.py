@@ -59,7 +59,9 @@ class Format:
     ``name``: as given on the command line; ``title``: for a person. ``write`` writes to a path
     that does not exist yet. ``read`` reads it, or what another tool wrote. ``losses`` names, in
     words, what of these annotations the format does not keep. ``compare(written, read_back)``
-    returns the first difference that is not one of those losses, else an empty string. ``folder``:
+    returns the first difference that is not one of those losses, else an empty string. ``reopen``:
+    as ``read``, without what comparing does not need, for an export that has just written it; None:
+    ``read`` itself. ``folder``:
     the path is a folder of files rather than one file; then ``is_ours`` tells whether a file in it
     was written by ``write``, and may be replaced by the next export.
     """
@@ -72,6 +74,7 @@ class Format:
     compare: Callable[[Annotations, Annotations], str]
     folder: bool = False
     is_ours: Callable[[Path], bool] = lambda path: False
+    reopen: Callable[[Path], Annotations] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

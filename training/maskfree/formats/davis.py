@@ -107,17 +107,26 @@ def read(path: Path) -> Annotations:
     InputError
         For a folder without PNGs, a file that is no mask, or files of different sizes.
     """
+    return _read(path, boxed=True)
+
+
+def _reopen(path: Path) -> Annotations:
+    """Read a folder of PNGs without their boxes, which would take memory for every frame."""
+    return _read(path, boxed=False)
+
+
+def _read(path: Path, *, boxed: bool) -> Annotations:
     files = list_pngs(path)
     names = _frame_names(list(files))
     by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
-    height, width, boxes = _scan(by_frame)
+    height, width, boxes = _scan(path, by_frame, boxed=boxed)
     tracks = tuple(
-        Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame))
+        Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame) if boxed else ())
         for track_id in sorted(boxes)
     )
 
     def read_masks(frame: int) -> InstanceMasks | None:
-        return from_ids(read_ids(by_frame[frame])) if frame in by_frame else None
+        return from_ids(read_ids(path / by_frame[frame])) if frame in by_frame else None
 
     video = BoxTracks(len(names), height, width, None, tracks)
     return Annotations(video, names, read_masks)
@@ -135,11 +144,14 @@ def _frame_names(stems: list[str]) -> tuple[str, ...]:
     return tuple(by_number.get(n, f"{n:0{digits}d}") for n in range(last + 1))
 
 
-def _scan(files: dict[int, Path]) -> tuple[int, int, dict[int, dict[int, Box]]]:
-    """Return height, width and, for each id, frame to tight box; one picture in memory."""
+def _scan(
+    folder: Path, files: dict[int, str], *, boxed: bool
+) -> tuple[int, int, dict[int, dict[int, Box]]]:
+    """Return height, width and, for each id, frame to tight box (where ``boxed``)."""
     shape: tuple[int, ...] = ()
     boxes: dict[int, dict[int, Box]] = {}
-    for frame, path in files.items():
+    for frame, name in files.items():
+        path = folder / name
         ids = read_ids(path)
         shape = shape or ids.shape
         if ids.shape != shape:
@@ -151,7 +163,9 @@ def _scan(files: dict[int, Path]) -> tuple[int, int, dict[int, dict[int, Box]]]:
             if place is not None:
                 y, x = place
                 box = (float(x.start), float(y.start), float(x.stop), float(y.stop))
-                boxes.setdefault(index + 1, {})[frame] = box
+                own = boxes.setdefault(index + 1, {})
+                if boxed:
+                    own[frame] = box
     return shape[0], shape[1], boxes
 
 
@@ -209,4 +223,5 @@ FORMAT = Format(
     compare=compare,
     folder=True,
     is_ours=is_ours,
+    reopen=_reopen,
 )

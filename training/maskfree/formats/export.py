@@ -45,7 +45,7 @@ def export_as(
     with _new_parents(target), _staged(target, format) as staged:
         losses = tuple(format.losses(annotations))
         format.write(annotations, staged)
-        back = format.read(staged)
+        back = (format.reopen or format.read)(staged)
         difference = format.compare(annotations, back)
         if difference:
             raise InputError(

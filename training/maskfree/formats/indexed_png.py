@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -103,8 +104,10 @@ def _check_header(path: Path) -> tuple[int, int]:
     return colour, depth
 
 
-def list_pngs(folder: str | Path) -> dict[str, Path]:
-    """Return stem to path of the PNGs directly under ``folder``, in natural order.
+def list_pngs(folder: str | Path) -> dict[str, str]:
+    """Return stem to file name of the PNGs directly under ``folder``, in natural order.
+
+    Names, not paths: a path takes ten times the memory, and a video has many.
 
     Raises
     ------
@@ -119,21 +122,23 @@ def list_pngs(folder: str | Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is a file. Give the folder that holds the masks' PNGs.")
     try:
-        files = [path for path in folder.iterdir() if _is_png(path)]
+        with os.scandir(folder) as entries:
+            files = [entry.name for entry in entries if _is_png(entry)]
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror or error}.") from None
     if not files:
         raise InputError(f"{folder} holds no PNG. Give the folder with one PNG a frame.")
-    found: dict[str, Path] = {}
-    for path in sorted(files, key=lambda path: natural_key(path.stem)):
-        if path.stem in found:
+    found: dict[str, str] = {}
+    for name in sorted(files, key=lambda name: natural_key(os.path.splitext(name)[0])):
+        stem = os.path.splitext(name)[0]
+        if stem in found:
             raise InputError(
-                f"{folder} holds {found[path.stem].name} and {path.name}, two masks of one frame. "
-                "Remove one."
+                f"{folder} holds {found[stem]} and {name}, two masks of one frame. Remove one."
             )
-        found[path.stem] = path
+        found[stem] = name
     return found
 
 
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png" and not path.name.startswith("._") and path.is_file()
+def _is_png(entry: os.DirEntry[str]) -> bool:
+    suffix = os.path.splitext(entry.name)[1]
+    return suffix.lower() == ".png" and not entry.name.startswith("._") and entry.is_file()
