@@ -281,3 +281,14 @@ def test_a_view_by_hand() -> None:
     assert view.delta[7:13, 7:13].min() > 15 > 1 > view.own.max()
     near = module._look(frames, boxes, dataclasses.replace(CONFIG, surroundings=0.25))
     assert near.view(0, 0).delta.shape == (12, 12)
+
+
+def test_what_was_not_seen_has_no_say_in_a_view() -> None:
+    # frame 1 shows the box's left half, frame 2 the right one, neither the middle
+    frames, boxes = box_clip([40, 48, 32])
+    view = module._look(frames, boxes, dataclasses.replace(CONFIG, least_shown=0.9)).view(0, 0)
+    inside = view.delta[view.in_box].reshape(8, 8)
+    assert np.isinf(inside[:, 3:5]).all()
+    assert inside[:, [0, 7]].min() > 15
+    assert np.isfinite(inside[:, [0, 7]]).all()
+    assert not view.matched.size  # neither shows nine tenths of it

@@ -59,13 +59,14 @@ class Frames(Protocol):
 class _View:
     """A box and its surroundings in one frame, at the crop's scale.
 
-    ``inner``: rows and columns that hold all of ``allowed``; ``edges`` is of those alone.
+    ``inner``: rows and columns that hold all pixels that may be object. Of the whole crop are
+    ``lab`` and ``ignored``, all else is of the inner part alone.
     """
 
     crop: Crop
     lab: np.ndarray
-    allowed: np.ndarray
     inner: tuple[slice, slice]
+    allowed: np.ndarray
     evidence: np.ndarray
     shape: np.ndarray
     reached: np.ndarray
@@ -74,12 +75,18 @@ class _View:
     ignored: np.ndarray | None
 
     def heard(self, unary: np.ndarray) -> np.ndarray:
-        """Return the cues without those of ignored pixels."""
-        return unary if self.ignored is None else np.where(self.ignored, 0.0, unary)
+        """Return the inner part's cues without those of ignored pixels."""
+        return unary if self.ignored is None else np.where(self.ignored[self.inner], 0.0, unary)
 
     def counted(self, values: np.ndarray) -> np.ndarray:
-        """Return the values of the pixels that colours are learnt from."""
+        """Return the whole crop's values at the pixels that colours are learnt from."""
         return values if self.ignored is None else values[~self.ignored]
+
+    def whole(self, values: np.ndarray, beyond: float) -> np.ndarray:
+        """Return the inner part's values as those of the whole crop, float32."""
+        out = np.full(self.lab.shape[:2], beyond, np.float32)
+        out[self.inner] = values
+        return out
 
 
 class Consensus:
@@ -183,11 +190,9 @@ class Consensus:
             self._kept.move_to_end((n, t))
             return self._kept[n, t]
         view = self._view(n, t)
-        colours = self._models[n](self._models[n].bins(view.lab))
+        colours = self._models[n](self._models[n].bins(view.lab[view.inner]))
         unary = view.heard(self._unary(view, n, t) + self._config.colour * colours)
-        probability = self._settle(unary, view)
-        probability = np.clip(probability, math.exp(-_LIMIT / 2), 1 - 1e-6)
-        logits = np.log(probability / (1 - probability)).astype(np.float32)
+        logits = view.whole(_logits(self._settle(unary, view)), _NEVER)
         made = Crop(view.crop.rows, view.crop.columns, logits)
         self._kept[n, t] = made
         self._room -= made.values.nbytes
@@ -219,7 +224,7 @@ class Consensus:
         for _ in range(self._config.rounds):
             model.fit(_samples(views, bins, found))
             found = [
-                self._settle(view.heard(unary + self._config.colour * model(b)), view)
+                self._settle(view.heard(unary + self._config.colour * model(b[view.inner])), view)
                 for view, unary, b in zip(views, unaries, bins, strict=True)
             ]
         model.fit(_samples(views, bins, found))
@@ -233,15 +238,14 @@ class Consensus:
         logits = self._network(n, t, view.crop) if self._network is not None else None
         if logits is not None:
             limit = config.network_limit
-            out = out + config.network * np.clip(logits, -limit, limit)
+            out = out + config.network * np.clip(logits[view.inner], -limit, limit)
         if view.hand is not None:
             out = np.where(np.abs(view.hand) > _HALF, np.sign(view.hand) * 2 * _LIMIT, out)
         return np.asarray(out)
 
     def _settle(self, unary: np.ndarray, view: _View) -> np.ndarray:
         """Mean-field steps: a pixel goes with what is like it around it."""
-        alone = np.ascontiguousarray(unary[view.inner], np.float32)
-        beyond = ~view.allowed[view.inner]
+        alone, beyond = unary.astype(np.float32), ~view.allowed
         found = _chances(alone.copy(), beyond)
         smooth = self._config.smooth / self._stretch  # edges of little contrast hold less
         for _ in range(self._config.steps):
@@ -251,9 +255,7 @@ class Consensus:
             found *= smooth
             found += alone
             found = _chances(found, beyond)
-        out = np.zeros(unary.shape, np.float32)
-        out[view.inner] = found
-        return out
+        return found
 
     def _view(self, n: int, t: int) -> _View:
         config = self._config
@@ -278,7 +280,7 @@ class Consensus:
         picture = np.ascontiguousarray(frame[rows, columns])
         if size != picture.shape[:2]:
             picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-        lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        lab = cv2.cvtColor(np.divide(picture, 255, dtype=np.float32), cv2.COLOR_RGB2LAB)
         y = rows.start + (np.arange(size[0]) + 0.5) * (rows.stop - rows.start) / size[0]
         x = columns.start + (np.arange(size[1]) + 0.5) * (columns.stop - columns.start) / size[1]
         allowed = _within(self._boxes[n, t], loose, x, y)
@@ -288,24 +290,26 @@ class Consensus:
         ignored = None
         if self._ignore is not None:
             ignored = self._ignore.crop(t, rows, columns, size)
+        inner = _held(allowed)
+        y, x = y[inner[0]], x[inner[1]]
         radius = np.hypot(((2 * y - y0 - y1) / down)[:, None], (2 * x - x0 - x1) / across)
         reach = min(config.radius, max(2, round(scale * math.sqrt(across * down) / 12)))
-        inner = _held(allowed)
         edges = GuidedFilter(lab, reach, config.flat / self._stretch**2, within=inner)
-        reached = np.zeros(size, np.float32)
+        reached = np.zeros(radius.shape, np.float32)
         if weight := config.geodesic.weight:
-            reached = weight * reached_from_outside(
+            found = reached_from_outside(
                 lab, allowed, stretch=self._stretch, config=config.geodesic
             )
+            reached = weight * found[inner]
         return _View(
             crop,
             lab,
-            allowed,
             inner,
+            allowed[inner],
             self._evidence_at(n, t, x, y, (height, width)),
             np.clip(1 - radius, -1, 1).astype(np.float32),
             reached,
-            hand,
+            None if hand is None else hand[inner],
             edges,
             ignored,
         )
@@ -346,7 +350,7 @@ def _samples(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return what colours are learnt from, frame by frame."""
     each = zip(views, bins, found, strict=True)
-    return [(view.counted(b), view.counted(f)) for view, b, f in each]
+    return [(view.counted(b), view.counted(view.whole(f, 0))) for view, b, f in each]
 
 
 def _chances(logits: np.ndarray, beyond: np.ndarray) -> np.ndarray:
@@ -358,6 +362,16 @@ def _chances(logits: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     np.reciprocal(logits, out=logits)
     logits[beyond] = 0
     return logits
+
+
+def _logits(chances: np.ndarray) -> np.ndarray:
+    """Turn chances into logits, float32, within some limits."""
+    chances = np.clip(chances, math.exp(-_LIMIT / 2), 1 - 1e-6)
+    return np.asarray(np.log(chances / (1 - chances)), np.float32)
+
+
+_NEVER = float(_logits(np.zeros(1, np.float32))[0])
+"""The logit of a pixel that cannot be object."""
 
 
 def _held(allowed: np.ndarray) -> tuple[slice, slice]:

@@ -51,15 +51,15 @@ class GuidedFilter:
         middle, outer = (_grown(inner, by * radius, size) for by in (1, 2))
         self._window = (2 * radius + 1, 2 * radius + 1)
         self._inner, kept = _part(inner, middle), _part(middle, outer)
-        guide = (guide - guide.mean((0, 1))).astype(np.float32)
-        self._guide = _apart(guide[inner])
-        colours = _apart(guide[outer])
+        middle_of_all = np.array(cv2.mean(guide)[:3], np.float32)
+        self._guide = _apart((guide[inner] - middle_of_all).astype(np.float32, copy=False))
+        colours = _apart((guide[outer] - middle_of_all).astype(np.float32, copy=False))
         products = np.stack([colours[i] * colours[j] for i, j in _PAIRS])
-        self._mean = self._means(colours, kept)
+        usual = self._means(colours, kept)
+        self._minus = -usual
         blurred = (*self._means(products[:3], kept), *self._means(products[3:], kept))
         xx, xy, xz, yy, yz, zz = (
-            mean - self._mean[i] * self._mean[j]
-            for mean, (i, j) in zip(blurred, _PAIRS, strict=True)
+            mean - usual[i] * usual[j] for mean, (i, j) in zip(blurred, _PAIRS, strict=True)
         )
         xx, yy, zz = xx + strength, yy + strength, zz + strength
         cofactors = (
@@ -80,23 +80,21 @@ class GuidedFilter:
         planes = np.empty((4, *values.shape), np.float32)
         np.multiply(self._guide, values, out=planes[:3])
         planes[3] = values
-        wide = np.zeros((*self._mean.shape[1:], 4), np.float32)
+        wide = np.zeros((*self._minus.shape[1:], 4), np.float32)
         wide[self._inner] = _together(planes)
         planes = _apart(self._blurred(wide))
         cross, mean = planes[:3], planes[3]
-        room = np.empty_like(mean)
-        for plane, colour in zip(cross, self._mean, strict=True):
-            plane -= np.multiply(colour, mean, out=room)
+        for plane, minus in zip(cross, self._minus, strict=True):
+            cv2.accumulateProduct(minus, mean, plane)  # in one pass
         lines = np.empty_like(planes)  # each window's slopes and offset
         for row, slope in zip(self._inverse, lines[:3], strict=True):
-            _dot(row, cross, slope, room)
+            np.multiply(row[0], cross[0], out=slope)
+            _add_products(row[1:], cross[1:], slope)
         lines[3] = mean
-        lines[3] -= _dot(lines[:3], self._mean, mean, room)
+        _add_products(lines[:3], self._minus, lines[3])
         lines = self._means(lines, self._inner)
-        out = np.empty(values.shape, np.float32)
-        _dot(lines[:3], self._guide, out, np.empty_like(out))
-        out += lines[3]
-        return out
+        _add_products(lines[:3], self._guide, lines[3])
+        return np.asarray(lines[3])
 
     def _means(self, planes: np.ndarray, part: tuple[slice, slice]) -> np.ndarray:
         """Return a part of each plane's means over the window."""
@@ -118,17 +116,12 @@ def _together(planes: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.transpose(planes.reshape(len(planes), -1))).reshape(*planes.shape[1:], -1)
 
 
-def _dot(
-    first: Sequence[np.ndarray] | np.ndarray,
-    second: np.ndarray,
-    out: np.ndarray,
-    room: np.ndarray,
-) -> np.ndarray:
-    """Put the sum of three planes' products into ``out``; ``room`` is written over."""
-    np.multiply(first[0], second[0], out=out)
-    for here, there in zip(first[1:], second[1:], strict=True):
-        out += np.multiply(here, there, out=room)
-    return out
+def _add_products(
+    first: Sequence[np.ndarray] | np.ndarray, second: np.ndarray, to: np.ndarray
+) -> None:
+    """Add the planes' products to another plane, which is written over."""
+    for here, there in zip(first, second, strict=True):
+        cv2.accumulateProduct(here, there, to)
 
 
 def _grown(part: tuple[slice, slice], by: int, size: Sequence[int]) -> tuple[slice, slice]:

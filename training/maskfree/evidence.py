@@ -225,12 +225,12 @@ class _Scene:
             whole = _warp(certain, cells, shape) > _WHOLE
             seen = cv2.erode(whole.astype(np.uint8), _AROUND) > 0
             if seen.any():
-                there = _lab(_warp(colours, cells, shape)[..., :3])
+                there = _lab(_warp(colours, cells, shape))
                 distance = cv2.blur(_apart(here, there), (3, 3))
-                distance[~seen] = np.inf
-                np.minimum(best, distance, out=best)
-                if seen[inside].mean() >= self.config.least_shown:
-                    np.minimum(matched, distance, out=matched)
+                np.minimum(best, distance, out=best, where=seen)
+                shown = np.count_nonzero(seen[inside]) / in_box[inside].size
+                if shown >= self.config.least_shown:
+                    np.minimum(matched, distance, out=matched, where=seen)
         if (ignored := self._ignored(k)) is not None:
             best[ignored[window]] = matched[ignored[window]] = np.inf
         sure = self.certain[k][window]
@@ -389,7 +389,8 @@ def _outside(boxes: np.ndarray, height: int, width: int, config: EvidenceConfig)
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+    """Return the Lab colours of uint8 RGB, or RGB and a fourth channel."""
+    return np.asarray(cv2.cvtColor(np.divide(rgb, 255, dtype=np.float32), cv2.COLOR_RGB2LAB))
 
 
 def _apart(here: np.ndarray, there: np.ndarray) -> np.ndarray:

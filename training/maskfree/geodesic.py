@@ -119,8 +119,9 @@ def step_cost(lab: np.ndarray, stretch: float, config: GeodesicConfig) -> np.nda
 
     That is how much the colour changes there beyond texture; see :func:`reached_from_outside`.
     """
-    shifted = np.clip(lab + np.array([0, _AB_ZERO, _AB_ZERO], np.float32), 0, 255)
-    smooth = cv2.medianBlur(np.rint(shifted).astype(np.uint8), config.blur).astype(np.float32)
+    shifted = np.asarray(cv2.add(lab, (0, _AB_ZERO, _AB_ZERO, 0)))
+    np.rint(np.clip(shifted, 0, 255, out=shifted), out=shifted)
+    smooth = cv2.medianBlur(shifted.astype(np.uint8), config.blur).astype(np.float32)
     squared = sum(cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=_SOBEL) ** 2 for dx in (1, 0))
     change = np.sqrt(squared[..., 0] + squared[..., 1] + squared[..., 2]) * stretch
     return np.asarray(np.maximum(change - config.texture, 0) + config.step)

@@ -13,6 +13,7 @@ PTAM, ISMAR 2007.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import cv2
@@ -52,8 +53,12 @@ class CameraMotion:
         """Return the ``(3, 3)`` map of pixels from ``source`` to ``target``; None if unknown."""
         if self.span[source] != self.span[target]:
             return None
-        matrix = np.linalg.inv(self.to_first[target]) @ self.to_first[source]
+        matrix = self._from_first[target] @ self.to_first[source]
         return np.asarray(matrix / matrix[2, 2])
+
+    @functools.cached_property
+    def _from_first(self) -> np.ndarray:
+        return np.linalg.inv(self.to_first)
 
 
 @dataclasses.dataclass(frozen=True)
