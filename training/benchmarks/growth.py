@@ -40,7 +40,7 @@ __all__ = ["main"]
 SIZES = {
     "finetune": (100, 2000),
     "predict": (100, 2000),
-    "annotated": (100, 8000),
+    "annotated": (300, 8000),
     "export davis": (100, 1000, 20000),
     "export ytvis": (100, 1000, 20000),
     "export boxes": (100, 1000, 20000),
@@ -215,8 +215,10 @@ def text_of(found: Found, options: argparse.Namespace, picture: str) -> str:
     """Return the part's text: what it was measured on, the table, the plot."""
     parts = [
         f"{WIDTH}×{HEIGHT}, two objects with boxes in every frame (*annotated*: in {LAST - FIRST} "
-        f"frames), {options.steps} steps on working frames of {options.area:,} pixels. "
-        "Each row is a process of its own.",
+        f"frames), {options.steps} steps on working frames of {options.area:,} pixels; what may be "
+        "kept of frames, crops and evidence is bounded by as much less than by default as these "
+        "are smaller. For exports and the window about twenty boxes are drawn of each object, "
+        "however long the video is. Each row is a process of its own.",
         table(found),
     ]
     if picture:

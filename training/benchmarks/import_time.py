@@ -80,6 +80,13 @@ IMPORTS = (
         ("torch", "transformers"),
     ),
     Import(
+        "engine, to a run's first masks",
+        "",
+        "import maskfree.cli, maskfree.train",
+        950,
+        ("torch", "transformers"),
+    ),
+    Import(
         "engine, to train and predict",
         "",
         "import maskfree.cli, maskfree.train, maskfree.predict",
