@@ -42,7 +42,7 @@ SHORT = 200
 """Frames of the short session that opens first, and that memory is compared with."""
 MOST_RISE = 0.1
 """Part of what all masks would take as pixels that showing them may take."""
-STEPS = 20
+STEPS = 10
 """Steps in time that are measured."""
 SLOWEST = 10
 """Modules that are listed."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maskfree.storage import writing
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ["FrameFiles", "stamp_of"]
 
@@ -24,13 +21,14 @@ class FrameFiles:
 
     def frames(self) -> list[int]:
         """Return the frames that have a file, in order."""
-        return sorted(frame for frame, _ in self._files())
+        return sorted(self._names())
 
     def stamps(self) -> dict[int, tuple[int, int]]:
         """Return by frame what changes whenever its file is written: (time in ns, size)."""
         found = {}
-        for frame, path in self._files():
-            if (known := stamp_of(path)) is not None:  # else removed by another process just now
+        for frame, name in self._names().items():
+            known = stamp_of(os.path.join(self.path, name))
+            if known is not None:  # else removed by another process just now
                 found[frame] = known
         return found
 
@@ -41,18 +39,19 @@ class FrameFiles:
     def _file(self, frame: int) -> Path:
         return self.path / f"{frame:05d}.json"
 
-    def _files(self) -> list[tuple[int, Path]]:
+    def _names(self) -> dict[int, str]:
+        """Return the files' names by frame; names alone, since there may be very many."""
         if not self.path.is_dir():
-            return []
+            return {}
         with writing(self.path):
-            found = [(_NAME.fullmatch(path.name), path) for path in self.path.iterdir()]
-        return [(int(match.group(1)), path) for match, path in found if match]
+            found = [_NAME.fullmatch(name) for name in os.listdir(self.path)]
+        return {int(match.group(1)): match.group() for match in found if match}
 
 
-def stamp_of(path: Path) -> tuple[int, int] | None:
+def stamp_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Return what changes whenever a file is written, None where it cannot be seen."""
     try:
-        known = path.stat()
+        known = os.stat(path)
     except OSError:  # never written, removed just now, or not to be seen
         return None
     return known.st_mtime_ns, known.st_size

@@ -84,7 +84,7 @@ class MaskStore(FrameFiles):
         InputError
             Where a file may not be removed.
         """
-        for _, path in self._files():
+        for path in [self.path / name for name in self._names().values()]:
             with writing(path):
                 path.unlink(missing_ok=True)
 
