@@ -30,7 +30,7 @@ def view_of(delta: np.ndarray, own: np.ndarray, matched: np.ndarray | None = Non
 
 
 def limits_of(views: list[module._View], config: EvidenceConfig) -> list[Any]:
-    distances = module._Distances()
+    distances = module._Distances(config.most_distances)
     for view in views:
         distances.add(view)
     return module._limits(distances, config)

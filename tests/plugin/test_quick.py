@@ -149,7 +149,7 @@ def test_a_step_in_time_chooses_and_reads_no_previews_anew(crowd, monkeypatch):
 def test_one_event_refreshes_a_panel_once(crowd, monkeypatch):
     strip, estimate = crowd.finetune.strip, crowd.finetune.estimate
     read = counted(monkeypatch, strip.reader, "look")
-    asked = counted(monkeypatch, estimate, "_now")
+    asked = counted(monkeypatch, estimate.fallbacks, "tell")
     for happen in (
         crowd.state.tracks_changed.emit,
         crowd.state.video_changed.emit,

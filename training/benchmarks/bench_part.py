@@ -189,6 +189,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _read(found: Path) -> tuple[dict[str, Any] | None, str]:
