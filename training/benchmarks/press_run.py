@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-PARTS = (0.0, 0.1, 0.5, 1.0)
+PARTS = (0.0, 0.25, 1.0)
 """Parts of the run after which the masks are scored."""
 CPU = torch.device("cpu")
 
