@@ -11,7 +11,6 @@ usage: python training/benchmarks/predict_run.py CLIP --json FILE [--repeats 2]
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import resource
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+import baseline
 from clips import boxes_from_masks
 from maskfree.predict import predict_video
 from maskfree.presets import preset
@@ -82,8 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tracks = boxes_from_masks(options.clip, EVERY)
     video = open_video(options.clip / "frames")
-    trainer_of = importlib.import_module("maskfree.train").Trainer  # where both have it
-    trainer = trainer_of(video, tracks, preset("tiny"), device=CPU, seed=0)
+    trainer = baseline.trainer_class()(video, tracks, preset("tiny"), device=CPU, seed=0)
     for step in range(STEPS):
         trainer.step(step)
     trainer.measure_norms()

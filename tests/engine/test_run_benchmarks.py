@@ -1,0 +1,59 @@
+"""What `press.py` and `predict_speed.py` run in processes of their own, on this engine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import predict_run
+import press_run
+from maskfree.presets import preset
+from maskfree.settings import override
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from maskfree.config import Config
+
+
+@pytest.fixture
+def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five frames with one bright square, its true masks, and a run of two steps."""
+    folder = tmp_path / "square"
+    for name in ("frames", "masks"):
+        (folder / name).mkdir(parents=True)
+    for t in range(5):
+        frame = np.random.default_rng(0).integers(0, 60, (48, 64, 3), np.uint8)
+        ids = np.zeros((48, 64), np.uint8)
+        ids[12:30, 10 + 2 * t : 30 + 2 * t] = 1
+        frame[ids == 1] = (230, 120, 40)
+        Image.fromarray(frame).save(folder / "frames" / f"{t:05d}.png")
+        Image.fromarray(ids).save(folder / "masks" / f"{t:05d}.png")
+
+    def short(name: str) -> Config:
+        return override(preset(name), {"optimiser.steps": "2"})
+
+    for module in (press_run, predict_run):
+        monkeypatch.setattr(module, "preset", short)
+    return folder
+
+
+def test_a_run_is_scored_on_its_way(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    assert press_run.main([str(clip), "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert [point["step"] for point in found["points"]] == [0, 2]
+    assert all(0 < point["j"] <= 1 for point in found["points"])
+    assert found["points"][0]["clock"] < found["points"][1]["clock"] < found["trained"]
+
+
+def test_predictions_are_timed_beside_the_forward_pass_alone(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    assert predict_run.main([str(clip), "--repeats", "1", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["frames"] == 5
+    assert 0 < found["limit"][0] < found["seconds"][0]
