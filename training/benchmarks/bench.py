@@ -34,12 +34,12 @@ __all__ = ["PARTS", "main"]
 PARTS = (
     Part("tk_loss", "TK-Loss and correspondence against the released form", 2.0),
     Part("gpu_kernels", "The fused kernels", 0.5),
-    Part("step_time", "Where a training step's time goes", 1.5, clips=True),
-    Part("press", "From press to masks", 14.0, clips=True),
-    Part("predict_speed", "Prediction", 3.0, clips=True),
+    Part("step_time", "Where a training step's time goes", 1.0, clips=True),
+    Part("press", "From press to masks", 13.5, clips=True),
+    Part("predict_speed", "Prediction", 5.5, clips=True),
     Part("long_video", "Long videos", 1.5),
-    Part("growth", "Memory and time as the video grows", 5.0, window=True),
-    Part("window_speed", "The window", 2.5, window=True),
+    Part("growth", "Memory and time as the video grows", 4.5, window=True),
+    Part("window_speed", "The window", 1.5, window=True),
 )
 """In this order; their minutes are what `make bench` may take."""
 RESULTS = BENCHMARKS / "RESULTS.md"
