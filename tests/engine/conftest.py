@@ -75,6 +75,14 @@ def small_config() -> Config:
     )
 
 
+@pytest.fixture
+def first_masks_config(small_config: Config) -> Config:
+    """The small settings for two steps, with masks before the training as by default."""
+    consensus = dataclasses.replace(small_config.consensus, first_boxes=600)
+    optimiser = dataclasses.replace(small_config.optimiser, steps=2)
+    return dataclasses.replace(small_config, consensus=consensus, optimiser=optimiser)
+
+
 @pytest.fixture(scope="session")
 def small_clip() -> GeneratedClip:
     return generated_clip(num_frames=12, height=64, width=96, seed=0)

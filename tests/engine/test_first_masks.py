@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -28,11 +27,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def config(small_config: Config) -> Config:
-    """The small settings, with masks before the training as by default."""
-    consensus = dataclasses.replace(small_config.consensus, first_boxes=600)
-    optimiser = dataclasses.replace(small_config.optimiser, steps=2)
-    return dataclasses.replace(small_config, consensus=consensus, optimiser=optimiser)
+def config(first_masks_config: Config) -> Config:
+    return first_masks_config
 
 
 def begun(session: Session, config: Config, **how: Any) -> list[tuple[str, int, int]]:

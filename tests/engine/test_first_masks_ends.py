@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,11 +38,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def config(small_config: Config) -> Config:
-    """The small settings, with masks before the training as by default."""
-    consensus = dataclasses.replace(small_config.consensus, first_boxes=600)
-    optimiser = dataclasses.replace(small_config.optimiser, steps=2)
-    return dataclasses.replace(small_config, consensus=consensus, optimiser=optimiser)
+def config(first_masks_config: Config) -> Config:
+    return first_masks_config
 
 
 def at_half(act: Callable[[], object]) -> Watch:

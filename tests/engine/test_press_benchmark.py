@@ -14,6 +14,7 @@ from PIL import Image
 import press
 import press_before
 from press_command import Commanded, Press, Retrain
+from square_clip import make_square_clip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,17 +123,7 @@ def test_what_is_kept_is_of_the_commit_that_speed_is_compared_with() -> None:
 @pytest.fixture
 def clip_with_masks(tmp_path: Path) -> Path:
     """Six frames with one bright square, and its true masks."""
-    clip = tmp_path / "square"
-    for name in ("frames", "masks"):
-        (clip / name).mkdir(parents=True)
-    for t in range(6):
-        frame = np.random.default_rng(0).integers(0, 60, (48, 64, 3), np.uint8)
-        ids = np.zeros((48, 64), np.uint8)
-        ids[12:30, 10 + 2 * t : 30 + 2 * t] = 1
-        frame[ids == 1] = (230, 120, 40)
-        Image.fromarray(frame).save(clip / "frames" / f"{t:05d}.png")
-        Image.fromarray(ids).save(clip / "masks" / f"{t:05d}.png")
-    return clip
+    return make_square_clip(tmp_path / "square", 6)
 
 
 def test_a_press_is_looked_at_from_outside(

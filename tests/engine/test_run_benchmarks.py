@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import predict_run
 import press_run
 from maskfree.presets import preset
 from maskfree.settings import override
+from square_clip import make_square_clip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,23 +22,13 @@ if TYPE_CHECKING:
 @pytest.fixture
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Five frames with one bright square, its true masks, and a run of two steps."""
-    folder = tmp_path / "square"
-    for name in ("frames", "masks"):
-        (folder / name).mkdir(parents=True)
-    for t in range(5):
-        frame = np.random.default_rng(0).integers(0, 60, (48, 64, 3), np.uint8)
-        ids = np.zeros((48, 64), np.uint8)
-        ids[12:30, 10 + 2 * t : 30 + 2 * t] = 1
-        frame[ids == 1] = (230, 120, 40)
-        Image.fromarray(frame).save(folder / "frames" / f"{t:05d}.png")
-        Image.fromarray(ids).save(folder / "masks" / f"{t:05d}.png")
 
     def short(name: str) -> Config:
         return override(preset(name), {"optimiser.steps": "2"})
 
     for module in (press_run, predict_run):
         monkeypatch.setattr(module, "preset", short)
-    return folder
+    return make_square_clip(tmp_path / "square", 5)
 
 
 def test_a_run_is_scored_on_its_way(clip: Path, tmp_path: Path) -> None:
