@@ -27,10 +27,10 @@ def pressed(first: float = 4.0, masks: float = 30.0, j: float = 0.8, at: float =
     return Press(((first, at),), masks, j, first=True)
 
 
-def test_the_moment_from_which_on_masks_are_nearly_as_good_as_the_last() -> None:
+def test_the_first_moment_at_which_masks_are_nearly_as_good_as_the_last() -> None:
     run = Press(POINTS, 45.0, 0.8)
-    assert run.near(0.95) == 30.0  # the first one was good enough, the second was not
-    assert run.near(0.5) == 10.0
+    assert run.near(0.95) == 30.0
+    assert run.near(0.9) == 10.0  # though the second is not so good
     assert run.near(1.0) == 40.0
     assert Press(POINTS[:1], 45.0, 0.8).near(0.95) == 45.0, "not before the last masks"
     assert Press(POINTS[:1], 45.0, 0.75).near(0.95) == 10.0

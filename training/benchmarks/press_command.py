@@ -47,9 +47,12 @@ class Press:
     first: bool = False
 
     def near(self, share: float) -> float:
-        """Return the first of its moments from which on J is ``share`` of the last or more."""
-        low = [n for n, (_, j) in enumerate(self.points) if j < share * self.j]
-        return [*(t for t, _ in self.points), self.masks][low[-1] + 1 if low else 0]
+        """Return the first of its moments at which J is ``share`` of the last or more.
+
+        A later moment at which J is lower once more does not count against it: masks as good were
+        there to be had.
+        """
+        return next((t for t, j in self.points if j >= share * self.j), self.masks)
 
 
 @dataclasses.dataclass(frozen=True)
