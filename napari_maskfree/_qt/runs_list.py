@@ -44,6 +44,7 @@ _TIP = (
     "Predict again goes on using the newest run."
 )
 _SHOWN = "These masks are shown, and exported."
+_FIRST = "Its masks are of before its network was trained, which took {} steps. "
 _NO_MASKS = "Run {} has no masks: it ended before they were predicted."
 _NEWEST = " Press Predict again (section 3)."
 
@@ -190,12 +191,14 @@ class RunsList(Panel):
             steps += f" of {run.planned}"
         score = "" if run.score is None else f"{run.score:.2f}"
         name = f"{'●' if run.shown else '○'} {run.name}"
-        item = QTreeWidgetItem([name, when(run.started), f"{run.preset}, {steps}", score])
+        made = "first masks" if run.untrained else steps
+        item = QTreeWidgetItem([name, when(run.started), f"{run.preset}, {made}", score])
         item.setData(0, Qt.ItemDataRole.UserRole, run.name)
         tip = _SHOWN if run.shown else _TIP if run.frames else _why_none(run, newest)
+        first = _FIRST.format(steps) if run.untrained else ""
         item.setSizeHint(_STRETCHED, QSize(0, _ROW))
         for column in range(len(_COLUMNS)):
-            item.setToolTip(column, f"Started {_exactly(run.started)}. {tip}")
+            item.setToolTip(column, f"Started {_exactly(run.started)}. {first}{tip}")
             if not run.frames:
                 item.setForeground(column, QColor(*self.main.palette_.muted))
         if run.shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,15 @@ def test_runs_are_listed(cli: Callable[..., Result], session: Session) -> None:
     assert lines[3].split()[1:] != lines[1].split()[1:]
     assert "7 of" in lines[3]
     assert "    runs " in cli("--help").out
+
+
+def test_first_masks_are_marked(cli: Callable[..., Result], session: Session) -> None:
+    note = {"trained": [], "masks": [], "first": [0]}
+    (session.runs()[1].path / "told.json").write_text(json.dumps(note))
+    assert [r["untrained"] for r in cli("runs", session.path, "--json").json] == [0, 1, 0]
+    lines = cli("runs", session.path).out.splitlines()
+    assert "1, 1 first" in lines[2]
+    assert "first" not in lines[1]
 
 
 def test_back_to_a_run(cli: Callable[..., Result], session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from maskfree.run import Run
+
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
@@ -35,6 +38,11 @@ def predict(session: Session, name: str, scores: list[float]) -> None:
         session.mask_store().write(frame, InstanceMasks((1,), mask, (score,)))
 
 
+def note(run: Run, first: list[int]) -> None:
+    """Frames whose masks the run wrote before it trained."""
+    (run.path / "told.json").write_text(json.dumps({"trained": [], "masks": [], "first": first}))
+
+
 def test_every_run_is_told_of(session: Session) -> None:
     book = RunBook(session, 9)
     assert book.refresh() == []
@@ -48,6 +56,9 @@ def test_every_run_is_told_of(session: Session) -> None:
     predict(session, "0001", [0.5, 1.0])
     found = book.refresh()
     assert (found[0].score, found[0].frames, found[0].shown) == (pytest.approx(0.75), 2, True)
+    assert found[0].untrained == 0
+    note(first, [1, 5])
+    assert book.refresh()[0].untrained == 1, "frame 5 has no masks"
 
 
 def test_scores_go_along_with_the_masks(session: Session) -> None:

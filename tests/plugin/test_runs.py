@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import sys
 import threading
@@ -79,6 +80,19 @@ def choose(widget, qtbot, number: int) -> None:
 
 def filled(layer, frame: int = 0) -> int:
     return int((layer.data[frame] == 1).any(0).sum())
+
+
+def test_first_masks_are_marked_in_the_list(session, widget, qtbot):
+    note = json.dumps({"trained": [], "masks": [], "first": list(range(FRAMES))})
+    (session.runs()[1].path / "told.json").write_text(note)
+    widget.open_session(session.path)
+    widget.show_section("masks")
+    listed(widget, qtbot, 2)
+    newest, oldest = texts(widget)
+    assert newest[1].endswith(", first masks")
+    assert oldest[1].endswith(", 30 of 120")
+    tip = widget.masks.runs.rows.topLevelItem(0).toolTip(0)
+    assert "before its network was trained, which took 30 of 120 steps" in tip
 
 
 def test_when_is_said_as_people_do():

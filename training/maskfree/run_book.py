@@ -10,6 +10,7 @@ import numpy as np
 from maskfree.errors import InputError
 from maskfree.kept_masks import run_masks, shown_run
 from maskfree.score_index import ScoreIndex
+from maskfree.told_frames import untrained_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ class RunSummary:
 
     ``started``: seconds since 1970, None where the disk does not say. ``preset``: "unknown" for a
     run of another version. ``steps``: finished ones, of ``planned`` (None where that is unknown).
-    ``frames``: how many have masks. ``score``: mean over its masks as they were predicted, in
+    ``frames``: how many have masks; ``untrained``: how many of them first masks, made before any
+    training. ``score``: mean over its masks as they were predicted, in
     [0, 1], None without masks. ``shown``: its masks are the session's.
     """
 
@@ -36,6 +38,7 @@ class RunSummary:
     steps: int
     planned: int | None
     frames: int
+    untrained: int
     score: float | None
     shown: bool
 
@@ -84,13 +87,15 @@ class RunBook:
             preset, planned = run.config.preset, run.config.optimiser.steps
         except InputError:  # made by another version: still worth listing
             pass
+        frames = store.frames()
         return RunSummary(
             name=run.name,
             started=_started(run),
             preset=preset,
             steps=run.steps_done,
             planned=planned,
-            frames=len(store.frames()),
+            frames=len(frames),
+            untrained=len(untrained_frames(run).intersection(frames)),
             score=None if np.isnan(scores).all() else float(np.nanmean(scores)),
             shown=run.name == shown,
         )

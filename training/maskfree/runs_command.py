@@ -49,4 +49,5 @@ def _row(run: RunSummary) -> list[Any]:
         started = f"{datetime.datetime.fromtimestamp(run.started):%Y-%m-%d %H:%M}"
     steps = f"{run.steps}" if run.planned in (None, run.steps) else f"{run.steps} of {run.planned}"
     score = "" if run.score is None else f"{run.score:.2f}"
-    return ["*" if run.shown else "", run.name, started, run.preset, steps, run.frames, score]
+    masks = f"{run.frames}{f', {run.untrained} first' * bool(run.untrained)}"
+    return ["*" if run.shown else "", run.name, started, run.preset, steps, masks, score]
