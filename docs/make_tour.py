@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -224,10 +225,16 @@ class Walk:
         return f"preset {panel.preset.currentText()}, {panel.steps.value()} steps"
 
     def train(self) -> None:
-        """Fine-tune and wait for the masks."""
+        """Fine-tune and wait for the masks; tell how soon there were any, and how good."""
         jobs = self.widget.jobs
         self.press(self.widget.finetune.start)
+        begun = time.monotonic()
         live(60, lambda: jobs.active)
+        live(RUN_TIME, lambda: bool(jobs.view.first_masks) or not self.widget.busy)
+        if jobs.view.first_masks:
+            seconds = time.monotonic() - begun
+            live(0.5)
+            self.note(f"The first masks are shown after {seconds:.0f} s. {self.quality()}")
         live(RUN_TIME, lambda: not self.widget.busy)
         assert jobs.view.state == "done", jobs.view.message
         live(10, self.widget.masks.review.isVisible)
@@ -293,7 +300,7 @@ class Walk:
         """Write the masks as DAVIS."""
         panel = self.widget.export
         panel.format.setCurrentIndex(panel.format.findData("davis"))
-        panel.path.setText(str(self.out / "davis"))
+        panel.path.setText("davis")
         panel.refresh()
         self.step("Chose the format DAVIS and pressed Export.")
         self.press(panel.export)
@@ -343,12 +350,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="optimiser steps (default: preset's)")
     parser.add_argument("--out", type=Path, default=DOCS)
     options = parser.parse_args()
+    options.out = options.out.resolve()
     pictures = options.out / "images" / "tour"
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch) / options.clip.name
         shutil.copytree(options.clip, clip)  # the session is made beside it
+        os.chdir(scratch)  # and the export there
         options.clip = clip
         walk = Walk(options, options.out)
         walk.go()
