@@ -10,7 +10,9 @@ from maskfree import compose
 from maskfree import predict as module
 from maskfree.errors import InputError
 from maskfree.predict import PredictProgress, predict
+from maskfree.session import Session
 from maskfree.train import finetune
+from maskfree.video_file import VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from maskfree.config import Config
     from maskfree.consensus_memory import ConsensusMemory
-    from maskfree.session import Session
+    from maskfree.types import BoxTracks
+    from maskfree.video import Video
 
 
 @pytest.fixture
@@ -43,6 +46,40 @@ def test_a_session_gets_masks_of_every_frame_and_a_log(trained: Session) -> None
     assert [r["frame"] for r in middle] == list(range(12))
     assert set(middle[0]) == {"frame", "done", "total", "seconds_left"}
     assert end == {"status": "done", "message": ""}
+
+
+def test_few_frames_of_a_file_are_kept_and_none_is_sought(
+    encode: Callable[..., Path],
+    make_tracks: Callable[..., BoxTracks],
+    small_config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = encode(tmp_path / "a.mp4", size=(64, 96), frames=60, gop=60)
+    tracks = make_tracks({0: (10, 10, 50, 50), 59: (40, 10, 80, 50)}, num_frames=60)
+    session = Session.create(tmp_path / "s", video_source=path, boxes=tracks)
+    for _ in finetune(session, small_config, device="cpu"):
+        pass
+    opened: list[Video] = []
+    plain = Session.open_video
+
+    def watched(self: Session, *arguments: Any) -> Video:
+        opened.append(plain(self, *arguments))
+        return opened[0]
+
+    monkeypatch.setattr(Session, "open_video", watched)
+    few = 3 * 64 * 96 * (small_config.predict.clip_length + small_config.predict.overlap)
+    done, sought = 0, []
+    for _ in predict(session, device="cpu"):
+        (video,) = opened
+        source = video._frames
+        assert isinstance(source, VideoFile)
+        assert video.cache.nbytes <= few
+        assert source._passed.nbytes <= few
+        sought.append(source.seeks)
+        done += 1
+    assert done == 60
+    assert sought == [sought[0]] * 60
 
 
 def test_predicting_twice_gives_the_same(trained: Session) -> None:

@@ -69,6 +69,17 @@ def test_a_frame_kept_twice_counts_once() -> None:
     assert cache.nbytes == frame.nbytes
 
 
+def test_a_cache_shrinks_at_once_and_never_grows() -> None:
+    frame = np.zeros((2, 2, 3), np.uint8)
+    cache = FrameCache(3 * frame.nbytes)
+    for i in range(3):
+        cache.put(i, frame)
+    cache.shrink(2 * frame.nbytes)
+    assert [i for i in range(3) if i in cache] == [1, 2]
+    cache.shrink(9 * frame.nbytes)
+    assert cache.limit == 2 * frame.nbytes
+
+
 def test_video_stays_within_the_cache_and_reads_again_what_it_dropped() -> None:
     array = CountedArray(colours())
     video = open_video(array, config=VideoConfig(cache_bytes=3 * FRAME))

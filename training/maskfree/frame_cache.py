@@ -51,6 +51,14 @@ class FrameCache(Generic[Kept]):
             return
         self._frames[index] = frame
         self.nbytes += frame.nbytes
+        self._drop()
+
+    def shrink(self, limit: int) -> None:
+        """Hold no more than ``limit`` bytes from now on; a larger limit changes nothing."""
+        self.limit = min(self.limit, limit)
+        self._drop()
+
+    def _drop(self) -> None:
         while self.nbytes > self.limit:
             self.nbytes -= self._frames.popitem(last=False)[1].nbytes
 

@@ -231,6 +231,7 @@ def predict(
     source = session.open_video(read) if own else open_video(video, config=read)
     with source, masks_lock(session):
         first, last = _range(frames, len(source))
+        source.keep_at_most(config.predict.clip_length + config.predict.overlap)
         store = session.mask_store(None if own else source_name(source))
         log = session.predict_log
         boxes = session.boxes if own else None

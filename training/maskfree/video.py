@@ -98,6 +98,16 @@ class Video:
         """
         self._frames.keep_index(Path(folder))
 
+    def keep_at_most(self, frames: int) -> None:
+        """Keep no more from now on than so many frames take as RGB, and as much as decoded.
+
+        For who reads a video in order: what lies behind is not asked for again.
+        """
+        nbytes = frames * math.prod(self.shape[1:])
+        with self._lock:
+            self.cache.shrink(nbytes)
+            self._frames.keep_at_most(nbytes)
+
     def close(self) -> None:
         """Close the file and forget the cached frames."""
         with self._lock:

@@ -222,6 +222,10 @@ class VideoFile(FrameSource):
         turns = round(frame.rotation / QUARTER_TURN) % 4
         return np.ascontiguousarray(np.rot90(picture, turns) if turns else picture)
 
+    def keep_at_most(self, nbytes: int) -> None:
+        """Keep no more bytes of frames as they were decoded; see :class:`FrameSource`."""
+        self._passed.shrink(nbytes)
+
     def close(self) -> None:
         """Close the file."""
         self._frames = None

@@ -66,6 +66,9 @@ class FrameSource(abc.ABC):
     def keep_index(self, folder: Path) -> None:  # noqa: B027  (most sources have none)
         """Keep the frame index in ``folder``, where there is one."""
 
+    def keep_at_most(self, nbytes: int) -> None:  # noqa: B027  (most sources keep no frame)
+        """Keep no more bytes of frames from now on."""
+
     def close(self) -> None:  # noqa: B027  (most sources hold nothing open)
         """Release what the source holds open."""
 
