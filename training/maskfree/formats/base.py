@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LABEL",
     "Annotations",
+    "Compared",
     "Format",
     "Survey",
     "default_names",
@@ -53,17 +55,31 @@ class Annotations:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compared:
+    """What comparing what was written with what was read back found.
+
+    ``difference``: the first one in words, else empty, and then the others hold: ``frames``, those
+    that hold masks in what was read back, or boxes where no frame of it has masks; ``tracks``,
+    how many it has.
+    """
+
+    difference: str
+    frames: int = 0
+    tracks: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Format:
     """One annotation format: how it is written, read, and what it cannot hold.
 
     ``name``: as given on the command line; ``title``: for a person. ``write`` writes to a path
     that does not exist yet. ``read`` reads it, or what another tool wrote. ``losses`` names, in
-    words, what of these annotations the format does not keep. ``compare(written, read_back)``
-    returns the first difference that is not one of those losses, else an empty string. ``reopen``:
-    as ``read``, without what comparing does not need, for an export that has just written it; None:
-    ``read`` itself. ``folder``:
-    the path is a folder of files rather than one file; then ``is_ours`` tells whether a file in it
-    was written by ``write``, and may be replaced by the next export.
+    words, what of these annotations the format does not keep. ``reopen(path, written)`` reads back
+    what an export has just written, for comparing alone: what grows with the video is read a frame
+    at a time; None: ``read`` does. ``compare(written, read_back)`` walks over both once; losses are
+    no differences. ``folder``: the path is a folder of files rather than one file; then
+    ``is_ours`` tells whether a file in it was written by ``write``, and may be replaced by the next
+    export.
     """
 
     name: str
@@ -71,45 +87,41 @@ class Format:
     write: Callable[[Annotations, Path], None]
     read: Callable[[Path], Annotations]
     losses: Callable[[Annotations], list[str]]
-    compare: Callable[[Annotations, Annotations], str]
+    compare: Callable[[Annotations, Annotations], Compared]
     folder: bool = False
     is_ours: Callable[[Path], bool] = lambda path: False
-    reopen: Callable[[Path], Annotations] | None = None
+    reopen: Callable[[Path, Annotations], Annotations] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
     """What the masks of a video hold, from one walk over them.
 
-    ``masked`` / ``unpredicted``: frames with and without known masks; ``overlapping``: frames in
-    which instances overlap; ``track_ids``: ids that have a mask; ``scored``: some score is not 1.
+    ``masked``: how many frames have known masks; ``unpredicted``: those that have none;
+    ``overlapping``: those in which instances overlap; ``scored``: some score is not 1.
     """
 
-    masked: tuple[int, ...]
-    unpredicted: tuple[int, ...]
-    overlapping: tuple[int, ...]
-    track_ids: frozenset[int]
+    masked: int
+    unpredicted: Sequence[int]
+    overlapping: Sequence[int]
     scored: bool
 
 
 def survey(annotations: Annotations) -> Survey:
     """Walk over all masks once, one frame in memory at a time."""
-    masked, unpredicted, overlapping = [], [], []
-    track_ids: set[int] = set()
+    # Packed: a list would take a whole object for every frame of the video.
+    unpredicted, overlapping = array("q"), array("q")
     scored = False
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
             unpredicted.append(frame)
             continue
-        masked.append(frame)
-        track_ids.update(present(masks))
         scored = scored or any(score != 1 for score in masks.scores)
         if len(masks.track_ids) > 1 and (np.count_nonzero(masks.masks, axis=0) > 1).any():
             overlapping.append(frame)
-    return Survey(
-        tuple(masked), tuple(unpredicted), tuple(overlapping), frozenset(track_ids), scored
-    )
+    masked = len(annotations.frame_names) - len(unpredicted)
+    return Survey(masked, unpredicted, overlapping, scored)
 
 
 def present(masks: InstanceMasks) -> dict[int, np.ndarray]:

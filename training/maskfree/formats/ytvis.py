@@ -22,13 +22,14 @@ from maskfree.errors import InputError
 from maskfree.formats.base import (
     DEFAULT_LABEL,
     Annotations,
+    Compared,
     Format,
     loss_of_unpredicted,
     present,
     survey,
     tight_box,
 )
-from maskfree.formats.compare import compare_labels, compare_masks
+from maskfree.formats.compare import compare_frame, compare_labels
 from maskfree.formats.ytvis_reader import CROWD, read
 from maskfree.tracks import boxes_at
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from maskfree.types import Box
+    from maskfree.types import Box, InstanceMasks
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -167,35 +168,38 @@ def losses(annotations: Annotations) -> list[str]:
     return named
 
 
-def compare(annotations: Annotations, back: Annotations) -> str:
-    """Return the first difference in names, labels, masks or boxes."""
+def compare(annotations: Annotations, back: Annotations) -> Compared:
+    """Compare names, labels, masks and boxes."""
     if list(back.file_names) != _file_names(annotations):
-        return "the frames' names differ"
-    back = dataclasses.replace(back, frame_names=annotations.frame_names)
-    return (
-        compare_labels(annotations, back)
-        or compare_masks(annotations, back, kept=lambda masks: masks)
-        or _compare_boxes(annotations, back)
-    )
-
-
-def _compare_boxes(annotations: Annotations, back: Annotations) -> str:
-    tolerance = FormatConfig().box_tolerance
+        return Compared("the frames' names differ")
+    if difference := compare_labels(annotations, back):
+        return Compared(difference)
+    masked = boxed = 0
     for frame, name in enumerate(annotations.frame_names):
-        masks = annotations.read_masks(frame)
-        if masks is None:
-            states = boxes_at(annotations.boxes, frame).items()
-            wanted = {track_id: state.xyxy for track_id, state in states}
-        else:
-            wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
-        got = {track_id: state.xyxy for track_id, state in boxes_at(back.boxes, frame).items()}
-        same = wanted.keys() == got.keys() and all(
-            np.allclose(box, got[track_id], rtol=0, atol=tolerance)
-            for track_id, box in wanted.items()
-        )
-        if not same:
-            return f"frame {name}: boxes {got} instead of {wanted}"
-    return ""
+        masks, found = annotations.read_masks(frame), back.read_masks(frame)
+        boxes = {track_id: state.xyxy for track_id, state in boxes_at(back.boxes, frame).items()}
+        difference = compare_frame(masks, found) or _compare_boxes(annotations, frame, masks, boxes)
+        if difference:
+            return Compared(f"frame {name}: {difference}")
+        masked += found is not None
+        boxed += bool(boxes)
+    return Compared("", masked or boxed, len(back.boxes.tracks))
+
+
+def _compare_boxes(
+    annotations: Annotations, frame: int, masks: InstanceMasks | None, found: dict[int, Box]
+) -> str:
+    if masks is None:
+        states = boxes_at(annotations.boxes, frame).items()
+        wanted = {track_id: state.xyxy for track_id, state in states}
+    else:
+        wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
+    tolerance = FormatConfig().box_tolerance
+    same = wanted.keys() == found.keys() and all(
+        np.allclose(box, found[track_id], rtol=0, atol=tolerance)
+        for track_id, box in wanted.items()
+    )
+    return "" if same else f"boxes {found} instead of {wanted}"
 
 
 FORMAT = Format(
