@@ -97,11 +97,13 @@ class Format:
 class Survey:
     """What the masks of a video hold, from one walk over them.
 
-    ``masked``: how many frames have known masks; ``unpredicted``: those that have none;
-    ``overlapping``: those in which instances overlap; ``scored``: some score is not 1.
+    ``masked``: how many frames have known masks; ``empty``: no mask has a pixel; ``unpredicted``:
+    frames without known masks; ``overlapping``: those in which instances overlap; ``scored``: some
+    score is not 1.
     """
 
     masked: int
+    empty: bool
     unpredicted: Sequence[int]
     overlapping: Sequence[int]
     scored: bool
@@ -111,17 +113,18 @@ def survey(annotations: Annotations) -> Survey:
     """Walk over all masks once, one frame in memory at a time."""
     # Packed: a list would take a whole object for every frame of the video.
     unpredicted, overlapping = array("q"), array("q")
-    scored = False
+    empty, scored = True, False
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
             unpredicted.append(frame)
             continue
+        empty = empty and not masks.masks.any()
         scored = scored or any(score != 1 for score in masks.scores)
         if len(masks.track_ids) > 1 and (np.count_nonzero(masks.masks, axis=0) > 1).any():
             overlapping.append(frame)
     masked = len(annotations.frame_names) - len(unpredicted)
-    return Survey(masked, unpredicted, overlapping, scored)
+    return Survey(masked, empty, unpredicted, overlapping, scored)
 
 
 def present(masks: InstanceMasks) -> dict[int, np.ndarray]:
