@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.config import FormatConfig
+from maskfree.tracks import boxes_at
 from maskfree.types import Box, InstanceMasks, Keyframe
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Compared",
     "Format",
     "Survey",
+    "boxes_in",
     "default_names",
     "keyframes",
     "list_names",
@@ -45,13 +47,15 @@ class Annotations:
     number to its masks, None where there are none *known* (the frame was never predicted or
     annotated), which is not the same as a frame in which nothing is. Masks may hold ids that
     ``boxes`` does not have. ``file_names``: the source's files where they are known (with suffix,
-    perhaps with folders), else empty.
+    perhaps with folders), else empty. ``read_boxes``: frame number to boxes by track id, where
+    they are read a frame at a time and ``boxes`` has no keyframes; None: it has them.
     """
 
     boxes: BoxTracks
     frame_names: Sequence[str]
     read_masks: Callable[[int], InstanceMasks | None]
     file_names: Sequence[str] = ()
+    read_boxes: Callable[[int], dict[int, Box]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +129,14 @@ def survey(annotations: Annotations) -> Survey:
             overlapping.append(frame)
     masked = len(annotations.frame_names) - len(unpredicted)
     return Survey(masked, empty, unpredicted, overlapping, scored)
+
+
+def boxes_in(annotations: Annotations, frame: int) -> dict[int, Box]:
+    """Return the boxes in ``frame`` by track id; absent tracks are left out."""
+    if annotations.read_boxes is not None:
+        return annotations.read_boxes(frame)
+    states = boxes_at(annotations.boxes, frame).items()
+    return {track_id: state.xyxy for track_id, state in states}
 
 
 def present(masks: InstanceMasks) -> dict[int, np.ndarray]:

@@ -5,7 +5,7 @@ the track's. In a frame that has masks, ``segmentations``, ``bboxes`` and ``area
 own, and null where the instance has no pixel; in a frame that was never predicted the segmentation
 is null and the bbox is the track's box. So a file can hold boxes only.
 
-What is read is in `ytvis_reader.py`.
+What is read is in `ytvis_reader.py`, what is read back in `ytvis_reopen.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from maskfree.formats.base import (
     Annotations,
     Compared,
     Format,
+    boxes_in,
     loss_of_unpredicted,
     present,
     survey,
@@ -31,8 +32,9 @@ from maskfree.formats.base import (
 )
 from maskfree.formats.compare import compare_frame, compare_labels
 from maskfree.formats.spool import Spool
-from maskfree.formats.ytvis_reader import CROWD, read
-from maskfree.tracks import boxes_at
+from maskfree.formats.ytvis_reader import read
+from maskfree.formats.ytvis_reopen import reopen
+from maskfree.formats.ytvis_walk import CROWD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -137,8 +139,8 @@ def _collect(annotations: Annotations, spool: Spool) -> dict[int, _Lists]:
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
-            for track_id, state in boxes_at(annotations.boxes, frame).items():
-                tracks[track_id].put(frame, "bboxes", _xywh(state.xyxy))
+            for track_id, box in boxes_in(annotations, frame).items():
+                tracks[track_id].put(frame, "bboxes", _xywh(box))
             continue
         size = list(masks.masks.shape[1:])
         for track_id, mask in present(masks).items():
@@ -216,7 +218,7 @@ def compare(annotations: Annotations, back: Annotations) -> Compared:
         masks, found = annotations.read_masks(frame), back.read_masks(frame)
         # Where no mask of the file has a pixel, it does not tell which frames are known as empty.
         expected = None if masks is None or not present(masks) else masks
-        boxes = {track_id: state.xyxy for track_id, state in boxes_at(back.boxes, frame).items()}
+        boxes = boxes_in(back, frame)
         difference = compare_frame(expected, found) or _compare_boxes(
             annotations, frame, masks, boxes
         )
@@ -231,8 +233,7 @@ def _compare_boxes(
     annotations: Annotations, frame: int, masks: InstanceMasks | None, found: dict[int, Box]
 ) -> str:
     if masks is None:
-        states = boxes_at(annotations.boxes, frame).items()
-        wanted = {track_id: state.xyxy for track_id, state in states}
+        wanted = boxes_in(annotations, frame)
     else:
         wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
     tolerance = FormatConfig().box_tolerance
@@ -250,4 +251,5 @@ FORMAT = Format(
     read=read,
     losses=losses,
     compare=compare,
+    reopen=reopen,
 )
