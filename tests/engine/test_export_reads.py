@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +40,8 @@ def test_masks_are_read_for_the_losses_for_writing_and_for_comparing(
 def test_each_png_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = []
 
-    def read_ids(path: Path) -> np.ndarray:
-        files.append(path.name)
+    def read_ids(path: str) -> np.ndarray:
+        files.append(os.path.basename(path))
         return READ_IDS(path)
 
     monkeypatch.setattr(davis, "read_ids", read_ids)

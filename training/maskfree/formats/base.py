@@ -25,7 +25,6 @@ __all__ = [
     "Format",
     "Survey",
     "boxes_in",
-    "default_names",
     "keyframes",
     "list_names",
     "loss_of_unpredicted",
@@ -169,12 +168,6 @@ def keyframes(boxes: Mapping[int, Box], known: Iterable[int]) -> tuple[Keyframe,
         elif found and not found[-1].outside:
             found.append(Keyframe(frame, None, outside=True))
     return tuple(found)
-
-
-def default_names(num_frames: int) -> tuple[str, ...]:
-    """Return ``00000``, ``00001``, …: the names of frames that come from no folder."""
-    width = FormatConfig().name_digits
-    return tuple(f"{frame:0{width}d}" for frame in range(num_frames))
 
 
 def list_names(names: Sequence[str]) -> str:

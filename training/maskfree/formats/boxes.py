@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
-from maskfree.formats.base import Annotations, Compared, Format, default_names
+from maskfree.formats.base import Annotations, Compared, Format
+from maskfree.numbered_names import NumberedNames
 from maskfree.tracks import boxes_to_json, read_boxes, write_boxes
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read(path: Path) -> Annotations:
         As :func:`maskfree.tracks.read_boxes`.
     """
     boxes = read_boxes(path)
-    return Annotations(boxes, default_names(boxes.num_frames), lambda frame: None)
+    return Annotations(boxes, NumberedNames(boxes.num_frames), lambda frame: None)
 
 
 def losses(annotations: Annotations) -> list[str]:

@@ -13,6 +13,7 @@ frames, in natural order. 255 is read as an id like any other, because here it m
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,12 +68,18 @@ def write(annotations: Annotations, path: Path) -> None:
                 f"it {size[1]}x{size[0]}. All masks of a video have one size; predict this one "
                 "again."
             )
-        (path / f"{name}.png").write_bytes(encode_ids(ids))
+        with open(_png(path, name), "wb") as file:
+            file.write(encode_ids(ids))
     if not size:
         raise InputError(
             "davis holds masks, but no frame has any. Run `maskfree predict` first, or take the "
             "format ytvis or boxes, which hold boxes."
         )
+
+
+def _png(folder: Path, name: str) -> str:
+    # Not a Path: those keep a table of names, which grows over a long video.
+    return os.path.join(folder, f"{name}.png")
 
 
 def to_ids(masks: InstanceMasks) -> np.ndarray:
@@ -142,8 +149,8 @@ def reopen(path: Path, written: Annotations) -> Annotations:
     """
 
     def read_masks(frame: int) -> InstanceMasks | None:
-        file = path / f"{written.frame_names[frame]}.png"
-        return from_ids(read_ids(file)) if file.is_file() else None
+        file = _png(path, written.frame_names[frame])
+        return from_ids(read_ids(file)) if os.path.isfile(file) else None
 
     video = dataclasses.replace(written.boxes, tracks=())
     return Annotations(video, written.frame_names, read_masks)
