@@ -66,6 +66,14 @@ def test_the_report_counts_ids_and_frames_with_a_png(tmp_path: Path) -> None:
     assert (report.frames, report.instances) == (3, 3)
 
 
+def test_frames_that_the_file_tells_to_be_empty_are_counted(tmp_path: Path) -> None:
+    frames = [None, InstanceMasks((1,), A[None], (1.0,))]
+    boxes = dataclasses.replace(video().boxes, tracks=())
+    source = Annotations(boxes, ["0", "1"], frames.__getitem__)
+    assert export(source, tmp_path / "out.json", "ytvis").frames == 2
+    assert export(source, tmp_path / "out", "davis").frames == 1
+
+
 def test_a_source_numbered_with_gaps_is_read_back_by_name(tmp_path: Path) -> None:
     names = ["0", "2", "10"]
     source = dataclasses.replace(video(num_frames=3), frame_names=names)

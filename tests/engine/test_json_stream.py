@@ -87,14 +87,15 @@ def test_what_is_left_is_passed_over(chunk: int) -> None:
     assert taken == {"e": 5, "g": [8]}
 
 
-def test_the_place_of_a_value_finds_it_again() -> None:
+@pytest.mark.parametrize("chunk", [1, 2, 6, 65536])
+def test_the_place_of_a_value_finds_it_again(chunk: int) -> None:
     raw = b'\xef\xbb\xbf{"k\xc3\xa4fer": ["\xc3\xbc", 1.5e3, {"a": [2]},\n null]}'
     places = []
-    found = stream(raw, 1)
+    found = stream(raw, chunk)
     for _ in found.fields():
         for _ in found.items():
             places.append(found.byte())
-    read = [JsonStream(io.BytesIO(raw), NAME, start=at, chunk=1).value() for at in places]
+    read = [JsonStream(io.BytesIO(raw), NAME, start=at, chunk=chunk).value() for at in places]
     assert read == ["ü", 1500.0, {"a": [2]}, None]
 
 
