@@ -91,7 +91,8 @@ def _export(folder: str, name: str) -> dict[str, Any]:
     session = Session.open(folder)
     with tempfile.TemporaryDirectory() as out, session.open_video() as video:
         report = export(annotations_of(session, video.names), Path(out) / "out", name)
-    return {"frames": report.frames}
+        # Before the folder goes: listing many files to remove them takes memory of its own.
+        return {"frames": report.frames, **peak_bytes()}
 
 
 def _window(folder: str) -> dict[str, Any]:

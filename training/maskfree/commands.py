@@ -197,7 +197,7 @@ def annotations_of(session: Session, names: Sequence[str]) -> Annotations:
     """Return what a session knows of its video: boxes, names of the frames, masks."""
     from maskfree.formats import Annotations
 
-    return Annotations(session.boxes, tuple(names), session.masks.read)
+    return Annotations(session.boxes, names, session.masks.read)
 
 
 def _show_export(args: argparse.Namespace, report: ExportReport) -> None:

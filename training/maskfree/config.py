@@ -1144,6 +1144,18 @@ class FormatConfig(Section):
         1e-6, "a box read back may differ by this (rounding)", unit="pixels", low=0.0
     )
     names_shown: int = setting(4, "most frames or labels named in one message", low=2)
+    chunk_bytes: int = setting(
+        65536, "of a file that is walked over, read at once", unit="bytes", low=1
+    )
+    value_bytes: int = setting(
+        1024, "read at once where one frame's value is looked up", unit="bytes", low=1
+    )
+    spool_bytes: int = setting(
+        1 << 20,
+        "of texts that grow side by side, kept in memory; more in a file",
+        unit="bytes",
+        low=1,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from typing import TYPE_CHECKING
 
 from maskfree.corrections import Correction
@@ -37,8 +39,8 @@ class CorrectionStore(FrameFiles):
             Where the disk is full or the folder may not be written.
         """
         if not corrections:
-            with writing(self._file(frame)):
-                self._file(frame).unlink(missing_ok=True)
+            with writing(self._file(frame)), contextlib.suppress(FileNotFoundError):
+                os.unlink(self._file(frame))
             return
         height, width = next(iter(corrections.values())).size
         tracks = [
@@ -60,7 +62,9 @@ class CorrectionStore(FrameFiles):
             Where the file is broken.
         """
         path = self._file(frame)
-        return _decode(read_json(path, "corrections file"), str(path)) if path.is_file() else {}
+        if not os.path.isfile(path):
+            return {}
+        return _decode(read_json(path, "corrections file"), path)
 
     def read_all(self) -> dict[int, dict[int, Correction]]:
         """Return the corrections by frame and track id.

@@ -36,8 +36,9 @@ class FrameFiles:
         """Return the stamp of one frame, None where it has no file that can be seen."""
         return stamp_of(self._file(frame))
 
-    def _file(self, frame: int) -> Path:
-        return self.path / f"{frame:05d}.json"
+    def _file(self, frame: int) -> str:
+        # Not a Path: those keep a table of names, which grows over a long video.
+        return os.path.join(self.path, f"{frame:05d}.json")
 
     def _names(self) -> dict[int, str]:
         """Return the files' names by frame; names alone, since there may be very many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,9 +56,9 @@ class MaskStore(FrameFiles):
             Where the file is broken.
         """
         path = self._file(frame)
-        if not path.is_file():
+        if not os.path.isfile(path):
             return None
-        return masks_from_json(read_json(path, "mask file"), str(path))
+        return masks_from_json(read_json(path, "mask file"), path)
 
     def read_scores(self, frame: int) -> dict[int, float]:
         """Return the scores of ``frame`` by track id, without decoding the masks.
@@ -68,11 +69,11 @@ class MaskStore(FrameFiles):
             Where the file is broken.
         """
         path = self._file(frame)
-        if not path.is_file():
+        if not os.path.isfile(path):
             return {}
-        items = _instances(as_object(read_json(path, "mask file"), str(path), *_OF_FRAME), path)
+        items = _instances(as_object(read_json(path, "mask file"), path, *_OF_FRAME), path)
         return {
-            as_whole(item.get("id"), str(path), "id", low=1): _score(item.get("score"), str(path))
+            as_whole(item.get("id"), path, "id", low=1): _score(item.get("score"), path)
             for item in items
         }
 

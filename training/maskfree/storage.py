@@ -9,9 +9,10 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from maskfree.errors import InputError
+from maskfree.json_faults import not_json, unique_fields, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,12 @@ __all__ = [
     "atomic_file",
     "atomic_write",
     "make_folder",
+    "not_text",
+    "nothing_in",
+    "open_bytes",
     "read_json",
     "read_text",
+    "reading",
     "writing",
 ]
 
@@ -191,34 +196,70 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise
 
 
+def open_bytes(path: str | os.PathLike[str], what: str = "file") -> BinaryIO:
+    """Return the file ``path`` opened for reading; ``what`` names its kind in messages.
+
+    Raises
+    ------
+    InputError
+        Where it is missing, a folder, or unreadable.
+    """
+    if os.path.isdir(path):
+        raise InputError(
+            f"Expected a {what}, but {os.fspath(path)} is a folder. Give the file itself."
+        )
+    with reading(f"{what} {os.fspath(path)}"):
+        return open(path, "rb")
+
+
+@contextlib.contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turn an OSError raised inside into an `InputError`; ``where``: the file's kind and path.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file, or it cannot be read.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"There is no {where}. Check the path.") from None
+    except OSError as error:
+        raise InputError(
+            f"The {where} could not be read ({error.strerror}). Check its permissions."
+        ) from error
+
+
+def nothing_in(where: str) -> InputError:
+    """Return the error for an empty file; ``where``: its kind and path."""
+    return InputError(f"The {where} is empty. Give another, or make it anew.")
+
+
+def not_text(where: str, byte: int) -> InputError:
+    """Return the error for a file that is no UTF-8 text at a ``byte``, counted from 0."""
+    return InputError(
+        f"The {where} is not UTF-8 text (byte {byte}). Check that it is the file you meant."
+    )
+
+
 def read_text(path: str | os.PathLike[str], what: str = "file") -> str:
     """Return the UTF-8 text of ``path`` (a byte-order mark is dropped); ``what`` names its kind.
 
     Raises
     ------
     InputError
-        Where it is missing, a folder, unreadable, empty, or no UTF-8 text.
+        As `open_bytes`, and where it is empty or no UTF-8 text.
     """
-    where = os.fspath(path)
-    if os.path.isdir(path):
-        raise InputError(f"Expected a {what}, but {where} is a folder. Give the file itself.")
-    try:
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"There is no {what} {where}. Check the path.") from None
-    except OSError as error:
-        raise InputError(
-            f"The {what} {where} could not be read ({error.strerror}). Check its permissions."
-        ) from error
+    where = f"{what} {os.fspath(path)}"
+    with open_bytes(path, what) as file, reading(where):
+        raw = file.read()
     if not raw.strip():
-        raise InputError(f"The {what} {where} is empty. Give another, or make it anew.")
+        raise nothing_in(where)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"The {what} {where} is not UTF-8 text (byte {error.start}). Check that it is the file "
-            "you meant."
-        ) from None
+        raise not_text(where, error.start) from None
 
 
 def read_json(path: str | os.PathLike[str], what: str = "file") -> Any:
@@ -233,26 +274,8 @@ def read_json(path: str | os.PathLike[str], what: str = "file") -> Any:
     where = f"{what} {os.fspath(path)}"
     text = read_text(path, what)
     try:
-        return json.loads(text, object_pairs_hook=_unique_fields)
+        return json.loads(text, object_pairs_hook=unique_fields)
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"The {where} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
-            "Mend that place in a text editor."
-        ) from None
-    except RecursionError:
-        raise InputError(
-            f"The {where} is nested too deeply. Check that it is the file you meant."
-        ) from None
-    except ValueError as error:
-        raise InputError(
-            f"The {where} cannot be read: {error}. Mend it in a text editor."
-        ) from None
-
-
-def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the field "{twice}" comes twice in one object')
-    return fields
+        raise not_json(where, error.msg, error.lineno, error.colno) from None
+    except (ValueError, RecursionError) as error:
+        raise unreadable(where, error) from None

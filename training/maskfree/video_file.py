@@ -13,10 +13,11 @@ from av.video.reformatter import VideoReformatter
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.frame_cache import FrameCache
+from maskfree.numbered_names import NumberedNames
 from maskfree.video_decode import NO_FRAME, Decoder, Identify
 from maskfree.video_index import build_index
 from maskfree.video_index_file import fingerprint, read_index, write_index
-from maskfree.video_source import FileOptions, FrameSource, numbered
+from maskfree.video_source import FileOptions, FrameSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,8 +77,8 @@ class VideoFile(FrameSource):
 
     @functools.cached_property
     def names(self) -> Sequence[str]:  # type: ignore[override]
-        """The frames' numbers as five digits, made when first asked for."""
-        return numbered(len(self._index))
+        """The frames' numbers as five digits."""
+        return NumberedNames(len(self._index))
 
     def _kept_index(self) -> FrameIndex | None:
         folder = self._options.index_folder

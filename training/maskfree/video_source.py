@@ -26,7 +26,6 @@ __all__ = [
     "PictureSource",
     "check_readable",
     "first_line",
-    "numbered",
     "reading",
 ]
 
@@ -148,11 +147,6 @@ def _to_rgb(picture: np.ndarray) -> np.ndarray:
         return picture[..., :RGB]
     blue = np.zeros_like(picture[..., :1])
     return np.concatenate([picture, blue], axis=2)
-
-
-def numbered(num_frames: int) -> list[str]:
-    """Return the names of frames that have none of their own: 00000, 00001, …"""
-    return [f"{i:05d}" for i in range(num_frames)]
 
 
 def check_readable(path: Path) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.numbered_names import NumberedNames
 from maskfree.video_axes import AXES, OME_AXES, plan_layout, with_time
-from maskfree.video_source import PictureSource, first_line, numbered, reading
+from maskfree.video_source import PictureSource, first_line, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class ArraySource(PictureSource):
         self._remedy = remedy
         self.joint = self._layout.joint
         self.size = self._layout.size(shape)
-        self.names = numbered(self.size[0])
+        self.names = NumberedNames(self.size[0])
         self.path = path
         self.cheap = isinstance(array, np.ndarray)
 

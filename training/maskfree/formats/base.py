@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskfree.config import FormatConfig
+from maskfree.tracks import boxes_at
 from maskfree.types import Box, InstanceMasks, Keyframe
 
 if TYPE_CHECKING:
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LABEL",
     "Annotations",
+    "Compared",
     "Format",
     "Survey",
-    "default_names",
+    "boxes_in",
     "keyframes",
     "list_names",
     "loss_of_unpredicted",
@@ -43,13 +46,29 @@ class Annotations:
     number to its masks, None where there are none *known* (the frame was never predicted or
     annotated), which is not the same as a frame in which nothing is. Masks may hold ids that
     ``boxes`` does not have. ``file_names``: the source's files where they are known (with suffix,
-    perhaps with folders), else empty.
+    perhaps with folders), else empty. ``read_boxes``: frame number to boxes by track id, where
+    they are read a frame at a time and ``boxes`` has no keyframes; None: it has them.
     """
 
     boxes: BoxTracks
     frame_names: Sequence[str]
     read_masks: Callable[[int], InstanceMasks | None]
     file_names: Sequence[str] = ()
+    read_boxes: Callable[[int], dict[int, Box]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """What comparing what was written with what was read back found.
+
+    ``difference``: the first one in words, else empty, and then the others hold: ``frames``, those
+    that hold masks in what was read back, or boxes where no frame of it has masks; ``tracks``,
+    how many it has.
+    """
+
+    difference: str
+    frames: int = 0
+    tracks: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +77,12 @@ class Format:
 
     ``name``: as given on the command line; ``title``: for a person. ``write`` writes to a path
     that does not exist yet. ``read`` reads it, or what another tool wrote. ``losses`` names, in
-    words, what of these annotations the format does not keep. ``compare(written, read_back)``
-    returns the first difference that is not one of those losses, else an empty string. ``reopen``:
-    as ``read``, without what comparing does not need, for an export that has just written it; None:
-    ``read`` itself. ``folder``:
-    the path is a folder of files rather than one file; then ``is_ours`` tells whether a file in it
-    was written by ``write``, and may be replaced by the next export.
+    words, what of these annotations the format does not keep. ``reopen(path, written)`` reads back
+    what an export has just written, for comparing alone: what grows with the video is read a frame
+    at a time; None: ``read`` does. ``compare(written, read_back)`` walks over both once; losses are
+    no differences. ``folder``: the path is a folder of files rather than one file; then
+    ``is_ours`` tells whether a file in it was written by ``write``, and may be replaced by the next
+    export.
     """
 
     name: str
@@ -71,45 +90,52 @@ class Format:
     write: Callable[[Annotations, Path], None]
     read: Callable[[Path], Annotations]
     losses: Callable[[Annotations], list[str]]
-    compare: Callable[[Annotations, Annotations], str]
+    compare: Callable[[Annotations, Annotations], Compared]
     folder: bool = False
     is_ours: Callable[[Path], bool] = lambda path: False
-    reopen: Callable[[Path], Annotations] | None = None
+    reopen: Callable[[Path, Annotations], Annotations] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
     """What the masks of a video hold, from one walk over them.
 
-    ``masked`` / ``unpredicted``: frames with and without known masks; ``overlapping``: frames in
-    which instances overlap; ``track_ids``: ids that have a mask; ``scored``: some score is not 1.
+    ``masked``: how many frames have known masks; ``empty``: no mask has a pixel; ``unpredicted``:
+    frames without known masks; ``overlapping``: those in which instances overlap; ``scored``: some
+    score is not 1.
     """
 
-    masked: tuple[int, ...]
-    unpredicted: tuple[int, ...]
-    overlapping: tuple[int, ...]
-    track_ids: frozenset[int]
+    masked: int
+    empty: bool
+    unpredicted: Sequence[int]
+    overlapping: Sequence[int]
     scored: bool
 
 
 def survey(annotations: Annotations) -> Survey:
     """Walk over all masks once, one frame in memory at a time."""
-    masked, unpredicted, overlapping = [], [], []
-    track_ids: set[int] = set()
-    scored = False
+    # Packed: a list would take a whole object for every frame of the video.
+    unpredicted, overlapping = array("q"), array("q")
+    empty, scored = True, False
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
             unpredicted.append(frame)
             continue
-        masked.append(frame)
-        track_ids.update(present(masks))
+        empty = empty and not masks.masks.any()
         scored = scored or any(score != 1 for score in masks.scores)
         if len(masks.track_ids) > 1 and (np.count_nonzero(masks.masks, axis=0) > 1).any():
             overlapping.append(frame)
-    return Survey(
-        tuple(masked), tuple(unpredicted), tuple(overlapping), frozenset(track_ids), scored
-    )
+    masked = len(annotations.frame_names) - len(unpredicted)
+    return Survey(masked, empty, unpredicted, overlapping, scored)
+
+
+def boxes_in(annotations: Annotations, frame: int) -> dict[int, Box]:
+    """Return the boxes in ``frame`` by track id; absent tracks are left out."""
+    if annotations.read_boxes is not None:
+        return annotations.read_boxes(frame)
+    states = boxes_at(annotations.boxes, frame).items()
+    return {track_id: state.xyxy for track_id, state in states}
 
 
 def present(masks: InstanceMasks) -> dict[int, np.ndarray]:
@@ -142,12 +168,6 @@ def keyframes(boxes: Mapping[int, Box], known: Iterable[int]) -> tuple[Keyframe,
         elif found and not found[-1].outside:
             found.append(Keyframe(frame, None, outside=True))
     return tuple(found)
-
-
-def default_names(num_frames: int) -> tuple[str, ...]:
-    """Return ``00000``, ``00001``, …: the names of frames that come from no folder."""
-    width = FormatConfig().name_digits
-    return tuple(f"{frame:0{width}d}" for frame in range(num_frames))
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
-from maskfree.formats.base import Annotations, Format, default_names
+from maskfree.formats.base import Annotations, Compared, Format
+from maskfree.numbered_names import NumberedNames
 from maskfree.tracks import boxes_to_json, read_boxes, write_boxes
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read(path: Path) -> Annotations:
         As :func:`maskfree.tracks.read_boxes`.
     """
     boxes = read_boxes(path)
-    return Annotations(boxes, default_names(boxes.num_frames), lambda frame: None)
+    return Annotations(boxes, NumberedNames(boxes.num_frames), lambda frame: None)
 
 
 def losses(annotations: Annotations) -> list[str]:
@@ -57,12 +58,14 @@ def losses(annotations: Annotations) -> list[str]:
     return named
 
 
-def compare(annotations: Annotations, back: Annotations) -> str:
-    """Return a difference between the tracks written and the tracks read back."""
+def compare(annotations: Annotations, back: Annotations) -> Compared:
+    """Compare the tracks written with the tracks read back."""
     written = json.loads(json.dumps(boxes_to_json(annotations.boxes)))
     if written != boxes_to_json(back.boxes):
-        return "the tracks differ"
-    return ""
+        return Compared("the tracks differ")
+    tracks = back.boxes.tracks
+    drawn = {each.frame for track in tracks for each in track.keyframes if each.xyxy is not None}
+    return Compared("", len(drawn), len(tracks))
 
 
 FORMAT = Format(

@@ -6,39 +6,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.formats.base import Annotations, present
+from maskfree.formats.base import Annotations, Compared, present
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maskfree.types import InstanceMasks
 
-__all__ = ["compare_labels", "compare_masks"]
+__all__ = ["compare_frame", "compare_labels", "compare_masks"]
 
 
 def compare_masks(
     source: Annotations, back: Annotations, kept: Callable[[InstanceMasks], InstanceMasks]
-) -> str:
-    """Compare masks pixel by pixel, frames matched by name, one frame in memory.
+) -> Compared:
+    """Compare masks pixel by pixel, one frame in memory; both have the same frames.
 
-    ``kept`` turns a frame's masks into what the format can hold of them. Returns the first
-    difference in words, else an empty string.
+    ``kept`` turns a frame's masks into what the format can hold of them.
     """
-    if list(source.frame_names) == list(back.frame_names):
-        places = dict(enumerate(range(len(source.frame_names))))
-    else:
-        by_name = {name: frame for frame, name in enumerate(back.frame_names)}
-        places = {f: by_name[n] for f, n in enumerate(source.frame_names) if n in by_name}
+    frames, tracks = 0, set[int]()
     for frame, name in enumerate(source.frame_names):
-        masks = source.read_masks(frame)
-        found = back.read_masks(places[frame]) if frame in places else None
-        difference = _compare_frame(None if masks is None else kept(masks), found)
+        masks, found = source.read_masks(frame), back.read_masks(frame)
+        difference = compare_frame(None if masks is None else kept(masks), found)
         if difference:
-            return f"frame {name}: {difference}"
-    return ""
+            return Compared(f"frame {name}: {difference}")
+        if found is not None:
+            frames += 1
+            tracks.update(found.track_ids)
+    return Compared("", frames, len(tracks))
 
 
-def _compare_frame(expected: InstanceMasks | None, found: InstanceMasks | None) -> str:
+def compare_frame(expected: InstanceMasks | None, found: InstanceMasks | None) -> str:
+    """Compare the masks of one frame; returns the first difference in words, else an empty string.
+
+    ``expected``: what the format can hold; where it is None any empty frame will do.
+    """
     if expected is not None and found is None:
         return "its masks are missing"
     wanted = {} if expected is None else present(expected)

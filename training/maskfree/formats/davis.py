@@ -12,6 +12,8 @@ frames, in natural order. 255 is read as an id like any other, because here it m
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +24,7 @@ from maskfree.errors import InputError
 from maskfree.formats.base import (
     DEFAULT_LABEL,
     Annotations,
+    Compared,
     Format,
     keyframes,
     list_names,
@@ -33,12 +36,12 @@ from maskfree.formats.indexed_png import MAX_ID, encode_ids, is_ours, list_pngs,
 from maskfree.types import BoxTracks, InstanceMasks, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from maskfree.types import Box
 
-__all__ = ["FORMAT", "flatten", "read", "to_ids", "write"]
+__all__ = ["FORMAT", "flatten", "read", "reopen", "to_ids", "write"]
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -47,21 +50,36 @@ def write(annotations: Annotations, path: Path) -> None:
     Raises
     ------
     InputError
-        When no frame has masks, an id is beyond 255, or a frame's name cannot name a file.
+        When no frame has masks, they are not all of one size, an id is beyond 255, or a frame's
+        name cannot name a file.
     """
     _check_names(annotations.frame_names)
     path.mkdir()
-    written = 0
+    size: tuple[int, ...] = ()
     for frame, name in enumerate(annotations.frame_names):
         masks = annotations.read_masks(frame)
-        if masks is not None:
-            (path / f"{name}.png").write_bytes(encode_ids(to_ids(masks)))
-            written += 1
-    if not written:
+        if masks is None:
+            continue
+        ids = to_ids(masks)
+        size = size or ids.shape
+        if ids.shape != size:
+            raise InputError(
+                f"The masks of frame {name} are {ids.shape[1]}x{ids.shape[0]} pixels, those before "
+                f"it {size[1]}x{size[0]}. All masks of a video have one size; predict this one "
+                "again."
+            )
+        with open(_png(path, name), "wb") as file:
+            file.write(encode_ids(ids))
+    if not size:
         raise InputError(
             "davis holds masks, but no frame has any. Run `maskfree predict` first, or take the "
             "format ytvis or boxes, which hold boxes."
         )
+
+
+def _png(folder: Path, name: str) -> str:
+    # Not a Path: those keep a table of names, which grows over a long video.
+    return os.path.join(folder, f"{name}.png")
 
 
 def to_ids(masks: InstanceMasks) -> np.ndarray:
@@ -107,21 +125,12 @@ def read(path: Path) -> Annotations:
     InputError
         For a folder without PNGs, a file that is no mask, or files of different sizes.
     """
-    return _read(path, boxed=True)
-
-
-def _reopen(path: Path) -> Annotations:
-    """Read a folder of PNGs without their boxes, which would take memory for every frame."""
-    return _read(path, boxed=False)
-
-
-def _read(path: Path, *, boxed: bool) -> Annotations:
     files = list_pngs(path)
     names = _frame_names(list(files))
     by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
-    height, width, boxes = _scan(path, by_frame, boxed=boxed)
+    height, width, boxes = _scan(path, by_frame)
     tracks = tuple(
-        Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame) if boxed else ())
+        Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame))
         for track_id in sorted(boxes)
     )
 
@@ -130,6 +139,21 @@ def _read(path: Path, *, boxed: bool) -> Annotations:
 
     video = BoxTracks(len(names), height, width, None, tracks)
     return Annotations(video, names, read_masks)
+
+
+def reopen(path: Path, written: Annotations) -> Annotations:
+    """Read the folder that :func:`write` made of ``written``, without its boxes.
+
+    The frames' names are known, so the folder need not be listed: nothing is read before a frame's
+    masks are asked for.
+    """
+
+    def read_masks(frame: int) -> InstanceMasks | None:
+        file = _png(path, written.frame_names[frame])
+        return from_ids(read_ids(file)) if os.path.isfile(file) else None
+
+    video = dataclasses.replace(written.boxes, tracks=())
+    return Annotations(video, written.frame_names, read_masks)
 
 
 def _frame_names(stems: list[str]) -> tuple[str, ...]:
@@ -144,10 +168,8 @@ def _frame_names(stems: list[str]) -> tuple[str, ...]:
     return tuple(by_number.get(n, f"{n:0{digits}d}") for n in range(last + 1))
 
 
-def _scan(
-    folder: Path, files: dict[int, str], *, boxed: bool
-) -> tuple[int, int, dict[int, dict[int, Box]]]:
-    """Return height, width and, for each id, frame to tight box (where ``boxed``)."""
+def _scan(folder: Path, files: dict[int, str]) -> tuple[int, int, dict[int, dict[int, Box]]]:
+    """Return height, width and, for each id, frame to tight box."""
     shape: tuple[int, ...] = ()
     boxes: dict[int, dict[int, Box]] = {}
     for frame, name in files.items():
@@ -163,19 +185,22 @@ def _scan(
             if place is not None:
                 y, x = place
                 box = (float(x.start), float(y.start), float(x.stop), float(y.stop))
-                own = boxes.setdefault(index + 1, {})
-                if boxed:
-                    own[frame] = box
+                boxes.setdefault(index + 1, {})[frame] = box
     return shape[0], shape[1], boxes
 
 
-def _check_names(names: Iterable[str]) -> None:
-    seen: dict[str, str] = {}
+def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if not name or any(character in name for character in "/\\\0"):
             raise InputError(
                 f'A frame is named "{name}", which cannot name a file. Rename the source\'s frames.'
             )
+    # Hashes tell that all differ in a fraction of the memory that the names in a table take.
+    hashes = np.fromiter((hash(name.casefold()) for name in names), np.int64, len(names))
+    if len(np.unique(hashes)) == len(names):
+        return
+    seen: dict[str, str] = {}
+    for name in names:
         if name.casefold() in seen:
             raise InputError(
                 f'Two frames are named "{seen[name.casefold()]}" and "{name}", which would be one '
@@ -209,8 +234,8 @@ def _labels(tracks: Sequence[Track]) -> list[str]:
     return sorted({track.label for track in tracks} - {DEFAULT_LABEL})
 
 
-def compare(annotations: Annotations, back: Annotations) -> str:
-    """Return the first difference between the flattened masks and the ones read back."""
+def compare(annotations: Annotations, back: Annotations) -> Compared:
+    """Compare the flattened masks with the ones read back."""
     return compare_masks(annotations, back, kept=flatten)
 
 
@@ -223,5 +248,5 @@ FORMAT = Format(
     compare=compare,
     folder=True,
     is_ours=is_ours,
-    reopen=_reopen,
+    reopen=reopen,
 )

@@ -45,15 +45,15 @@ def export_as(
     with _new_parents(target), _staged(target, format) as staged:
         losses = tuple(format.losses(annotations))
         format.write(annotations, staged)
-        back = (format.reopen or format.read)(staged)
-        difference = format.compare(annotations, back)
-        if difference:
+        back = format.reopen(staged, annotations) if format.reopen else format.read(staged)
+        found = format.compare(annotations, back)
+        if found.difference:
             raise InputError(
-                f"{target}: what was read back is not what was written ({difference}). Nothing was "
-                "changed there. Check the disk, or choose another one, and export again."
+                f"{target}: what was read back is not what was written ({found.difference}). "
+                "Nothing was changed there. Check the disk, or choose another one, and export "
+                "again."
             )
-        frames, instances = _count(back), len(back.boxes.tracks)
-    return ExportReport(format.name, target, frames, instances, losses)
+    return ExportReport(format.name, target, found.frames, found.tracks, losses)
 
 
 def _check(annotations: Annotations) -> None:
@@ -94,12 +94,3 @@ def _new_parents(target: Path) -> Iterator[None]:
             for folder in made:
                 folder.rmdir()
         raise
-
-
-def _count(back: Annotations) -> int:
-    frames = range(len(back.frame_names))
-    masked = sum(back.read_masks(frame) is not None for frame in frames)
-    if masked:
-        return masked
-    keyframes = (keyframe for track in back.boxes.tracks for keyframe in track.keyframes)
-    return len({keyframe.frame for keyframe in keyframes if keyframe.xyxy is not None})

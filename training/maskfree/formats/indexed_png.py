@@ -66,7 +66,7 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def read_ids(path: Path) -> np.ndarray:
+def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     """Return the ids of one PNG, uint8 or uint16 ``(H, W)``; 0 is background.
 
     Indexed PNGs of any depth, grey ones of 8 or 16 bit (the grey value is the id) and black and
@@ -86,9 +86,9 @@ def read_ids(path: Path) -> np.ndarray:
     return ids.astype(np.uint16 if colour == (_GREY, 16) else np.uint8)
 
 
-def _check_header(path: Path) -> tuple[int, int]:
+def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             head = file.read(_HEADER.size)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None

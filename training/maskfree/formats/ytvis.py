@@ -5,14 +5,14 @@ the track's. In a frame that has masks, ``segmentations``, ``bboxes`` and ``area
 own, and null where the instance has no pixel; in a frame that was never predicted the segmentation
 is null and the bbox is the track's box. So a file can hold boxes only.
 
-What is read is in `ytvis_reader.py`.
+What is read is in `ytvis_reader.py`, what is read back in `ytvis_reopen.py`.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,97 +22,136 @@ from maskfree.errors import InputError
 from maskfree.formats.base import (
     DEFAULT_LABEL,
     Annotations,
+    Compared,
     Format,
+    boxes_in,
     loss_of_unpredicted,
     present,
     survey,
     tight_box,
 )
-from maskfree.formats.compare import compare_labels, compare_masks
-from maskfree.formats.ytvis_reader import CROWD, read
-from maskfree.tracks import boxes_at
+from maskfree.formats.compare import compare_frame, compare_labels
+from maskfree.formats.spool import Spool
+from maskfree.formats.ytvis_reader import read
+from maskfree.formats.ytvis_reopen import reopen
+from maskfree.formats.ytvis_walk import CROWD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from maskfree.types import Box
+    from maskfree.types import Box, InstanceMasks
 
 __all__ = ["FORMAT", "read", "write"]
 
+_LISTS = ("segmentations", "bboxes", "areas")
+_AROUND = 20
+"""Characters that a message shows on either side of one at fault."""
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 def write(annotations: Annotations, path: Path) -> None:
-    """Write the annotations to the file ``path``; masks are held as RLE text only.
+    """Write the annotations to the file ``path``, a frame in memory at a time.
+
+    The lists of the tracks grow side by side beside ``path``, in a file that goes again.
 
     Raises
     ------
     InputError
-        When there is neither a box nor a mask.
+        When there is neither a box nor a mask, or a name or label is no text.
     """
-    tracks = _collect(annotations)
-    if not any(box is not None for track in tracks.values() for box in track.bboxes):
-        raise InputError(
-            "There is neither a box nor a mask to export. Draw a box, or run `maskfree predict`."
-        )
-    categories = {label: n for n, label in enumerate(_labels(tracks.values()), start=1)}
+    with Spool(path.parent, most_bytes=FormatConfig().spool_bytes) as spool:
+        tracks = _collect(annotations, spool)
+        if not any(track.has_box for track in tracks.values()):
+            raise InputError(
+                "There is neither a box nor a mask to export. Draw a box, or run `maskfree "
+                "predict`."
+            )
+        categories = {label: n for n, label in enumerate(_labels(tracks.values()), start=1)}
+        with path.open("wb") as out:
+            for text in _head(annotations, categories):
+                out.write(_utf8(text))
+            for number, (_, track) in enumerate(sorted(tracks.items())):
+                out.write(b"," if number else b"")
+                track.copy(out, categories[track.label])
+            out.write(b"]}")
+
+
+def _head(annotations: Annotations, categories: dict[str, int]) -> Iterator[str]:
+    """Yield the text of the file up to its annotations."""
+    info = {"description": "written by napari-maskfree"}
+    yield f'{{"info":{_json(info)},"videos":[{{"id":1,"file_names":['
+    for number, name in enumerate(_file_names(annotations)):
+        yield f"{',' if number else ''}{_json(name)}"
     video = annotations.boxes
-    data = {
-        "info": {"description": "written by napari-maskfree"},
-        "videos": [
-            {
-                "id": 1,
-                "file_names": _file_names(annotations),
-                "width": video.width,
-                "height": video.height,
-                "length": len(annotations.frame_names),
-                "fps": video.fps,
-            }
-        ],
-        "categories": [
-            {"id": n, "name": label, "supercategory": DEFAULT_LABEL}
-            for label, n in categories.items()
-        ],
-        "annotations": [
-            _annotation(track_id, tracks[track_id], categories) for track_id in sorted(tracks)
-        ],
+    sizes = {
+        "width": video.width,
+        "height": video.height,
+        "length": len(annotations.frame_names),
+        "fps": video.fps,
     }
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(data, file, separators=(",", ":"), ensure_ascii=False)
+    kinds = [
+        {"id": n, "name": label, "supercategory": DEFAULT_LABEL} for label, n in categories.items()
+    ]
+    yield f'],{_json(sizes)[1:-1]}}}],"categories":{_json(kinds)},"annotations":['
 
 
-@dataclasses.dataclass
 class _Lists:
-    """One annotation while it is collected: a value a frame, None where absent."""
+    """One annotation while it is written: lists of a value a frame, null where absent."""
 
-    label: str
-    crowd: int
-    segmentations: list[dict[str, Any] | None]
-    bboxes: list[list[float] | None]
-    areas: list[float | None]
+    def __init__(self, track_id: int, label: str, crowd: int, spool: Spool) -> None:
+        self.label, self.has_box = label, False
+        self._id, self._crowd, self._spool = track_id, crowd, spool
+        self._lengths = dict.fromkeys(_LISTS, 0)
 
-    @classmethod
-    def empty(cls, label: str, crowd: int, length: int) -> _Lists:
-        return cls(label, crowd, [None] * length, [None] * length, [None] * length)
+    def put(self, frame: int, name: str, value: Any) -> None:
+        self.fill(frame, name)
+        self._append(name, _json(value))
+        self._lengths[name] += 1
+        self.has_box = self.has_box or name == "bboxes"
+
+    def fill(self, length: int, name: str) -> None:
+        """Append null until there are ``length`` values."""
+        absent = length - self._lengths[name]
+        if absent:
+            self._append(name, ",".join(["null"] * absent))
+            self._lengths[name] = length
+
+    def copy(self, out: IO[bytes], category: int) -> None:
+        head = {"id": self._id, "video_id": 1, "category_id": category, CROWD: self._crowd}
+        out.write(_json(head)[:-1].encode())
+        for name in _LISTS:
+            out.write(f',"{name}":['.encode())
+            self._spool.copy((self._id, name), out)
+            out.write(b"]")
+        out.write(b"}")
+
+    def _append(self, name: str, text: str) -> None:
+        comma = "," if self._lengths[name] else ""
+        self._spool.append((self._id, name), f"{comma}{text}".encode())
 
 
-def _collect(annotations: Annotations) -> dict[int, _Lists]:
-    length = len(annotations.frame_names)
+def _collect(annotations: Annotations, spool: Spool) -> dict[int, _Lists]:
     tracks = {
-        track.id: _Lists.empty(track.label, int(track.extra.get(CROWD, 0)), length)
+        track.id: _Lists(track.id, track.label, int(track.extra.get(CROWD, 0)), spool)
         for track in annotations.boxes.tracks
     }
-    for frame in range(length):
+    for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
-            for track_id, state in boxes_at(annotations.boxes, frame).items():
-                tracks[track_id].bboxes[frame] = _xywh(state.xyxy)
+            for track_id, box in boxes_in(annotations, frame).items():
+                tracks[track_id].put(frame, "bboxes", _xywh(box))
             continue
         size = list(masks.masks.shape[1:])
         for track_id, mask in present(masks).items():
-            track = tracks.setdefault(track_id, _Lists.empty(DEFAULT_LABEL, 0, length))
-            track.segmentations[frame] = {"size": size, "counts": rle.encode(mask[None])[0]}
-            track.bboxes[frame] = _xywh(tight_box(mask))
-            track.areas[frame] = int(np.count_nonzero(mask))
+            track = tracks.setdefault(track_id, _Lists(track_id, DEFAULT_LABEL, 0, spool))
+            counts = rle.encode(mask[None])[0]
+            track.put(frame, "segmentations", {"size": size, "counts": counts})
+            track.put(frame, "bboxes", _xywh(tight_box(mask)))
+            track.put(frame, "areas", int(np.count_nonzero(mask)))
+    for track in tracks.values():
+        for name in _LISTS:
+            track.fill(len(annotations.frame_names), name)
     return tracks
 
 
@@ -120,23 +159,21 @@ def _labels(tracks: Iterable[_Lists]) -> list[str]:
     return list(dict.fromkeys(track.label for track in tracks)) or [DEFAULT_LABEL]
 
 
-def _file_names(annotations: Annotations) -> list[str]:
+def _file_names(annotations: Annotations) -> Iterable[str]:
     if annotations.file_names:
-        return list(annotations.file_names)
+        return annotations.file_names
     suffix = FormatConfig().frame_suffix
-    return [f"{name}{suffix}" for name in annotations.frame_names]
+    return (f"{name}{suffix}" for name in annotations.frame_names)
 
 
-def _annotation(track_id: int, track: _Lists, categories: dict[str, int]) -> dict[str, Any]:
-    return {
-        "id": track_id,
-        "video_id": 1,
-        "category_id": categories[track.label],
-        CROWD: track.crowd,
-        "segmentations": track.segmentations,
-        "bboxes": track.bboxes,
-        "areas": track.areas,
-    }
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        shown = text[max(0, error.start - _AROUND) : error.end + _AROUND]
+        raise InputError(
+            f"A frame's name or a label is no text that UTF-8 can hold: {shown!a}. Rename it."
+        ) from None
 
 
 def _xywh(box: Box) -> list[float]:
@@ -151,6 +188,8 @@ def losses(annotations: Annotations) -> list[str]:
     named = loss_of_unpredicted(annotations, found, "get boxes only")
     if not found.masked:
         named.append("no frame has masks: the file holds boxes only")
+    elif found.empty:
+        named.append("no mask has a pixel: the file holds boxes only, and no frame known as empty")
     elif boxes.tracks:
         named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
     all_keyframes = [keyframe for track in boxes.tracks for keyframe in track.keyframes]
@@ -167,35 +206,42 @@ def losses(annotations: Annotations) -> list[str]:
     return named
 
 
-def compare(annotations: Annotations, back: Annotations) -> str:
-    """Return the first difference in names, labels, masks or boxes."""
-    if list(back.file_names) != _file_names(annotations):
-        return "the frames' names differ"
-    back = dataclasses.replace(back, frame_names=annotations.frame_names)
-    return (
-        compare_labels(annotations, back)
-        or compare_masks(annotations, back, kept=lambda masks: masks)
-        or _compare_boxes(annotations, back)
-    )
-
-
-def _compare_boxes(annotations: Annotations, back: Annotations) -> str:
-    tolerance = FormatConfig().box_tolerance
+def compare(annotations: Annotations, back: Annotations) -> Compared:
+    """Compare names, labels, masks and boxes."""
+    pairs = itertools.zip_longest(back.file_names, _file_names(annotations))
+    if any(got != wanted for got, wanted in pairs):
+        return Compared("the frames' names differ")
+    if difference := compare_labels(annotations, back):
+        return Compared(difference)
+    masked = boxed = 0
     for frame, name in enumerate(annotations.frame_names):
-        masks = annotations.read_masks(frame)
-        if masks is None:
-            states = boxes_at(annotations.boxes, frame).items()
-            wanted = {track_id: state.xyxy for track_id, state in states}
-        else:
-            wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
-        got = {track_id: state.xyxy for track_id, state in boxes_at(back.boxes, frame).items()}
-        same = wanted.keys() == got.keys() and all(
-            np.allclose(box, got[track_id], rtol=0, atol=tolerance)
-            for track_id, box in wanted.items()
+        masks, found = annotations.read_masks(frame), back.read_masks(frame)
+        # Where no mask of the file has a pixel, it does not tell which frames are known as empty.
+        expected = None if masks is None or not present(masks) else masks
+        boxes = boxes_in(back, frame)
+        difference = compare_frame(expected, found) or _compare_boxes(
+            annotations, frame, masks, boxes
         )
-        if not same:
-            return f"frame {name}: boxes {got} instead of {wanted}"
-    return ""
+        if difference:
+            return Compared(f"frame {name}: {difference}")
+        masked += found is not None
+        boxed += bool(boxes)
+    return Compared("", masked or boxed, len(back.boxes.tracks))
+
+
+def _compare_boxes(
+    annotations: Annotations, frame: int, masks: InstanceMasks | None, found: dict[int, Box]
+) -> str:
+    if masks is None:
+        wanted = boxes_in(annotations, frame)
+    else:
+        wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
+    tolerance = FormatConfig().box_tolerance
+    same = wanted.keys() == found.keys() and all(
+        np.allclose(box, found[track_id], rtol=0, atol=tolerance)
+        for track_id, box in wanted.items()
+    )
+    return "" if same else f"boxes {found} instead of {wanted}"
 
 
 FORMAT = Format(
@@ -205,4 +251,5 @@ FORMAT = Format(
     read=read,
     losses=losses,
     compare=compare,
+    reopen=reopen,
 )

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pycocotools import mask as coco
@@ -20,24 +19,47 @@ from maskfree import rle
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations, keyframes
 from maskfree.formats.segmentation import parse
-from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
-from maskfree.storage import read_json
-from maskfree.types import BoxTracks, InstanceMasks, Track
+from maskfree.formats.ytvis_walk import CROWD, T, box_of, stem, walk, xyxy
+from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-    from maskfree.types import Box
+    from maskfree.formats.ytvis_walk import Instance
+    from maskfree.json_stream import JsonStream
+    from maskfree.types import Box, BoxTracks
 
-__all__ = ["CROWD", "read"]
+__all__ = ["masks_of", "numbered", "read"]
 
-CROWD = "iscrowd"
-"""COCO's mark of an annotation that covers a group; kept in the track's extras."""
 
-_KIND = "YouTube-VIS file"
-_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
-)
+class _Kept:
+    """Keeps what an annotation holds: frame to compressed counts, frame to box."""
+
+    def __init__(self, video: BoxTracks) -> None:
+        self._video = video
+        self.counts: dict[int, str] = {}
+        self._boxes: dict[int, Box] = {}
+
+    def mask(self, stream: JsonStream, frame: int, where: str) -> None:
+        counts = parse(stream.value(), self._video.height, self._video.width, where)
+        if counts is not None:
+            self.counts[frame] = counts
+
+    def box(self, stream: JsonStream, frame: int, where: str) -> None:
+        box = box_of(stream.value(), self._video, where)
+        if box is not None:
+            self._boxes[frame] = box
+
+    def boxes(self) -> dict[int, Box]:
+        """Return frame to box, the mask's own where the file has none."""
+        size = [self._video.height, self._video.width]
+        own = {
+            frame: xyxy(coco.toBbox({"size": size, "counts": counts}))
+            for frame, counts in self.counts.items()
+            if frame not in self._boxes
+        }
+        return {**self._boxes, **own}
 
 
 def read(path: Path) -> Annotations:
@@ -49,154 +71,52 @@ def read(path: Path) -> Annotations:
         For a file that is not JSON or no YouTube-VIS file, holds several videos, or whose lists,
         sizes, runs, boxes or categories do not fit each other.
     """
-    data = as_object(read_json(path, _KIND), str(path), f"a {_KIND}", "videos")
-    video, names = _video(data, path)
-    length = len(names)
-    labels = _categories(data, path)
-    items = as_list(data.get("annotations"), str(path), "annotations")
-    parsed = [_parse(item, n, video, length, labels, path) for n, item in enumerate(items)]
-    ids = _ids([each.number for each in parsed], path)
-    by_id = dict(zip(ids, parsed, strict=True))
-    known = _known_frames(parsed, length)
+    walked = walk(path, _Kept)
+    video, length = walked.video, walked.video.num_frames
+    by_id = numbered(walked.instances, path)
+    boxes = {track_id: each.taken.boxes() for track_id, each in by_id.items()}
+    known = _known_frames([each.taken.counts for each in by_id.values()], boxes.values(), length)
     tracks = tuple(
         Track(
             track_id,
             each.label,
-            keyframes(each.boxes, range(length)),
+            keyframes(boxes[track_id], range(length)),
             extra={CROWD: each.crowd} if each.crowd else {},
         )
-        for track_id, each in sorted(by_id.items())
+        for track_id, each in by_id.items()
     )
 
     def read_masks(frame: int) -> InstanceMasks | None:
         if frame not in known:
             return None
-        here = {i: each.counts[frame] for i, each in sorted(by_id.items()) if frame in each.counts}
-        masks = np.zeros((len(here), video.height, video.width), bool)
-        for index, counts in enumerate(here.values()):
-            masks[index] = rle.decode(counts, video.height, video.width)
-        return InstanceMasks(tuple(here), masks, (1.0,) * len(here))
+        counts = {i: each.taken.counts.get(frame) for i, each in by_id.items()}
+        return masks_of(counts, video)
 
-    boxes = dataclasses.replace(video, tracks=tracks)
-    return Annotations(boxes, [_stem(name) for name in names], read_masks, names)
+    names = walked.file_names
+    tracked = dataclasses.replace(video, tracks=tracks)
+    return Annotations(tracked, [stem(name) for name in names], read_masks, names)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Parsed:
-    """One annotation of a file: its own number, frame to compressed counts, frame to box."""
-
-    number: int
-    label: str
-    crowd: int
-    counts: dict[int, str]
-    boxes: dict[int, Box]
+def masks_of(counts: Mapping[int, str | None], video: BoxTracks) -> InstanceMasks:
+    """Return the masks of a frame from id to compressed counts; None: no mask."""
+    here = {track_id: text for track_id, text in counts.items() if text is not None}
+    masks = np.zeros((len(here), video.height, video.width), bool)
+    for index, text in enumerate(here.values()):
+        masks[index] = rle.decode(text, video.height, video.width)
+    return InstanceMasks(tuple(here), masks, (1.0,) * len(here))
 
 
-def _video(data: dict[str, Any], path: Path) -> tuple[BoxTracks, list[str]]:
-    videos = as_list(data.get("videos"), str(path), "videos")
-    if len(videos) != 1:
-        raise InputError(
-            f"{path}: expected one video, got {len(videos)}. Split the file; each video has its "
-            "own session."
-        )
-    where = f"{path}: videos[0]"
-    video = as_object(videos[0], where, "a video", "file_names")
-    height = as_whole(video.get("height"), where, "height", low=1)
-    width = as_whole(video.get("width"), where, "width", low=1)
-    names = as_list(video.get("file_names"), where, "file_names")
-    if not names or not all(isinstance(name, str) and _stem(name) for name in names):
-        raise InputError(
-            f"{where}: file_names must be the names of the video's frames, got {show(names)}. "
-            "Export the file again."
-        )
-    length = as_whole(video.get("length", len(names)), where, "length", low=1)
-    if length != len(names):
-        raise InputError(
-            f"{where}: length is {length}, but there are {len(names)} file_names. Correct the one "
-            "or the other."
-        )
-    fps = as_number(video.get("fps"))
-    return BoxTracks(length, height, width, fps if fps and fps > 0 else None, ()), names
+def numbered(instances: list[Instance[T]], path: Path) -> dict[int, Instance[T]]:
+    """Return the instances by track id, in order.
 
-
-def _stem(file_name: str) -> str:
-    path = PurePosixPath(file_name.replace("\\", "/"))
-    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
-
-
-def _categories(data: dict[str, Any], path: Path) -> dict[int, str]:
-    items = as_list(data.get("categories"), str(path), "categories")
-    labels: dict[int, str] = {}
-    for n, item in enumerate(items):
-        where = f"{path}: categories[{n}]"
-        category = as_object(item, where, "a category", "id")
-        name = category.get("name")
-        if not isinstance(name, str):
-            raise InputError(f"{where}: name must be text, got {show(name)}. Correct it.")
-        labels[as_whole(category.get("id"), where, "id")] = name
-    return labels
-
-
-def _parse(
-    item: object, index: int, video: BoxTracks, length: int, labels: dict[int, str], path: Path
-) -> _Parsed:
-    where = f"{path}: annotations[{index}]"
-    fields = as_object(item, where, "an annotation", "id")
-    number = as_whole(fields.get("id"), where, "id")
-    where = f"{path}: annotation {number}"
-    category = as_whole(fields.get("category_id"), where, "category_id")
-    if category not in labels:
-        raise InputError(
-            f"{where}: there is no category {category}, only {show(sorted(labels))}. Add it to "
-            '"categories".'
-        )
-    crowd = as_whole(fields.get(CROWD, 0), where, CROWD, low=0)
-    masks, boxes = {}, {}
-    for frame, value in enumerate(_per_frame(fields, "segmentations", length, where)):
-        counts = parse(value, video.height, video.width, f"{where}, frame {frame}")
-        if counts is not None:
-            masks[frame] = counts
-    for frame, value in enumerate(_per_frame(fields, "bboxes", length, where)):
-        box = _box(value, video, f"{where}, frame {frame}")
-        if box is None and frame in masks:
-            size = [video.height, video.width]
-            box = _xyxy(coco.toBbox({"size": size, "counts": masks[frame]}))
-        if box is not None:
-            boxes[frame] = box
-    return _Parsed(number, labels[category], crowd, masks, boxes)
-
-
-def _per_frame(fields: dict[str, Any], name: str, length: int, where: str) -> list[Any]:
-    if fields.get(name) is None:
-        return [None] * length
-    values = as_list(fields[name], where, name)
-    if len(values) != length:
-        raise InputError(
-            f"{where}: {name} must have one entry for each of the {length} frames, got "
-            f"{len(values)}. Write null where the object is absent."
-        )
-    return values
-
-
-def _box(value: object, video: BoxTracks, where: str) -> Box | None:
-    """Return an ``xywh`` box of the file as ``xyxy`` within the frame, None where it is empty."""
-    if value is None or value == []:
-        return None
-    items = value if isinstance(value, list) else []
-    numbers = [number for item in items if (number := as_number(item)) is not None]
-    if len(items) != 4 or len(numbers) != 4:
-        raise InputError(
-            f"{where}: a bbox must be four finite numbers [x, y, width, height] or null, got "
-            f"{show(value)}. Correct it."
-        )
-    x0, y0, x1, y1 = _xyxy(numbers)
-    box = (max(x0, 0.0), max(y0, 0.0), min(x1, float(video.width)), min(y1, float(video.height)))
-    return box if box[0] < box[2] and box[1] < box[3] else None
-
-
-def _xyxy(xywh: Sequence[float]) -> Box:
-    x, y, width, height = (float(value) for value in xywh)
-    return x, y, x + width, y + height
+    Raises
+    ------
+    InputError
+        Where two have the same id.
+    """
+    ids = _ids([each.number for each in instances], path)
+    by_id = dict(zip(ids, instances, strict=True))
+    return {track_id: by_id[track_id] for track_id in sorted(by_id)}
 
 
 def _ids(numbers: list[int], path: Path) -> list[int]:
@@ -214,7 +134,9 @@ def _ids(numbers: list[int], path: Path) -> list[int]:
     return list(range(1, len(numbers) + 1))
 
 
-def _known_frames(parsed: list[_Parsed], length: int) -> frozenset[int]:
-    masked = {frame for each in parsed for frame in each.counts}
-    boxed = {frame for each in parsed for frame in each.boxes}
+def _known_frames(
+    counts: Iterable[dict[int, str]], boxes: Iterable[dict[int, Box]], length: int
+) -> frozenset[int]:
+    masked = {frame for each in counts for frame in each}
+    boxed = {frame for each in boxes for frame in each}
     return frozenset(range(length)) - (boxed - masked) if masked else frozenset()
