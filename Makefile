@@ -15,13 +15,14 @@ export PYTHON
 OMP_WAIT_POLICY ?= PASSIVE
 export OMP_WAIT_POLICY
 
-.PHONY: help demo test gui lint slow bench quality screenshots setup-run setup-test setup-gui
+.PHONY: help demo test kernels gui lint slow bench quality screenshots setup-run setup-test setup-gui
 
 help:
 	@echo "make demo         boxes on a real clip become exported masks, without a window"
 	@echo "make test         ruff, mypy and the whole test suite, the window tests in a real window"
 	@echo "make gui          napari with the sample clip open and the plugin docked"
 	@echo "make lint         ruff and mypy alone"
+	@echo "make kernels      the GPU kernels alone, in Triton's interpreter"
 	@echo "make slow         the tests that take minutes"
 	@echo "make bench        how fast it is, half an hour: make bench CLIPS=\"bear dog\""
 	@echo "make quality      mask quality on clips with truth: make quality CLIPS=\"bear dog\""
@@ -30,8 +31,11 @@ help:
 demo: setup-run
 	@$(PY) -m napari_maskfree.demo
 
-test: lint
+test: lint kernels
 	@OMP_NUM_THREADS=1 $(WINDOW) --displays $(WORKERS) $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+kernels: setup-test
+	@sh .ci/kernels.sh
 
 lint: setup-test
 	@$(PY) -m ruff check .
