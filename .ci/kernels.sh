@@ -19,4 +19,4 @@ if [ "$(cat "$folder/.installed" 2>/dev/null || true)" != "$wanted" ]; then
     echo "$wanted" >"$folder/.installed"
 fi
 # Where nothing was tested, because Triton is not found, pytest ends with 5.
-PYTHONPATH="$folder" OMP_NUM_THREADS=1 exec "$python" -m pytest tests/engine/test_kernels_triton.py "$@"
+KERNELS=1 PYTHONPATH="$folder" OMP_NUM_THREADS=1 exec "$python" -m pytest tests/engine/test_kernels_triton.py "$@"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Before Triton is imported, where it is installed: without a GPU its kernels are interpreted.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# Triton, which torch for CUDA brings, crashes beside Mesa's LLVM, which draws the windows: its
+# tests have a process of their own (.ci/kernels.sh).
+if "KERNELS" not in os.environ:
+    sys.modules["triton"] = None  # type: ignore[assignment]
 # Each of the processes that share the tests has a display for itself (.ci/window.py --displays).
 if displays := os.environ.get("DISPLAYS", "").split():
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
