@@ -52,6 +52,7 @@ def test_a_share_and_what_bounds_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.gpu
 def test_measured_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton", reason="Triton is not here; .ci/kernels.sh brings it")
     monkeypatch.setattr(gpu_kernels, "SIZES", {"small": (40, 64)})
     found = gpu_kernels.measure(2)
     assert [each.kernel for each in found] == ["matching", "term and gradient"]
