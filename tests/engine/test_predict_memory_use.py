@@ -54,7 +54,7 @@ def test_frames_are_read_in_order_and_never_many_are_held(
     assert video.most <= 2  # the clip itself is copied into one tensor
 
 
-def test_masks_come_as_soon_as_their_clip_is_done(
+def test_masks_come_long_before_the_last_clip_is_looked_at(
     small_config: Config, make_tracks: Callable[..., BoxTracks]
 ) -> None:
     path = moving(4, 8, 2, 0, 30)
@@ -68,7 +68,9 @@ def test_masks_come_as_soon_as_their_clip_is_done(
         device=CPU,
     )
     assert next(found)[0] == 0
-    assert max(video.asked) == small_config.predict.clip_length - 1
+    found.close()  # type: ignore[attr-defined]
+    # the clips whose first frames are made ahead, and the one that is looked at then
+    assert max(video.asked) < 3 * small_config.predict.clip_length
 
 
 def test_large_frames_make_shorter_clips(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import collections
+import itertools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from maskfree.train import finetune
 from maskfree.video_file import VideoFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from maskfree.config import Config
@@ -67,8 +69,16 @@ def test_few_frames_of_a_file_are_kept_and_none_is_sought(
         opened.append(plain(self, *arguments))
         return opened[0]
 
+    def as_far_ahead_as_can_be(items: Iterator[Any], room: int) -> Iterator[Any]:
+        coming = collections.deque(itertools.islice(items, room + 1))
+        while coming:
+            first = coming.popleft()
+            coming.extend(itertools.islice(items, 1))
+            yield first
+
     monkeypatch.setattr(Session, "open_video", watched)
-    few = 3 * 64 * 96 * (small_config.predict.clip_length + small_config.predict.overlap)
+    monkeypatch.setattr("maskfree.predict.ahead", as_far_ahead_as_can_be)
+    few = 3 * 64 * 96 * 2 * small_config.predict.clip_length  # an overlap of one
     done, sought = 0, []
     for _ in predict(session, device="cpu"):
         (video,) = opened
@@ -80,6 +90,7 @@ def test_few_frames_of_a_file_are_kept_and_none_is_sought(
         done += 1
     assert done == 60
     assert sought == [sought[0]] * 60
+    assert opened[0].cache.misses == 60
 
 
 def test_predicting_twice_gives_the_same(trained: Session) -> None:

@@ -80,6 +80,17 @@ def test_a_cache_shrinks_at_once_and_never_grows() -> None:
     assert cache.limit == 2 * frame.nbytes
 
 
+def test_of_a_shrunk_cache_the_first_put_goes_first_however_often_it_was_asked_for() -> None:
+    frame = np.zeros((2, 2, 3), np.uint8)
+    cache = FrameCache(4 * frame.nbytes)
+    cache.shrink(3 * frame.nbytes)
+    for i in range(3):
+        cache.put(i, frame)
+    assert cache.get(0) is frame
+    cache.put(3, frame)
+    assert [i for i in range(4) if i in cache] == [1, 2, 3]
+
+
 def test_video_stays_within_the_cache_and_reads_again_what_it_dropped() -> None:
     array = CountedArray(colours())
     video = open_video(array, config=VideoConfig(cache_bytes=3 * FRAME))

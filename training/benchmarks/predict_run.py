@@ -21,6 +21,7 @@ import torch
 
 import baseline
 from clips import boxes_from_masks
+from maskfree.network_pass import network_pass
 from maskfree.predict import predict_video
 from maskfree.presets import preset
 from maskfree.sampling import padded_size
@@ -50,6 +51,22 @@ def predicted(trainer: Any, video: Video, tracks: BoxTracks) -> float:
         device=CPU,
         memory=trainer.memory,
         tubes=trainer.tubes,
+    ):
+        pass
+    return time.perf_counter() - started
+
+
+def looked(trainer: Any, video: Video, tracks: BoxTracks) -> float:
+    """Return the seconds of the network's pass over the video: read, seen in clips, no masks."""
+    started = time.perf_counter()
+    for _ in network_pass(
+        video,
+        tracks,
+        trainer.model,
+        trainer.config,
+        track_ids=trainer.bound_ids,
+        device=CPU,
+        tube=trainer.tube,
     ):
         pass
     return time.perf_counter() - started
@@ -88,10 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
     trainer.measure_norms()
     predicted(trainer, video, tracks)
     seconds = [predicted(trainer, video, tracks) for _ in range(options.repeats)]
+    looks = [looked(trainer, video, tracks) for _ in range(options.repeats)]
     limits = [forward(trainer, video, tracks) for _ in range(options.repeats)]
     content = {
         "frames": len(video),
         "seconds": seconds,
+        "looked": looks,
         "limit": limits,
         "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -27,6 +27,7 @@ class FrameCache(Generic[Kept]):
         self.nbytes = 0
         self.hits = 0
         self.misses = 0
+        self._in_turn = False
         self._frames: OrderedDict[int, Kept] = OrderedDict()
 
     def __len__(self) -> int:
@@ -42,7 +43,8 @@ class FrameCache(Generic[Kept]):
             self.misses += 1
             return None
         self.hits += 1
-        self._frames.move_to_end(index)
+        if not self._in_turn:
+            self._frames.move_to_end(index)
         return frame
 
     def put(self, index: int, frame: Kept) -> None:
@@ -54,8 +56,11 @@ class FrameCache(Generic[Kept]):
         self._drop()
 
     def shrink(self, limit: int) -> None:
-        """Hold no more than ``limit`` bytes from now on; a larger limit changes nothing."""
-        self.limit = min(self.limit, limit)
+        """Hold no more than ``limit`` bytes from now on; a larger limit changes nothing.
+
+        What was put first then goes first, however often it is looked up.
+        """
+        self.limit, self._in_turn = min(self.limit, limit), True
         self._drop()
 
     def _drop(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from maskfree.ahead import ahead
 from maskfree.box_pixels import box_pixels
 from maskfree.compose import compose, floor_logit, masks_of_boxes, refined
 from maskfree.confidence import stability
@@ -70,7 +71,9 @@ def predict_video(
     tubes: KeptTubes | None = None,
     corrections: Mapping[int, Mapping[int, Correction]] | None = None,
 ) -> Iterator[tuple[int, InstanceMasks]]:
-    """Predict frame after frame; memory holds one clip.
+    """Predict frame after frame; memory holds two clips.
+
+    The network looks at the next clip while the masks of the one before are refined.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def predict_video(
             hand=hand,
             ignore=ignore,
         )
-    for grid in grids:
+    for grid in ahead(grids, _room(config)):
         ignored = ignore.at(grid.frame)
         yield grid.frame, boxed_masks(grid, tube, ids, ignored, size, config, consensus)
 
@@ -169,6 +172,11 @@ def boxed_masks(
             part = window, _enlarge(grid.logits[n], size, window)
         parts[n] = part
     return masks_of_boxes(parts, here, ids, ignored, size, config)
+
+
+def _room(config: Config) -> int:
+    """Return how many frames the network is ahead of the masks: the new ones of a clip."""
+    return max(1, config.predict.clip_length - config.predict.overlap)
 
 
 def _free(grid: GridFrame, size: tuple[int, int], config: Config) -> InstanceMasks:
@@ -231,7 +239,8 @@ def predict(
     source = session.open_video(read) if own else open_video(video, config=read)
     with source, masks_lock(session):
         first, last = _range(frames, len(source))
-        source.keep_at_most(config.predict.clip_length + config.predict.overlap)
+        # what the network has read beyond the frame whose masks are made
+        source.keep_at_most(config.predict.clip_length + _room(config) + 1)
         store = session.mask_store(None if own else source_name(source))
         log = session.predict_log
         boxes = session.boxes if own else None

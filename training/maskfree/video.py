@@ -101,7 +101,7 @@ class Video:
     def keep_at_most(self, frames: int) -> None:
         """Keep no more from now on than so many frames take as RGB, and as much as decoded.
 
-        For who reads a video in order: what lies behind is not asked for again.
+        For who reads a video in order: what lies behind is not asked for again, and goes first.
         """
         nbytes = frames * math.prod(self.shape[1:])
         with self._lock:
