@@ -28,6 +28,7 @@ from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
 from napari_maskfree._qt.session_watch import SessionWatch
 from napari_maskfree._qt.shortcuts import Shortcuts
+from napari_maskfree._qt.steady_meshes import SteadyMeshes
 from napari_maskfree._qt.style import palette_of, style_sheet
 from napari_maskfree._qt.timeline_place import TimelinePlace
 from napari_maskfree._qt.video_panel import VideoPanel
@@ -68,7 +69,7 @@ class MaskFreeWidget(QWidget):
         self.state, self.changes = State(), Changes()
         self.palette_ = palette_of(napari_viewer.theme)
         self.background = Background(self)
-        self.context = CanvasContext(napari_viewer)
+        self.context, self.meshes = CanvasContext(napari_viewer), SteadyMeshes(napari_viewer)
         self.jobs = JobFollower(self)
         self.ask_run, self.ask_save, self.ask_lose = ask_run, ask_save, ask_lose
         self.project = Project(
@@ -337,6 +338,7 @@ class MaskFreeWidget(QWidget):
         if window is not None and isalive(window) and window.isVisible():
             self.project.matches.close()
         self.context.close()
+        self.meshes.close()
         self.viewer.events.theme.disconnect(self._restyle)
 
     def event(self, event: QEvent | None) -> bool:

@@ -28,9 +28,7 @@ __all__ = ["main"]
 TIMES, LIMIT = 3.0, 0.6
 """What was promised: times the baseline's frames a second, or that share of the forward pass's."""
 RUN = Path(__file__).with_name("predict_run.py")
-HEAD = "clip|engine|frames/s|spread|the network's part|forward pass alone|of that|peak MiB".split(
-    "|"
-)
+HEAD = ["clip", "engine", "frames/s", "spread", "network", "forward pass alone", "of that", "MiB"]
 
 
 def _measured(clip: Path, root: Path | None) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def _line(clip: str, engine: str, runs: list[dict[str, Any]]) -> list[str]:
 def _text(lines: Sequence[list[str]], *, missing: bool) -> str:
     said = (
         "Boxes given, masks refined, in memory; the first of three predictions is not counted. "
-        "*The network's part*: frames a second of reading and looking, in clips that overlap, "
+        "*Network*, its part alone: frames a second of reading and looking, in clips that overlap, "
         "without the masks' refinement, which now runs beside it. *Forward pass alone*: every "
         "frame once, without its mirror image."
     )
