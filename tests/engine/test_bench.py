@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bench
+import bench_page
 import bench_part
 from bench_page import page, verdict
 from bench_part import Outcome, Part
@@ -232,6 +233,24 @@ def test_every_part_has_a_share_of_half_an_hour() -> None:
     assert sum(part.minutes for part in bench.PARTS) == 30
     names = [part.name for part in bench.PARTS]
     assert len(set(names)) == len(names) == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("", "abc1234"),
+        (" M training/benchmarks/RESULTS.md\n M training/benchmarks/growth.png", "abc1234"),
+        (" M training/benchmarks/growth.png\n M training/maskfree/cli.py", "abc1234 with changes"),
+    ],
+)
+def test_the_page_names_the_commit_and_counts_no_picture_of_its_own_as_a_change(
+    changed: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(what: str, *_: str) -> str:
+        return changed if what == "status" else "abc1234"
+
+    monkeypatch.setattr(bench_page, "_git", git)
+    assert bench_page.commit() == said
 
 
 def test_the_page_says_what_was_not_measured_and_why() -> None:

@@ -27,6 +27,8 @@ VERSIONS += ("napari", "PyQt6")
 GIB = 2**30
 PART_LEVEL = 3
 """A heading inside a part's text is of this level at least."""
+DRAWN = (".md", ".png", ".svg")
+"""Endings of what benchmarks write beside their own code."""
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
@@ -176,7 +178,7 @@ def commit() -> str:
         changed = _git("status", "--porcelain", "--", "training", "napari_maskfree")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    own = [line for line in changed.splitlines() if not line.endswith(".md")]
+    own = [line for line in changed.splitlines() if not line.endswith(DRAWN)]
     return f"{name} with changes" if own else name
 
 
