@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     trainer.measure_norms()
     predicted(trainer, video, tracks)
     seconds = [predicted(trainer, video, tracks) for _ in range(options.repeats)]
-    looks = [looked(trainer, video, tracks) for _ in range(options.repeats)]
+    looks = [looked(trainer, video, tracks)]
     limits = [forward(trainer, video, tracks) for _ in range(options.repeats)]
     content = {
         "frames": len(video),

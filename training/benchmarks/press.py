@@ -34,6 +34,7 @@ from maskfree.errors import InputError
 from press_before import keep, kept
 from press_command import Press, Retrain, commanded
 from report import machine, markdown
+from result_file import write_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +63,9 @@ def _before(clip: Path, seed: int, root: Path) -> Press:
         found = Path(folder) / "found.json"
         command = [sys.executable, str(RUN), str(clip), "--seed", str(seed), "--json", str(found)]
         subprocess.run(
-            [*command, "--every", str(EVERY)], env=baseline.environment(root), check=True
+            [*command, "--every", str(EVERY), "--near", str(SHARE)],
+            env=baseline.environment(root),
+            check=True,
         )
         return _press_of(json.loads(found.read_text(encoding="utf-8")))
 
@@ -245,15 +248,13 @@ def main(arguments: list[str] | None = None) -> int:
                     now.setdefault(clip.name, []).append(found)
                     if retrained is not None:
                         again[clip.name] = [retrained]
+                rows, text = _rows(now, old, again), _text(now, old, seeds)
+                if not all(old.values()):
+                    text += f"\n\n{baseline.MISSING}"
+                write_result(options.json, "From press to masks", rows, text)
     except InputError as error:
         print(f"press: error: {error}", file=sys.stderr)
         return 2
-    rows, text = _rows(now, old, again), _text(now, old, seeds)
-    if not all(old.values()):
-        text += f"\n\n{baseline.MISSING}"
-    if options.json is not None:
-        content = {"title": "From press to masks", "rows": rows, "text": text}
-        options.json.write_text(json.dumps(content), encoding="utf-8")
     table = [[row["what"], row["target"], row["measured"]] for row in rows]
     page = markdown(["what", "promised", "measured"], table, words=3)
     page = f"# From press to masks\n\n{page}\n\n{text}\n\n{machine()}.\n"

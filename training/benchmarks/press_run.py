@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 PARTS = (0.0, 0.25, 1.0)
-"""Parts of the run after which the masks are scored."""
+"""Parts of the run after which the masks are scored: between its ends where that tells anything."""
 CPU = torch.device("cpu")
 
 
@@ -76,6 +76,12 @@ class Run:
         j = self._j(memory)
         return {"step": step, "j": j, "predict": time.perf_counter() - started}
 
+    def point(
+        self, step: int, clock: float, weights: dict[str, torch.Tensor], memory: Any
+    ) -> dict[str, float]:
+        """Return what :meth:`score` does, and when the run was there."""
+        return {"clock": clock, **self.score(step, weights, memory)}
+
     def _j(self, memory: Any) -> float:
         found: dict[int, InstanceMasks] = dict(
             predict_video(
@@ -99,15 +105,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=5)
+    parser.add_argument(
+        "--near", type=float, default=1.0, help="of the final J: enough to begin with"
+    )
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     run = Run(options.clip, options.seed, options.every)
     trained = run.train()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    points = [
-        {"clock": clock, **run.score(step, weights, memory)}
-        for step, clock, weights, memory in run.kept
-    ]
+    first, *between, last = run.kept
+    points = [run.point(*first), run.point(*last)]
+    if points[0]["j"] < options.near * points[1]["j"]:
+        points[1:1] = [run.point(*each) for each in between]
     content = {
         "steps": run.trainer.config.optimiser.steps,
         "prepare": run.prepare,
