@@ -348,6 +348,7 @@ def _add_convert(parser: _Parser) -> None:
     parser.add_argument("target", metavar="OUT", help="the file or folder to write")
     parser.add_argument("--from", required=True, dest="source_format", metavar="F", help=_FORMATS)
     parser.add_argument("--to", required=True, dest="target_format", metavar="G", help=_FORMATS)
+    parser.add_argument("--video", metavar="PATH", help="the video, where IN does not say its size")
     parser.add_argument("--json", action="store_true", help=_JSON)
 
 

@@ -233,9 +233,16 @@ def _correspond(args: argparse.Namespace) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from maskfree.formats import convert
+    from maskfree.formats import VideoFacts, convert
 
-    report = convert(args.source, args.target, args.source_format, args.target_format)
+    facts = None
+    if args.video is not None:
+        from maskfree.video import open_video
+
+        with open_video(args.video) as video:
+            facts = VideoFacts.of(video)
+    formats = args.source_format, args.target_format
+    report = convert(args.source, args.target, *formats, video=facts)
     _show_export(args, report)
 
 
