@@ -63,4 +63,9 @@ echo "Installing into $venv, which takes a minute or two …"
 "$python" -m pip install -qq --disable-pip-version-check \
     --constraint constraints.txt --editable ".${extra:+[$extra]}" ||
     stop "pip could not install the package; what it said is above"
+if [ "$extra" = test ]; then # by itself: it names another OpenCV than ours, and would overwrite that
+    "$python" -m pip install -qq --disable-pip-version-check --no-deps \
+        "$(grep "^trackeval==" constraints.txt)" ||
+        stop "pip could not install TrackEval; what it said is above"
+fi
 echo "$wanted" >"$stamp"

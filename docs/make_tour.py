@@ -27,7 +27,8 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
-from maskfree.metrics import match_names, read_truth, region_similarity
+from maskfree.metrics import region_similarity
+from maskfree.truth_masks import match_names, read_truth
 from napari_maskfree._commands import dock
 
 if TYPE_CHECKING:

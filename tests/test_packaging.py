@@ -29,6 +29,7 @@ DISTRIBUTIONS = {
     "skimage": "scikit-image",
 }
 BROUGHT_BY_NAPARI = {"dask", "npe2"}
+EXTRA = {"matplotlib", "trackeval"}  # asked for when used, with the line that installs them
 BROUGHT_BY_TORCH = {"triton"}  # for CUDA; used where it is there
 OURS = {"maskfree", "napari_maskfree"}
 WINDOWS = {"napari", "qtpy", "superqt", "magicgui", "napari_maskfree"}
@@ -92,7 +93,7 @@ def test_what_is_imported_is_required(setup: configparser.ConfigParser) -> None:
                 imported(path) - set(sys.stdlib_module_names) - {"maskfree", "napari_maskfree"}
             )
             needed = {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in foreign}
-            assert needed <= required | BROUGHT_BY_NAPARI | BROUGHT_BY_TORCH, path
+            assert needed <= required | BROUGHT_BY_NAPARI | BROUGHT_BY_TORCH | EXTRA, path
     assert not required & ({"torchvision", "timm", "opencv-python"} | QT)
 
 

@@ -53,6 +53,20 @@ def test_evaluate_prints_a_table(cli: Callable[..., Result], session: Path, clip
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "mean"]
 
 
+def test_evaluate_writes_tables_and_a_picture(
+    cli: Callable[..., Result], session: Path, clip: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("trackeval")
+    page, plot = tmp_path / "scores.md", tmp_path / "j.svg"
+    asked = ["--tracking", "--full", "--json", "--markdown", page, "--plot", plot]
+    found = cli("evaluate", session, "--truth", clip / "masks", *asked).json
+    assert set(found) == {"J", "F", "JF", "tracks", "classes", "tracking", "frames"}
+    assert set(found["tracking"]) == {"all", "blob", "star"}
+    assert len(found["frames"]) == NUM_FRAMES
+    assert page.read_text(encoding="utf-8").count("| class |") == 3
+    assert b"<svg" in plot.read_bytes()
+
+
 def test_export_davis_and_convert_keep_every_pixel(
     cli: Callable[..., Result], session: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from maskfree.errors import InputError
-from maskfree.formats import FORMATS, Annotations, convert, export, get_format
+from maskfree.formats import FORMATS, Annotations, VideoFacts, convert, export, get_format
 from maskfree.formats.davis import read as read_davis
 from maskfree.formats.indexed_png import read_ids
 from maskfree.tracks import read_boxes
@@ -36,6 +36,23 @@ def test_registry() -> None:
     assert str(error.value) == (
         'There is no format "davids". Choose one of davis, ytvis, boxes. Did you mean "davis"?'
     )
+
+
+def test_a_format_that_needs_the_video_is_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, VideoFacts | None]] = []
+
+    def read_of(path: Path, facts: VideoFacts | None) -> Annotations:
+        asked.append((path, facts))
+        return video()
+
+    plain = FORMATS["boxes"]
+    monkeypatch.setitem(FORMATS, "sizeless", dataclasses.replace(plain, read_of=read_of))
+    facts = VideoFacts(3, *SHAPE, None, ["a", "b", "c"])
+    convert(tmp_path / "in", tmp_path / "a.json", "sizeless", "ytvis", video=facts)
+    convert(tmp_path / "in", tmp_path / "b.json", "sizeless", "ytvis")
+    assert asked == [(tmp_path / "in", facts), (tmp_path / "in", None)]
 
 
 def test_formats_and_metrics_need_no_torch() -> None:

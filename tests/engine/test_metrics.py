@@ -15,14 +15,8 @@ from PIL import Image
 from skimage.morphology import dilation, disk
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.metrics import (
-    boundary,
-    boundary_f,
-    evaluate,
-    match_names,
-    read_truth,
-    region_similarity,
-)
+from maskfree.metrics import boundary, boundary_f, evaluate, region_similarity
+from maskfree.truth_masks import match_names, read_truth
 from maskfree.types import InstanceMasks
 
 CLIP = Path(__file__).parents[2] / "../shared/videos/quad/masks"

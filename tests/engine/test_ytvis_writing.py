@@ -72,6 +72,8 @@ def plain(annotations: Annotations) -> dict[str, Any]:
                 "video_id": 1,
                 "category_id": categories[labels.get(track_id, "object")],
                 "iscrowd": crowds.get(track_id, 0),
+                "height": boxes.height,
+                "width": boxes.width,
                 **lists[track_id],
             }
             for track_id in sorted(lists)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.errors import InputError
-from maskfree.metrics import match_names, read_truth
 from maskfree.tracks import boxes_at
+from maskfree.truth_masks import match_names, read_truth
 from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
 from maskfree.video import open_video
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import spearmanr
 
-from maskfree.metrics import match_names, read_truth, region_similarity
+from maskfree.metrics import region_similarity
+from maskfree.truth_masks import match_names, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

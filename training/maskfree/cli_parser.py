@@ -95,9 +95,12 @@ _EVALUATE_EPILOG = """\
 MASKS holds indexed PNGs named after the frames, pixel = track id; only frames that have one count.
 J is the overlap of region, F that of the boundary (DAVIS); 1 is perfect. The ignore regions of the
 session's boxes file count neither as hit nor as miss.
+HOTA, DetA, AssA, IDF1, MOTSA, and YouTube-VIS's AP and AR take no id for granted: they find out
+which predicted track is which true one. A track's class is its label.
 
-example:
+examples:
   maskfree evaluate work --truth masks --json
+  maskfree evaluate work --truth masks --tracking --plot j.png --markdown scores.md
 """
 
 _CORRESPOND_EPILOG = """\
@@ -318,6 +321,14 @@ def _add_evaluate(parser: _Parser) -> None:
     parser.add_argument(
         "--void", metavar="N", type=_void, help="a value of MASKS that does not count, as 255"
     )
+    parser.add_argument(
+        "--tracking", action="store_true", help="HOTA, IDF1, MOTSA and AP as well (TrackEval)"
+    )
+    parser.add_argument("--markdown", metavar="FILE", help="write the tables, by frame as well")
+    parser.add_argument("--plot", metavar="FILE", help="draw J over the frames: .png, .svg or .pdf")
+    parser.add_argument(
+        "--full", action="store_true", help="J and F by class as well, and with --json by frame"
+    )
     parser.add_argument("--json", action="store_true", help=_JSON)
 
 
@@ -348,6 +359,7 @@ def _add_convert(parser: _Parser) -> None:
     parser.add_argument("target", metavar="OUT", help="the file or folder to write")
     parser.add_argument("--from", required=True, dest="source_format", metavar="F", help=_FORMATS)
     parser.add_argument("--to", required=True, dest="target_format", metavar="G", help=_FORMATS)
+    parser.add_argument("--video", metavar="PATH", help="the video, where IN does not say its size")
     parser.add_argument("--json", action="store_true", help=_JSON)
 
 

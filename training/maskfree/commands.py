@@ -209,20 +209,26 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from maskfree.ignore_masks import IgnoreMasks
-    from maskfree.metrics import evaluate
+    from maskfree.evaluation import evaluate_tracks
+    from maskfree.score_plot import plot_scores
     from maskfree.session import Session
+    from maskfree.storage import atomic_write
 
     session = Session.open(args.session)
     with session.open_video() as video:
-        scores = evaluate(
+        found = evaluate_tracks(
             session.masks.read,
             args.truth,
             video.names,
-            ignored=IgnoreMasks(session.boxes).at,
+            session.boxes,
             void=args.void,
+            tracking=args.tracking,
         )
-    _show(args, scores.to_json(), scores.to_text())
+    if args.plot is not None:
+        plot_scores(found, args.plot)
+    if args.markdown is not None:
+        atomic_write(Path(args.markdown), found.to_markdown())
+    _show(args, found.to_json(full=args.full), found.to_text(full=args.full))
 
 
 def _correspond(args: argparse.Namespace) -> None:
@@ -233,9 +239,16 @@ def _correspond(args: argparse.Namespace) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from maskfree.formats import convert
+    from maskfree.formats import VideoFacts, convert
 
-    report = convert(args.source, args.target, args.source_format, args.target_format)
+    facts = None
+    if args.video is not None:
+        from maskfree.video import open_video
+
+        with open_video(args.video) as video:
+            facts = VideoFacts.of(video)
+    formats = args.source_format, args.target_format
+    report = convert(args.source, args.target, *formats, video=facts)
     _show_export(args, report)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +18,24 @@ from scipy import ndimage
 from maskfree.config import MetricConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import list_names, present
-from maskfree.formats.indexed_png import MAX_ID, list_pngs, read_ids
+from maskfree.formats.indexed_png import MAX_ID
+from maskfree.truth_masks import match_names, read_truth
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from maskfree.truth_masks import Truth
     from maskfree.types import InstanceMasks
 
 __all__ = [
     "Scores",
     "TrackScores",
-    "Truth",
     "boundary",
     "boundary_f",
     "evaluate",
-    "match_names",
-    "read_truth",
+    "hidden_pixels",
     "region_similarity",
 ]
 
@@ -144,74 +144,6 @@ def _pair(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Truth:
-    """A folder of true masks: the stem of each file, in natural order, to its path."""
-
-    folder: Path
-    files: Mapping[str, Path]
-
-    def ids(self, name: str) -> np.ndarray:
-        """Return the ids of one file, uint8 or uint16 ``(H, W)``; 0 is background."""
-        return read_ids(self.files[name])
-
-
-def read_truth(folder: str | os.PathLike[str]) -> Truth:
-    """Find the true masks in a folder of indexed PNGs named by frame.
-
-    Raises
-    ------
-    InputError
-        When the folder is missing or holds no PNG.
-    """
-    place = Path(folder)
-    return Truth(place, {stem: place / name for stem, name in list_pngs(place).items()})
-
-
-def match_names(truth: Truth, frame_names: Sequence[str]) -> dict[int, str]:
-    """Return frame number to the name of its true mask, in order of frame.
-
-    A mask belongs to the frame of its name; where none has it and the name is a number, to the
-    frame whose name is the same number (``7`` and ``00007``). Masks that fit no frame are left out
-    with a warning.
-
-    Raises
-    ------
-    InputError
-        When no mask fits a frame, or two fit the same one.
-    """
-    by_name = {name: frame for frame, name in enumerate(frame_names)}
-    by_number = {int(name): frame for name, frame in by_name.items() if name.isdecimal()}
-    matched: dict[int, str] = {}
-    unmatched = []
-    for name in truth.files:
-        frame = by_name.get(name)
-        if frame is None and name.isdecimal():
-            frame = by_number.get(int(name))
-        if frame is None:
-            unmatched.append(name)
-        elif frame in matched:
-            raise InputError(
-                f'{truth.folder}: "{matched[frame]}" and "{name}" are both masks of frame '
-                f'"{frame_names[frame]}". Remove one.'
-            )
-        else:
-            matched[frame] = name
-    if not matched:
-        raise InputError(
-            f"{truth.folder}: no mask is named after a frame. The masks are named "
-            f"{list_names(unmatched)}, the frames {list_names(frame_names)}. Rename the masks."
-        )
-    if unmatched:
-        warnings.warn(
-            f"{truth.folder}: {len(unmatched)} masks are named after no frame and are left out: "
-            f"{list_names(unmatched)}.",
-            InputWarning,
-            stacklevel=2,
-        )
-    return dict(sorted(matched.items()))
-
-
-@dataclasses.dataclass(frozen=True)
 class TrackScores:
     """J and F of one track: means over the scored frames whose truth has it; ``jf``: their mean."""
 
@@ -226,10 +158,14 @@ class TrackScores:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """J, F and J&F of a video: means over the truth's tracks; ``frames`` counts those scored."""
+    """J, F and J&F of a video: means over the truth's tracks; ``frames`` counts those scored.
+
+    ``by_frame``: frame number to the tracks that its truth has; empty where that was not kept.
+    """
 
     tracks: Mapping[int, TrackScores]
     frames: int
+    by_frame: Mapping[int, Mapping[int, TrackScores]] = dataclasses.field(default_factory=dict)
 
     @property
     def j(self) -> float:
@@ -299,6 +235,7 @@ def evaluate(
     folder = read_truth(truth)
     matched = match_names(folder, frame_names)
     scored: dict[int, list[tuple[float, float]]] = {}
+    by_frame: dict[int, dict[int, TrackScores]] = {}
     predicted_ids: set[int] = set()
     unpredicted = []
     size: tuple[int, ...] = ()
@@ -314,16 +251,24 @@ def evaluate(
             _check_size(folder.files[name], ids.shape, prediction.masks.shape[1:], "the video is")
             masks = present(prediction)
         predicted_ids.update(masks)
-        hidden = _hidden(ids, void, ignored(frame))
+        hidden = hidden_pixels(ids, void, ignored(frame))
+        by_frame[frame] = {}
         for track_id, pair in _score_frame(masks, ids, hidden).items():
             scored.setdefault(track_id, []).append(pair)
+            by_frame[frame][track_id] = TrackScores(*pair)
     _check_scored(folder, scored, predicted_ids, unpredicted, len(matched))
     tracks = {i: TrackScores(*np.mean(scored[i], axis=0).tolist()) for i in sorted(scored)}
-    return Scores(tracks, len(matched))
+    return Scores(tracks, len(matched), by_frame)
 
 
-def _hidden(ids: np.ndarray, void: int | None, ignored: np.ndarray | None) -> np.ndarray | None:
-    """Return the pixels that do not count, None where all do."""
+def hidden_pixels(
+    ids: np.ndarray, void: int | None, ignored: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the pixels of a true mask that do not count, bool ``(H, W)``, None where all do.
+
+    Those whose value is ``void`` (None: no value is), and those that are ``ignored``, bool
+    ``(H, W)`` (None: none).
+    """
     here = None if void is None else np.asarray(ids == void)
     if here is None or not here.any():
         return ignored

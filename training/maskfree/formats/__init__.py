@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
 from maskfree.formats import boxes, davis, ytvis
-from maskfree.formats.base import Annotations, Format
+from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FORMATS", "Annotations", "ExportReport", "Format", "convert", "export", "get_format"]
+__all__ = [
+    "FORMATS",
+    "Annotations",
+    "ExportReport",
+    "Format",
+    "VideoFacts",
+    "convert",
+    "export",
+    "get_format",
+]
 
 FORMATS: dict[str, Format] = {
     format.name: format for format in (davis.FORMAT, ytvis.FORMAT, boxes.FORMAT)
@@ -69,8 +78,12 @@ def convert(
     target: str | os.PathLike[str],
     source_format: str,
     target_format: str,
+    *,
+    video: VideoFacts | None = None,
 ) -> ExportReport:
     """Read ``source`` in one format and export it to ``target`` in another.
+
+    ``video``: what is known of the video itself, for a ``source`` that does not say all of it.
 
     Raises
     ------
@@ -78,4 +91,7 @@ def convert(
         As :func:`export`, and where ``source`` cannot be read.
     """
     wanted = get_format(target_format)
-    return export_as(get_format(source_format).read(Path(source)), target, wanted)
+    given = get_format(source_format)
+    path = Path(source)
+    annotations = given.read_of(path, video) if given.read_of else given.read(path)
+    return export_as(annotations, target, wanted)

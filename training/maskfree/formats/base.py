@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.types import BoxTracks
+    from maskfree.video import Video
 
 __all__ = [
     "DEFAULT_LABEL",
@@ -24,6 +25,7 @@ __all__ = [
     "Compared",
     "Format",
     "Survey",
+    "VideoFacts",
     "boxes_in",
     "keyframes",
     "list_names",
@@ -58,6 +60,27 @@ class Annotations:
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoFacts:
+    """What is known of a video from itself, for files that do not say all of it.
+
+    ``num_frames``, ``height``, ``width`` (pixels), ``fps`` (or None); ``frame_names``: see
+    :class:`Annotations`.
+    """
+
+    num_frames: int
+    height: int
+    width: int
+    fps: float | None
+    frame_names: Sequence[str]
+
+    @classmethod
+    def of(cls, video: Video) -> VideoFacts:
+        """Return what is known of an open video."""
+        count, height, width, _ = video.shape
+        return cls(count, height, width, video.fps, video.names)
+
+
+@dataclasses.dataclass(frozen=True)
 class Compared:
     """What comparing what was written with what was read back found.
 
@@ -80,9 +103,10 @@ class Format:
     words, what of these annotations the format does not keep. ``reopen(path, written)`` reads back
     what an export has just written, for comparing alone: what grows with the video is read a frame
     at a time; None: ``read`` does. ``compare(written, read_back)`` walks over both once; losses are
-    no differences. ``folder``: the path is a folder of files rather than one file; then
-    ``is_ours`` tells whether a file in it was written by ``write``, and may be replaced by the next
-    export.
+    no differences. ``read_of(path, video)`` stands in for ``read`` where the file may not say all
+    of its video; without a ``video`` the file must. ``folder``: the path is a folder of files, not
+    one file; then ``is_ours`` tells whether a file in it was written by ``write``, and may be
+    replaced by the next export.
     """
 
     name: str
@@ -94,6 +118,7 @@ class Format:
     folder: bool = False
     is_ours: Callable[[Path], bool] = lambda path: False
     reopen: Callable[[Path, Annotations], Annotations] | None = None
+    read_of: Callable[[Path, VideoFacts | None], Annotations] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from maskfree.types import Box, InstanceMasks
+    from maskfree.types import Box, BoxTracks, InstanceMasks
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -73,7 +73,7 @@ def write(annotations: Annotations, path: Path) -> None:
                 out.write(_utf8(text))
             for number, (_, track) in enumerate(sorted(tracks.items())):
                 out.write(b"," if number else b"")
-                track.copy(out, categories[track.label])
+                track.copy(out, categories[track.label], annotations.boxes)
             out.write(b"]}")
 
 
@@ -117,8 +117,9 @@ class _Lists:
             self._append(name, ",".join(["null"] * absent))
             self._lengths[name] = length
 
-    def copy(self, out: IO[bytes], category: int) -> None:
+    def copy(self, out: IO[bytes], category: int, video: BoxTracks) -> None:
         head = {"id": self._id, "video_id": 1, "category_id": category, CROWD: self._crowd}
+        head |= {"height": video.height, "width": video.width}  # so in the data set's own files
         out.write(_json(head)[:-1].encode())
         for name in _LISTS:
             out.write(f',"{name}":['.encode())

@@ -1,0 +1,186 @@
+"""A session's masks against true ones: by track, class and frame, as text, Markdown and JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.errors import InputWarning
+from maskfree.formats.base import DEFAULT_LABEL, present
+from maskfree.ignore_masks import IgnoreMasks
+from maskfree.metrics import evaluate, hidden_pixels
+from maskfree.terminal import table
+from maskfree.track_eval import TRACK_METRICS, FrameMasks, track_metrics
+from maskfree.truth_masks import match_names, read_truth
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from maskfree.metrics import Scores
+    from maskfree.track_eval import TrackMetrics
+    from maskfree.types import BoxTracks, InstanceMasks
+
+__all__ = ["Evaluation", "evaluate_tracks"]
+
+_UNKNOWN = "–"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What came of it.
+
+    ``scores``: J and F; ``frame_names``: of the video's frames; ``labels``: the class of each track
+    that has a box; ``tracking``: class to its metrics, see `track_eval.track_metrics`, empty
+    where they were not asked for.
+    """
+
+    scores: Scores
+    frame_names: Sequence[str]
+    labels: Mapping[int, str]
+    tracking: Mapping[str, TrackMetrics]
+
+    def label(self, track_id: int) -> str:
+        """Return a track's class."""
+        return self.labels.get(track_id, DEFAULT_LABEL)
+
+    def classes(self) -> dict[str, tuple[float, float]]:
+        """Return class to J and F, means over its tracks."""
+        by_class: dict[str, list[tuple[float, float]]] = {}
+        for track_id, own in self.scores.tracks.items():
+            by_class.setdefault(self.label(track_id), []).append((own.j, own.f))
+        return {
+            name: (float(np.mean([j for j, _ in own])), float(np.mean([f for _, f in own])))
+            for name, own in sorted(by_class.items())
+        }
+
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Return `Scores.to_json`, and ``"tracking"`` where that is known: class to metrics.
+
+        ``full``: ``"classes"`` to J, F and J&F, and ``"frames"``, by name, to tracks to J and F, as
+        well.
+        """
+        made = self.scores.to_json()
+        if self.tracking:
+            made["tracking"] = {name: dict(own) for name, own in self.tracking.items()}
+        if full:
+            made["classes"] = {
+                name: {"J": j, "F": f, "JF": (j + f) / 2} for name, (j, f) in self.classes().items()
+            }
+            made["frames"] = {
+                self.frame_names[frame]: {str(i): {"J": s.j, "F": s.f} for i, s in own.items()}
+                for frame, own in self.scores.by_frame.items()
+            }
+        return made
+
+    def to_text(self, *, full: bool = False) -> str:
+        """Return the tables for a terminal; ``full``: that of the classes' J and F as well."""
+        parts = [self.scores.to_text()]
+        if full:
+            rows = [[name, _number(j), _number(f)] for name, (j, f) in self.classes().items()]
+            parts.append(table(["class", "J", "F"], rows))
+        if self.tracking:
+            parts.append(table(["class", *TRACK_METRICS], self._tracking_rows()))
+        return "\n\n".join(parts)
+
+    def to_markdown(self) -> str:
+        """Return the tables as Markdown, with one of the frames."""
+        scores = self.scores
+        tracks = [
+            [str(i), self.label(i), _number(s.j), _number(s.f), _number(s.jf)]
+            for i, s in scores.tracks.items()
+        ]
+        tracks.append(["mean", "", _number(scores.j), _number(scores.f), _number(scores.jf)])
+        parts = [
+            f"J and F over {scores.frames} frames with true masks.",
+            _markdown(["track", "class", "J", "F", "J&F"], tracks, words=2),
+        ]
+        rows = [[n, _number(j), _number(f)] for n, (j, f) in self.classes().items()]
+        parts.append(_markdown(["class", "J", "F"], rows))
+        if self.tracking:
+            parts.append(_markdown(["class", *TRACK_METRICS], self._tracking_rows()))
+        ids = list(scores.tracks)
+        frames = [
+            [self.frame_names[t], *(_number(own[i].j) if i in own else "" for i in ids)]
+            for t, own in scores.by_frame.items()
+        ]
+        parts.append(_markdown(["frame", *(f"J of track {i}" for i in ids)], frames))
+        return "\n\n".join(parts) + "\n"
+
+    def _tracking_rows(self) -> list[list[str]]:
+        return [
+            [name, *(_number(own[metric]) for metric in TRACK_METRICS)]
+            for name, own in self.tracking.items()
+        ]
+
+
+def evaluate_tracks(
+    read_prediction: Callable[[int], InstanceMasks | None],
+    truth: str | os.PathLike[str],
+    frame_names: Sequence[str],
+    tracks: BoxTracks,
+    *,
+    void: int | None = None,
+    tracking: bool = False,
+) -> Evaluation:
+    """Score predicted masks against a folder of true ones.
+
+    Parameters
+    ----------
+    read_prediction, truth, frame_names, void
+        As in `maskfree.metrics.evaluate`.
+    tracks
+        The boxes: a track's label is its class, for truth and prediction alike, and what lies in an
+        ignore region does not count.
+    tracking
+        HOTA, IDF1, MOTSA and AP as well, which need TrackEval.
+
+    Raises
+    ------
+    InputError
+        As `maskfree.metrics.evaluate`, and where TrackEval is wanted and not installed.
+    """
+    ignored = IgnoreMasks(tracks).at
+    scores = evaluate(read_prediction, truth, frame_names, ignored=ignored, void=void)
+    labels = {track.id: track.label for track in tracks.tracks}
+    metrics: Mapping[str, TrackMetrics] = {}
+    if tracking:
+        folder = read_truth(truth)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # it was said above
+            matched = match_names(folder, frame_names)
+        frames = (
+            _frame(folder.ids(name), read_prediction(frame), void, ignored(frame))
+            for frame, name in matched.items()
+        )
+        metrics = track_metrics(frames, lambda i: labels.get(i, DEFAULT_LABEL))
+    return Evaluation(scores, frame_names, labels, metrics)
+
+
+def _frame(
+    ids: np.ndarray, prediction: InstanceMasks | None, void: int | None, ignored: np.ndarray | None
+) -> FrameMasks:
+    """Return what of a frame is scored: what is hidden is part of neither side."""
+    hidden = hidden_pixels(ids, void, ignored)
+    shown = np.ones(ids.shape, bool) if hidden is None else ~hidden
+    values = np.flatnonzero(np.bincount(ids[shown])).tolist()
+    truth = {value: (ids == value) & shown for value in values if value}
+    if prediction is None:
+        return FrameMasks(truth, {}, {})
+    found = {i: mask & shown for i, mask in present(prediction).items() if (mask & shown).any()}
+    scores = dict(zip(prediction.track_ids, prediction.scores, strict=True))
+    return FrameMasks(truth, found, scores)
+
+
+def _number(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _markdown(header: list[str], rows: list[list[str]], words: int = 1) -> str:
+    """Return a table whose first ``words`` columns are words, the others numbers."""
+    rule = ["---"] * words + ["---:"] * (len(header) - words)
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *escaped))
