@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +21,9 @@ from mutated_files import mutated, read_all
 from plain_annotations import SHAPE, A, B, rectangle
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from maskfree.formats import Annotations
 
+FILES = Path(__file__).parent / "files/datumaro"
 H, W = SHAPE
 POLYGON = [[4, 3, 12, 3, 12, 9, 4, 9]]
 
@@ -176,7 +176,8 @@ def test_crowds_are_ignored_or_tracks(tmp_path: Path) -> None:
         instance(8, 31, [], iscrowd=1, bbox=[2, 2, 3, 3]),
         instance(9, 31, by_pycocotools(A), iscrowd=1, track_id=8),
     ]
-    back = coco.read(save(tmp_path / "a.json", data))
+    with pytest.warns(InputWarning, match=r"1 masks marked as crowds .* set iscrowd to 0"):
+        back = coco.read(save(tmp_path / "a.json", data))
     assert back.boxes.ignore == (
         IgnoreRegion(((1.0, 1.0), (9.0, 1.0), (1.0, 8.0)), 0, 1),
         IgnoreRegion(((0.0, 0.0), (8.0, 0.0), (8.0, 6.0), (0.0, 6.0)), 2, 2),
@@ -192,12 +193,29 @@ def test_a_crowd_that_is_no_polygon_becomes_boxes(tmp_path: Path) -> None:
     both[5, 5] = False
     both |= rectangle(8, 10, 10, 12)
     data["annotations"].append(instance(5, 12, by_pycocotools(both), iscrowd=1))
-    with pytest.warns(InputWarning, match="1 masks of them are no rectangles"):
+    with (
+        pytest.warns(InputWarning, match="1 masks of them are no rectangles"),
+        pytest.warns(InputWarning, match="1 masks marked as crowds"),
+    ):
         back = coco.read(save(tmp_path / "a.json", data))
     assert [region.polygon[::2] for region in back.boxes.ignore] == [
         ((0.0, 0.0), (8.0, 6.0)),
         ((10.0, 8.0), (12.0, 10.0)),
     ]
+
+
+def test_a_file_of_datumaro() -> None:
+    back = coco.read(FILES / "coco.json")
+    first, second = back.boxes.tracks
+    assert (first.id, first.label, dict(first.extra)) == (5, "car", {"iscrowd": 1})
+    assert (second.id, second.label, dict(second.extra)) == (7, "pedestrian", {})
+    assert second.keyframes == (
+        Keyframe(0, (4.0, 7.0, 12.0, 11.0), occluded=True),
+        Keyframe(1, (1.0, 1.0, 4.5, 5.0)),
+    )
+    np.testing.assert_array_equal(masks(back, 0)[5], A)
+    np.testing.assert_array_equal(masks(back, 0)[7], rectangle(7, 4, 11, 12))
+    np.testing.assert_array_equal(masks(back, 1)[5], B)
 
 
 # --- with the video at hand ---------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,6 @@ from maskfree.numbered_names import NumberedNames
 from maskfree.types import BoxTracks, IgnoreRegion, InstanceMasks, Keyframe, Track
 from mutated_files import mutated, read_all
 from plain_annotations import SHAPE, A, B, everything, rectangle, video
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 H, W = SHAPE
 BOTH = [("mots", "out.txt"), ("mots-png", "out")]
@@ -432,6 +430,16 @@ def test_reads_pictures(tmp_path: Path) -> None:
     assert [back.read_masks(frame) for frame in (1, 2)] == [None, None]
     assert back.boxes.tracks[1].keyframes[1] == Keyframe(3, None, outside=True)
     assert [(region.frame, region.until) for region in back.boxes.ignore] == [(3, 3)]
+
+
+def test_pictures_of_datumaro() -> None:
+    back = mots_png.read(Path(__file__).parent / "files/datumaro/mots")
+    assert [(track.id, track.label) for track in back.boxes.tracks] == [
+        (3, "pedestrian"),
+        (5, "car"),
+    ]
+    assert masks(back, 0) == {3: B.tolist(), 5: A.tolist()}
+    assert masks(back, 1) == {3: B.tolist()}
 
 
 def test_pictures_at_fault(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class _Annotations:
         self._records, self._ignored = FrameRecords(), Ignored()
         self._masked, self._boxed = np.zeros((2, frames.video.num_frames), bool)
         self._several = set[int]()
+        self._crowds = 0
         self.labels: dict[int, str] = {}
 
     def take(self, value: object, where: str) -> None:
@@ -154,6 +155,7 @@ class _Annotations:
                 corners = tuple(zip(numbers[::2], numbers[1::2], strict=True))
                 self._ignored.polygon(frame, corners)
         elif counts is not None:
+            self._crowds += 1
             self._ignored.mask(frame, rle.decode(counts, height, width))
         elif (box := box_of(fields.get("bbox"), self._video, where)) is not None:
             self._ignored.polygon(frame, rectangle(box))
@@ -192,7 +194,7 @@ class _Annotations:
         return Track(track_id, self.labels[found.category], drawn, extra=extra)
 
     def _annotations(self, frames: Frames, ids: list[int], tracks: list[Track]) -> Annotations:
-        self._warn_of_several(ids)
+        self._warn(ids)
         where, video = str(self._path), frames.video
         ignore = self._ignored.regions(video, where)
         known = np.zeros(video.num_frames, bool)
@@ -231,7 +233,15 @@ class _Annotations:
             found.append(last if track.number is None else ids[track.number])
         return found
 
-    def _warn_of_several(self, ids: list[int]) -> None:
+    def _warn(self, ids: list[int]) -> None:
+        if self._crowds:
+            warnings.warn(
+                f"{self._path}: {self._crowds} masks marked as crowds ({CROWD} 1) have no track "
+                "id: they are ignore regions, the boxes of their connected parts. If they are "
+                f"instances (datumaro marks all masks so), set {CROWD} to 0.",
+                InputWarning,
+                stacklevel=2,
+            )
         if self._several:
             shown = show(sorted(ids[place] for place in self._several))
             warnings.warn(
