@@ -20,7 +20,14 @@ from plain_annotations import A, B, everything, video
 if TYPE_CHECKING:
     from pathlib import Path
 
-TARGETS = [("davis", "out"), ("ytvis", "out.json"), ("boxes", "out.json")]
+TARGETS = [
+    ("davis", "out"),
+    ("ytvis", "out.json"),
+    ("boxes", "out.json"),
+    ("coco", "out.json"),
+    ("mots", "out.txt"),
+    ("mots-png", "out"),
+]
 
 
 def failing_write(failure: BaseException, name: str) -> object:

@@ -1140,6 +1140,20 @@ class FormatConfig(Section):
     frames_per_file: int = setting(
         1000, "PNGs whose numbers are sparser than this are not numbered by frame", low=1
     )
+    most_side: int = setting(1 << 15, "longest side of a frame in a file", unit="pixels", low=1)
+    most_pixels: int = setting(
+        1 << 26,
+        "of one frame in a file; Pillow warns of more than 89 million",
+        unit="pixels",
+        low=1,
+    )
+    frame_pixels: int = setting(
+        1 << 29, "of all masks of one frame together (one byte each)", unit="pixels", low=1
+    )
+    polygon_length: int = setting(
+        1_000_000, "of the sides of one polygon together", unit="pixels", low=1
+    )
+    line_bytes: int = setting(1 << 24, "longest line of a text file", unit="bytes", low=1)
     box_tolerance: float = setting(
         1e-6, "a box read back may differ by this (rounding)", unit="pixels", low=0.0
     )

@@ -29,6 +29,7 @@ __all__ = [
     "boxes_in",
     "keyframes",
     "list_names",
+    "loss_of_overlaps",
     "loss_of_unpredicted",
     "present",
     "survey",
@@ -211,3 +212,14 @@ def loss_of_unpredicted(annotations: Annotations, found: Survey, consequence: st
     names = list_names([annotations.frame_names[frame] for frame in found.unpredicted])
     count, total = len(found.unpredicted), len(annotations.frame_names)
     return [f"{count} of {total} frames were never predicted and {consequence}: {names}"]
+
+
+def loss_of_overlaps(annotations: Annotations, found: Survey) -> list[str]:
+    """Name the frames in which instances overlap, for formats that have one id for a pixel."""
+    if not found.overlapping:
+        return []
+    frames = list_names([annotations.frame_names[frame] for frame in found.overlapping])
+    return [
+        "a pixel has one id: where instances overlap, the higher score, then the smaller id "
+        f"wins (frames {frames})"
+    ]

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.formats.base import Annotations, Compared, present
+from maskfree.config import FormatConfig
+from maskfree.formats.base import Annotations, Compared, boxes_in, present, tight_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maskfree.types import InstanceMasks
+    from maskfree.types import Box, InstanceMasks
 
-__all__ = ["compare_frame", "compare_labels", "compare_masks"]
+__all__ = ["compare_boxes", "compare_frame", "compare_labels", "compare_masks"]
 
 
 def compare_masks(
@@ -59,3 +60,22 @@ def compare_labels(source: Annotations, back: Annotations) -> str:
         if found.get(track.id) != track.label:
             return f'track {track.id} is labelled "{found.get(track.id)}", not "{track.label}"'
     return ""
+
+
+def compare_boxes(
+    source: Annotations, frame: int, masks: InstanceMasks | None, found: dict[int, Box]
+) -> str:
+    """Compare the boxes of one frame; returns the difference in words, else an empty string.
+
+    ``masks``: the frame's, whose own boxes are expected; None: those of ``source``'s tracks are.
+    """
+    if masks is None:
+        wanted = boxes_in(source, frame)
+    else:
+        wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
+    tolerance = FormatConfig().box_tolerance
+    same = wanted.keys() == found.keys() and all(
+        np.allclose(box, found[track_id], rtol=0, atol=tolerance)
+        for track_id, box in wanted.items()
+    )
+    return "" if same else f"boxes {found} instead of {wanted}"

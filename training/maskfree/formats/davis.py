@@ -28,6 +28,7 @@ from maskfree.formats.base import (
     Format,
     keyframes,
     list_names,
+    loss_of_overlaps,
     loss_of_unpredicted,
     survey,
 )
@@ -41,7 +42,18 @@ if TYPE_CHECKING:
 
     from maskfree.types import Box
 
-__all__ = ["FORMAT", "flatten", "read", "reopen", "to_ids", "write"]
+__all__ = [
+    "FORMAT",
+    "check_names",
+    "flatten",
+    "from_ids",
+    "names_of_frames",
+    "png_path",
+    "read",
+    "reopen",
+    "to_ids",
+    "write",
+]
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -53,7 +65,7 @@ def write(annotations: Annotations, path: Path) -> None:
         When no frame has masks, they are not all of one size, an id is beyond 255, or a frame's
         name cannot name a file.
     """
-    _check_names(annotations.frame_names)
+    check_names(annotations.frame_names)
     path.mkdir()
     size: tuple[int, ...] = ()
     for frame, name in enumerate(annotations.frame_names):
@@ -68,7 +80,7 @@ def write(annotations: Annotations, path: Path) -> None:
                 f"it {size[1]}x{size[0]}. All masks of a video have one size; predict this one "
                 "again."
             )
-        with open(_png(path, name), "wb") as file:
+        with open(png_path(path, name), "wb") as file:
             file.write(encode_ids(ids))
     if not size:
         raise InputError(
@@ -77,7 +89,8 @@ def write(annotations: Annotations, path: Path) -> None:
         )
 
 
-def _png(folder: Path, name: str) -> str:
+def png_path(folder: Path, name: str) -> str:
+    """Return the path of a frame's PNG."""
     # Not a Path: those keep a table of names, which grows over a long video.
     return os.path.join(folder, f"{name}.png")
 
@@ -126,7 +139,7 @@ def read(path: Path) -> Annotations:
         For a folder without PNGs, a file that is no mask, or files of different sizes.
     """
     files = list_pngs(path)
-    names = _frame_names(list(files))
+    names = names_of_frames(list(files))
     by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
     height, width, boxes = _scan(path, by_frame)
     tracks = tuple(
@@ -149,15 +162,15 @@ def reopen(path: Path, written: Annotations) -> Annotations:
     """
 
     def read_masks(frame: int) -> InstanceMasks | None:
-        file = _png(path, written.frame_names[frame])
+        file = png_path(path, written.frame_names[frame])
         return from_ids(read_ids(file)) if os.path.isfile(file) else None
 
     video = dataclasses.replace(written.boxes, tracks=())
     return Annotations(video, written.frame_names, read_masks)
 
 
-def _frame_names(stems: list[str]) -> tuple[str, ...]:
-    """Return the name of every frame, those without a file included."""
+def names_of_frames(stems: list[str]) -> tuple[str, ...]:
+    """Return the name of every frame, those without a file included; ``stems``: of the files."""
     if not all(stem.isdecimal() for stem in stems):
         return tuple(stems)
     by_number = {int(stem): stem for stem in stems}
@@ -189,7 +202,14 @@ def _scan(folder: Path, files: dict[int, str]) -> tuple[int, int, dict[int, dict
     return shape[0], shape[1], boxes
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
+    """Check that each frame's name can name a file of its own.
+
+    Raises
+    ------
+    InputError
+        Otherwise.
+    """
     for name in names:
         if not name or any(character in name for character in "/\\\0"):
             raise InputError(
@@ -213,12 +233,7 @@ def losses(annotations: Annotations) -> list[str]:
     """Name what a folder of ids does not keep."""
     found = survey(annotations)
     named = loss_of_unpredicted(annotations, found, "get no PNG")
-    if found.overlapping:
-        frames = list_names([annotations.frame_names[frame] for frame in found.overlapping])
-        named.append(
-            "a pixel has one id: where instances overlap, the higher score, then the smaller id "
-            f"wins (frames {frames})"
-        )
+    named += loss_of_overlaps(annotations, found)
     if labels := _labels(annotations.boxes.tracks):
         named.append(f"labels are not kept: {list_names(labels)}")
     if annotations.boxes.tracks:

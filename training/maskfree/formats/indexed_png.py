@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from maskfree.errors import InputError
+from maskfree.formats.limits import check_size
 from maskfree.video_folder import natural_key
 
 __all__ = [
     "MAX_ID",
     "davis_palette",
+    "encode_grey",
     "encode_ids",
     "is_ours",
     "list_pngs",
@@ -50,6 +52,15 @@ def encode_ids(ids: np.ndarray) -> bytes:
     """Return ``ids``, uint8 ``(H, W)``, as an 8-bit indexed PNG that says who wrote it."""
     image = Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint8))
     image.putpalette(davis_palette())
+    return _encoded(image)
+
+
+def encode_grey(ids: np.ndarray) -> bytes:
+    """Return ``ids``, uint16 ``(H, W)``, as a 16-bit grey PNG that says who wrote it."""
+    return _encoded(Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint16)))
+
+
+def _encoded(image: Image.Image) -> bytes:
     info = PngImagePlugin.PngInfo()
     info.add_text("Software", _MARK)
     buffer = io.BytesIO()
@@ -57,11 +68,11 @@ def encode_ids(ids: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def is_ours(path: Path) -> bool:
-    """Return whether :func:`encode_ids` made this file."""
+def is_ours(path: Path, mode: str = "P") -> bool:
+    """Return whether we made this file; ``mode``: "P" :func:`encode_ids`, else `encode_grey`."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            return image.mode == "P" and image.info.get("Software") == _MARK
+            return image.mode == mode and image.info.get("Software") == _MARK
     except (OSError, SyntaxError, ValueError):
         return False
 
@@ -94,7 +105,8 @@ def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     if len(head) < _HEADER.size or not head.startswith(_SIGNATURE):
         raise InputError(f"{path} is not a PNG. Masks are PNGs whose pixels are instance ids.")
-    depth, colour = _HEADER.unpack(head)[-2:]
+    _, width, height, depth, colour = _HEADER.unpack(head)
+    check_size(height, width, os.fspath(path))
     if depth not in _DEPTHS.get(colour, ()):
         kind = f"{depth}-bit grey" if colour == _GREY else "colour"
         raise InputError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pycocotools import mask as coco
 
 from maskfree import rle
+from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.json_checks import as_number, as_whole, show
 
@@ -60,6 +62,14 @@ def _polygon(value: object, side: int, where: str) -> list[float]:
         raise InputError(
             f"{where}: a polygon must lie in the frame, got {show(value)}, far outside. Polygons "
             "are in pixels of the video; export the file again."
+        )
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    length = sum(max(abs(a - c), abs(b - d)) for (a, b), (c, d) in itertools.pairwise(points))
+    most = FormatConfig().polygon_length
+    if length > most:
+        raise InputError(
+            f"{where}: the sides of a polygon may be {most} pixels long together, got {length:g}. "
+            "Simplify it, or export the masks as RLE."
         )
     return numbers
 

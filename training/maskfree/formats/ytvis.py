@@ -11,7 +11,6 @@ What is read is in `ytvis_reader.py`, what is read back in `ytvis_reopen.py`.
 from __future__ import annotations
 
 import itertools
-import json
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +29,8 @@ from maskfree.formats.base import (
     survey,
     tight_box,
 )
-from maskfree.formats.compare import compare_frame, compare_labels
+from maskfree.formats.compare import compare_boxes, compare_frame, compare_labels
+from maskfree.formats.json_text import compact, file_names, utf8, xywh
 from maskfree.formats.spool import Spool
 from maskfree.formats.ytvis_reader import read
 from maskfree.formats.ytvis_reopen import reopen
@@ -40,14 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from maskfree.types import Box, BoxTracks, InstanceMasks
+    from maskfree.types import BoxTracks
 
 __all__ = ["FORMAT", "read", "write"]
 
 _LISTS = ("segmentations", "bboxes", "areas")
-_AROUND = 20
-"""Characters that a message shows on either side of one at fault."""
-_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -70,7 +67,7 @@ def write(annotations: Annotations, path: Path) -> None:
         categories = {label: n for n, label in enumerate(_labels(tracks.values()), start=1)}
         with path.open("wb") as out:
             for text in _head(annotations, categories):
-                out.write(_utf8(text))
+                out.write(utf8(text))
             for number, (_, track) in enumerate(sorted(tracks.items())):
                 out.write(b"," if number else b"")
                 track.copy(out, categories[track.label], annotations.boxes)
@@ -80,9 +77,9 @@ def write(annotations: Annotations, path: Path) -> None:
 def _head(annotations: Annotations, categories: dict[str, int]) -> Iterator[str]:
     """Yield the text of the file up to its annotations."""
     info = {"description": "written by napari-maskfree"}
-    yield f'{{"info":{_json(info)},"videos":[{{"id":1,"file_names":['
-    for number, name in enumerate(_file_names(annotations)):
-        yield f"{',' if number else ''}{_json(name)}"
+    yield f'{{"info":{compact(info)},"videos":[{{"id":1,"file_names":['
+    for number, name in enumerate(file_names(annotations)):
+        yield f"{',' if number else ''}{compact(name)}"
     video = annotations.boxes
     sizes = {
         "width": video.width,
@@ -93,7 +90,7 @@ def _head(annotations: Annotations, categories: dict[str, int]) -> Iterator[str]
     kinds = [
         {"id": n, "name": label, "supercategory": DEFAULT_LABEL} for label, n in categories.items()
     ]
-    yield f'],{_json(sizes)[1:-1]}}}],"categories":{_json(kinds)},"annotations":['
+    yield f'],{compact(sizes)[1:-1]}}}],"categories":{compact(kinds)},"annotations":['
 
 
 class _Lists:
@@ -106,7 +103,7 @@ class _Lists:
 
     def put(self, frame: int, name: str, value: Any) -> None:
         self.fill(frame, name)
-        self._append(name, _json(value))
+        self._append(name, compact(value))
         self._lengths[name] += 1
         self.has_box = self.has_box or name == "bboxes"
 
@@ -120,7 +117,7 @@ class _Lists:
     def copy(self, out: IO[bytes], category: int, video: BoxTracks) -> None:
         head = {"id": self._id, "video_id": 1, "category_id": category, CROWD: self._crowd}
         head |= {"height": video.height, "width": video.width}  # so in the data set's own files
-        out.write(_json(head)[:-1].encode())
+        out.write(compact(head)[:-1].encode())
         for name in _LISTS:
             out.write(f',"{name}":['.encode())
             self._spool.copy((self._id, name), out)
@@ -141,14 +138,14 @@ def _collect(annotations: Annotations, spool: Spool) -> dict[int, _Lists]:
         masks = annotations.read_masks(frame)
         if masks is None:
             for track_id, box in boxes_in(annotations, frame).items():
-                tracks[track_id].put(frame, "bboxes", _xywh(box))
+                tracks[track_id].put(frame, "bboxes", xywh(box))
             continue
         size = list(masks.masks.shape[1:])
         for track_id, mask in present(masks).items():
             track = tracks.setdefault(track_id, _Lists(track_id, DEFAULT_LABEL, 0, spool))
             counts = rle.encode(mask[None])[0]
             track.put(frame, "segmentations", {"size": size, "counts": counts})
-            track.put(frame, "bboxes", _xywh(tight_box(mask)))
+            track.put(frame, "bboxes", xywh(tight_box(mask)))
             track.put(frame, "areas", int(np.count_nonzero(mask)))
     for track in tracks.values():
         for name in _LISTS:
@@ -158,28 +155,6 @@ def _collect(annotations: Annotations, spool: Spool) -> dict[int, _Lists]:
 
 def _labels(tracks: Iterable[_Lists]) -> list[str]:
     return list(dict.fromkeys(track.label for track in tracks)) or [DEFAULT_LABEL]
-
-
-def _file_names(annotations: Annotations) -> Iterable[str]:
-    if annotations.file_names:
-        return annotations.file_names
-    suffix = FormatConfig().frame_suffix
-    return (f"{name}{suffix}" for name in annotations.frame_names)
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        shown = text[max(0, error.start - _AROUND) : error.end + _AROUND]
-        raise InputError(
-            f"A frame's name or a label is no text that UTF-8 can hold: {shown!a}. Rename it."
-        ) from None
-
-
-def _xywh(box: Box) -> list[float]:
-    x0, y0, x1, y1 = box
-    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def losses(annotations: Annotations) -> list[str]:
@@ -209,7 +184,7 @@ def losses(annotations: Annotations) -> list[str]:
 
 def compare(annotations: Annotations, back: Annotations) -> Compared:
     """Compare names, labels, masks and boxes."""
-    pairs = itertools.zip_longest(back.file_names, _file_names(annotations))
+    pairs = itertools.zip_longest(back.file_names, file_names(annotations))
     if any(got != wanted for got, wanted in pairs):
         return Compared("the frames' names differ")
     if difference := compare_labels(annotations, back):
@@ -220,7 +195,7 @@ def compare(annotations: Annotations, back: Annotations) -> Compared:
         # Where no mask of the file has a pixel, it does not tell which frames are known as empty.
         expected = None if masks is None or not present(masks) else masks
         boxes = boxes_in(back, frame)
-        difference = compare_frame(expected, found) or _compare_boxes(
+        difference = compare_frame(expected, found) or compare_boxes(
             annotations, frame, masks, boxes
         )
         if difference:
@@ -228,21 +203,6 @@ def compare(annotations: Annotations, back: Annotations) -> Compared:
         masked += found is not None
         boxed += bool(boxes)
     return Compared("", masked or boxed, len(back.boxes.tracks))
-
-
-def _compare_boxes(
-    annotations: Annotations, frame: int, masks: InstanceMasks | None, found: dict[int, Box]
-) -> str:
-    if masks is None:
-        wanted = boxes_in(annotations, frame)
-    else:
-        wanted = {track_id: tight_box(mask) for track_id, mask in present(masks).items()}
-    tolerance = FormatConfig().box_tolerance
-    same = wanted.keys() == found.keys() and all(
-        np.allclose(box, found[track_id], rtol=0, atol=tolerance)
-        for track_id, box in wanted.items()
-    )
-    return "" if same else f"boxes {found} instead of {wanted}"
 
 
 FORMAT = Format(

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, cast
 
 from maskfree.errors import InputError
+from maskfree.formats.limits import check_size
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.json_stream import JsonStream
 from maskfree.storage import open_bytes, reading
@@ -138,6 +139,7 @@ def _video(data: dict[str, Any], path: Path) -> tuple[BoxTracks, list[str]]:
     video = as_object(videos[0], where, "a video", "file_names")
     height = as_whole(video.get("height"), where, "height", low=1)
     width = as_whole(video.get("width"), where, "width", low=1)
+    check_size(height, width, where)
     names = as_list(video.get("file_names"), where, "file_names")
     if not names or not all(isinstance(name, str) and stem(name) for name in names):
         raise InputError(

@@ -1,0 +1,66 @@
+"""The boxes of one track while a file is read, packed, and the keyframes they become."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskfree.errors import InputError
+from maskfree.types import Keyframe
+
+if TYPE_CHECKING:
+    from maskfree.types import Box
+
+__all__ = ["BoxArrays"]
+
+
+class BoxArrays:
+    """Boxes of one track, in any order of frames."""
+
+    def __init__(self) -> None:
+        self._frames, self._boxes, self._occluded = array("q"), array("d"), array("b")
+
+    def put(self, frame: int, box: Box, occluded: bool = False) -> None:
+        """Add the box ``xyxy`` that the track has in ``frame``."""
+        self._frames.append(frame)
+        self._boxes.extend(box)
+        self._occluded.append(occluded)
+
+    def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> tuple[Keyframe, ...]:
+        """Return a keyframe for each box, and ``outside`` where the object goes absent.
+
+        As :func:`maskfree.formats.base.keyframes`, in time that grows with the boxes alone.
+
+        Parameters
+        ----------
+        known
+            Int64, ascending: the frames of which something is known, those of the boxes among them.
+        where
+            Begins every message.
+        first
+            What the file counts frames from.
+
+        Raises
+        ------
+        InputError
+            Where a frame has two boxes.
+        """
+        numbers = np.array(self._frames, np.int64) - first
+        order = np.argsort(numbers, kind="stable")
+        frames = numbers[order].tolist()
+        places = np.searchsorted(known, frames, side="right").tolist()
+        found: list[Keyframe] = []
+        for n, (frame, at, place) in enumerate(zip(frames, order.tolist(), places, strict=True)):
+            following = frames[n + 1] if n + 1 < len(frames) else None
+            if frame == following:
+                raise InputError(
+                    f"{where} comes twice in frame {frame + first}, expected one annotation. "
+                    "Remove one of the two."
+                )
+            x0, y0, x1, y1 = self._boxes[4 * at : 4 * at + 4]
+            found.append(Keyframe(frame, (x0, y0, x1, y1), occluded=bool(self._occluded[at])))
+            if place < len(known) and known[place] != following:
+                found.append(Keyframe(int(known[place]), None, outside=True))
+        return tuple(found)
