@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, cvat, davis, mot, ytvis
+from maskfree.formats import boxes, cvat, davis, labelstudio, mot, ytvis
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -29,7 +29,14 @@ __all__ = [
 
 FORMATS: dict[str, Format] = {
     format.name: format
-    for format in (davis.FORMAT, ytvis.FORMAT, boxes.FORMAT, mot.FORMAT, cvat.FORMAT)
+    for format in (
+        davis.FORMAT,
+        ytvis.FORMAT,
+        boxes.FORMAT,
+        mot.FORMAT,
+        cvat.FORMAT,
+        labelstudio.FORMAT,
+    )
 }
 """Every format by its name on the command line."""
 

@@ -73,9 +73,10 @@ class Said:
         return BoxTracks(num_frames, height, width, self.fps, ())
 
     def _check(self, where: str, video: VideoFacts) -> None:
-        if (self.height or video.height, self.width or video.width) != (video.height, video.width):
+        height, width = self.height or video.height, self.width or video.width
+        if (height, width) != (video.height, video.width):
             raise InputError(
-                f"{where} is for a video of {self.width} x {self.height} pixels (width x height), "
+                f"{where} is for a video of {width} x {height} pixels (width x height), "
                 f"the video has {video.width} x {video.height}. Give the video that it was made on."
             )
         if self.num_frames is not None and self.num_frames > video.num_frames:

@@ -211,4 +211,5 @@ FORMAT = Format(
     losses=losses,
     compare=compare,
     read_of=read_of,
+    needs_masks=False,
 )

@@ -268,4 +268,5 @@ FORMAT = Format(
     is_ours=is_ours,
     reopen=reopen,
     read_of=read_of,
+    needs_masks=False,
 )
