@@ -25,18 +25,18 @@ def export_job(project: Project, path: Path, format_name: str) -> Callable[[], E
     InputError
         Where there is nothing to export in that format.
     """
+    from maskfree.formats import Annotations, export, get_format
+
     tracks = project.state.boxed()
     if tracks is None:
         raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
     shown = project.shown_masks(frozen=True)
-    if format_name != "boxes" and (shown is None or not shown.frames()):
+    if get_format(format_name).needs_masks and (shown is None or not shown.frames()):
         raise InputError("There are no masks yet. Fine-tune first (section 3).")
     names = project.video().names
     read: Callable[[int], InstanceMasks | None] = _no_masks if shown is None else shown.read
 
     def write() -> ExportReport:
-        from maskfree.formats import Annotations, export
-
         return export(Annotations(tracks, names, read), path, format_name)
 
     return write

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportPanel"]
 
-FILE_SUFFIXES = {"ytvis": ".json", "boxes": ".json", "coco": ".json", "mots": ".txt"}
+FILE_SUFFIXES = {
+    "ytvis": ".json",
+    "boxes": ".json",
+    "coco": ".json",
+    "mots": ".txt",
+    "cvat": ".xml",
+    "labelstudio": ".json",
+}
 """Formats that are one file, with its ending; the others are a folder."""
 
 
@@ -92,7 +99,7 @@ class ExportPanel(Panel):
         if state.video is None or state.boxed() is None:
             return "Draw boxes first (section 2)."
         masks = state.session.masks.frames() if state.session is not None else []
-        if self.format.currentData() != "boxes" and not masks:
+        if FORMATS[self.format.currentData()].needs_masks and not masks:
             return "There are no masks yet: fine-tune first (section 3)."
         return "" if self.path.text().strip() else "Choose where to write."
 

@@ -27,15 +27,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_registry() -> None:
-    assert list(FORMATS) == ["davis", "ytvis", "boxes", "coco", "mots", "mots-png"]
+    names = ["davis", "ytvis", "boxes", "coco", "mots", "mots-png", "mot", "cvat", "labelstudio"]
+    assert list(FORMATS) == names
     for name, entry in FORMATS.items():
         assert entry.name == name
         assert entry.title
     with pytest.raises(InputError) as error:
         get_format("davids")
     assert str(error.value) == (
-        'There is no format "davids". Choose one of davis, ytvis, boxes, coco, mots, mots-png. '
-        'Did you mean "davis"?'
+        f'There is no format "davids". Choose one of {", ".join(names)}. Did you mean "davis"?'
     )
 
 

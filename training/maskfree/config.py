@@ -1170,6 +1170,25 @@ class FormatConfig(Section):
         unit="bytes",
         low=1,
     )
+    most_frames: int = setting(
+        10_000_000, "a file that says more of its video is refused", unit="frames", low=1
+    )
+    most_pixels: int = setting(
+        1 << 27, "a file that says larger frames is refused", unit="pixels of a frame", low=1
+    )
+    most_head_bytes: int = setting(
+        1 << 20, "of small files beside others (seqinfo.ini, labels.txt)", unit="bytes", low=1
+    )
+    least_visible: float = setting(
+        0.5, "a box of which less is visible is read as occluded", low=0.0, high=1.0, source="MOT"
+    )
+    interpolation_tolerance: float = setting(
+        0.02,
+        "a box between keyframes that differs by more from the line is a keyframe",
+        unit="pixels",
+        low=0.0,
+        source="CVAT rounds to 0.01",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

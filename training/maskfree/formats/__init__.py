@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, coco, davis, mots, mots_png, ytvis
+from maskfree.formats import boxes, coco, cvat, davis, labelstudio, mot, mots, mots_png, ytvis
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -36,6 +36,9 @@ FORMATS: dict[str, Format] = {
         coco.FORMAT,
         mots.FORMAT,
         mots_png.FORMAT,
+        mot.FORMAT,
+        cvat.FORMAT,
+        labelstudio.FORMAT,
     )
 }
 """Every format by its name on the command line."""

@@ -75,4 +75,5 @@ FORMAT = Format(
     read=read,
     losses=losses,
     compare=compare,
+    needs_masks=False,
 )

@@ -49,7 +49,9 @@ def atomic_folder(path: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]
 
 
 def check_replaceable(folder: Path, is_ours: Callable[[Path], bool]) -> None:
-    """Check that ``folder`` is absent, empty, or holds only files that an export of ours wrote.
+    """Check that ``folder`` is absent, empty, or holds only what an export of ours wrote.
+
+    ``is_ours`` is asked of each file and folder in it.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def check_replaceable(folder: Path, is_ours: Callable[[Path], bool]) -> None:
     for entry in sorted(folder.iterdir()):
         if entry.name.lower() in _LITTER:
             continue
-        if not entry.is_file() or not is_ours(entry):
+        if not (entry.is_file() or entry.is_dir()) or not is_ours(entry):
             raise InputError(
                 f'{folder} holds "{entry.name}", which no export of this format wrote and which '
                 "would be lost. Choose an empty or new folder, or move it away first."
