@@ -340,7 +340,7 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotations>&a
         ("<annotations><meta><project/></meta></annotations>", r"is of a project"),
         (META + "<a>" * 99 + "</a>" * 99 + "</annotations>", "is nested too deeply"),
         (META.replace(">9<", ">99999999999<") + "</annotations>", "10000000 frames, got 1000000"),
-        (META.replace(">64<", ">999999999<") + "</annotations>", "134217728 pixels"),
+        (META.replace(">64<", ">999999999<") + "</annotations>", "67108864 pixels"),
         (META.replace(">64<", ">x<") + "</annotations>", "width must be a whole number"),
         (document('<track id="0"></track>'), "must have a label and an id"),
         (document(track(number=-1)), "an id of at least 0, got label"),

@@ -238,7 +238,7 @@ def test_files_at_fault(tmp_path: Path, content: Any, said: str) -> None:
 
 def test_sizes_are_bounded(tmp_path: Path) -> None:
     size = {"original_width": 10**9, "original_height": 10**9}
-    with pytest.raises(InputError, match="134217728 pixels, got 1000000000 x 1000000000"):
+    with pytest.raises(InputError, match="pixels in all, got 1000000000 x 1000000000"):
         read(tmp_path, task(region(entry(1), **size)), None)
     size = {"original_width": 9, "original_height": 9, "value": {"framesCount": 10**12}}
     with pytest.raises(InputError, match="1 to 10000000 frames, got 1000000000000"):

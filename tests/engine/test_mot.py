@@ -243,7 +243,7 @@ def test_rows_at_fault(tmp_path: Path, rows: str, said: str) -> None:
         ("seqLength=4", "is no settings file"),
         (INFO.replace("4", "four"), "seqLength must be a number, got 'four'"),
         (INFO.replace("4", "1e12"), "1 to 10000000 frames, got 1000000000000"),
-        (INFO.replace(str(WIDTH), "1000000000"), "1 to 134217728 pixels, got 1000000000 x 48"),
+        (INFO.replace(str(WIDTH), "1000000000"), "pixels in all, got 1000000000 x 48"),
         (INFO.replace("4", "0"), "frames, got 0"),
         ("x" * (1 << 21), "larger than 1048576 bytes"),
         (b"\xff\xfe".decode("latin-1"), "is no settings file"),

@@ -1173,9 +1173,6 @@ class FormatConfig(Section):
     most_frames: int = setting(
         10_000_000, "a file that says more of its video is refused", unit="frames", low=1
     )
-    most_pixels: int = setting(
-        1 << 27, "a file that says larger frames is refused", unit="pixels of a frame", low=1
-    )
     most_head_bytes: int = setting(
         1 << 20, "of small files beside others (seqinfo.ini, labels.txt)", unit="bytes", low=1
     )

@@ -42,6 +42,7 @@ def plot_scores(found: Evaluation, path: str | os.PathLike[str]) -> None:
         )
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise InputError(_MISSING) from None
     figure = Figure(figsize=_SIZE, layout="constrained")
@@ -55,7 +56,7 @@ def plot_scores(found: Evaluation, path: str | os.PathLike[str]) -> None:
         name = f"{track_id} {label}" if number < _MOST_NAMED else None
         axes.plot(frames, values, label=name, marker=marker, linewidth=1.5)
     axes.set(xlabel="frame", ylabel="J", ylim=(-0.02, 1.02))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"J of each track, mean {found.scores.j:.3f}", loc="left")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import list_names
+from maskfree.formats.limits import check_size
 from maskfree.numbered_names import NumberedNames
 from maskfree.types import BoxTracks, Keyframe
 
@@ -59,17 +60,13 @@ class Said:
         num_frames = _known(self.num_frames, where, "how many frames its video has")
         height = _known(self.height, where, "the size of its video")
         width = _known(self.width, where, "the size of its video")
-        limits = FormatConfig()
-        if not 1 <= num_frames <= limits.most_frames:
+        most = FormatConfig().most_frames
+        if not 1 <= num_frames <= most:
             raise InputError(
-                f"{where}: the video must have 1 to {limits.most_frames} frames, got {num_frames}. "
+                f"{where}: the video must have 1 to {most} frames, got {num_frames}. "
                 "Correct the file."
             )
-        if height < 1 or width < 1 or height * width > limits.most_pixels:
-            raise InputError(
-                f"{where}: a frame must have 1 to {limits.most_pixels} pixels, got {width} x "
-                f"{height}. Correct the file."
-            )
+        check_size(height, width, where)
         return BoxTracks(num_frames, height, width, self.fps, ())
 
     def _check(self, where: str, video: VideoFacts) -> None:
