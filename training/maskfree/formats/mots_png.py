@@ -139,12 +139,16 @@ class _Scan:
                 f"{path} is {objects.shape[1]}x{objects.shape[0]}, the masks before it are "
                 f"{self.shape[1]}x{self.shape[0]}. All masks of a video have one size."
             )
-        numbers, places = np.unique(objects, return_inverse=True)
-        parts = ndimage.find_objects(places.reshape(objects.shape) + 1)
+        numbers = np.flatnonzero(np.bincount(objects.ravel()))
+        # By place among the numbers that are there: few of many.
+        places = np.zeros(numbers[-1] + 1, np.uint16)
+        numbers = numbers[numbers > 0]
+        places[numbers] = np.arange(1, len(numbers) + 1)
+        parts = ndimage.find_objects(places[objects])
         for number, (y, x) in zip(numbers.tolist(), parts, strict=True):
             if number == IGNORED:
                 self.ignored.mask(frame, objects == IGNORED)
-            elif number:
+            else:
                 box = (float(x.start), float(y.start), float(x.stop), float(y.stop))
                 self.boxes.setdefault(number, {})[frame] = box
 
