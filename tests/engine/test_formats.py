@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_registry() -> None:
-    names = ["davis", "ytvis", "boxes", "mot", "cvat", "labelstudio"]
+    names = ["davis", "ytvis", "boxes", "mot", "cvat", "labelstudio", "labelme"]
     assert list(FORMATS) == names
     for name, entry in FORMATS.items():
         assert entry.name == name

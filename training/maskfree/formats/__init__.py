@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, cvat, davis, labelstudio, mot, ytvis
+from maskfree.formats import boxes, cvat, davis, labelme, labelstudio, mot, ytvis
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -36,6 +36,7 @@ FORMATS: dict[str, Format] = {
         mot.FORMAT,
         cvat.FORMAT,
         labelstudio.FORMAT,
+        labelme.FORMAT,
     )
 }
 """Every format by its name on the command line."""

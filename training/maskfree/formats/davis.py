@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from maskfree.types import Box
 
-__all__ = ["FORMAT", "flatten", "read", "reopen", "to_ids", "write"]
+__all__ = ["FORMAT", "all_frames", "check_names", "flatten", "read", "reopen", "to_ids", "write"]
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -53,7 +53,7 @@ def write(annotations: Annotations, path: Path) -> None:
         When no frame has masks, they are not all of one size, an id is beyond 255, or a frame's
         name cannot name a file.
     """
-    _check_names(annotations.frame_names)
+    check_names(annotations.frame_names)
     path.mkdir()
     size: tuple[int, ...] = ()
     for frame, name in enumerate(annotations.frame_names):
@@ -126,7 +126,7 @@ def read(path: Path) -> Annotations:
         For a folder without PNGs, a file that is no mask, or files of different sizes.
     """
     files = list_pngs(path)
-    names = _frame_names(list(files))
+    names = all_frames(list(files))
     by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
     height, width, boxes = _scan(path, by_frame)
     tracks = tuple(
@@ -156,8 +156,8 @@ def reopen(path: Path, written: Annotations) -> Annotations:
     return Annotations(video, written.frame_names, read_masks)
 
 
-def _frame_names(stems: list[str]) -> tuple[str, ...]:
-    """Return the name of every frame, those without a file included."""
+def all_frames(stems: list[str]) -> tuple[str, ...]:
+    """Return the name of every frame from those of its files, those without a file included."""
     if not all(stem.isdecimal() for stem in stems):
         return tuple(stems)
     by_number = {int(stem): stem for stem in stems}
@@ -189,7 +189,14 @@ def _scan(folder: Path, files: dict[int, str]) -> tuple[int, int, dict[int, dict
     return shape[0], shape[1], boxes
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
+    """Check that each frame's name can name a file of its own.
+
+    Raises
+    ------
+    InputError
+        Where one cannot, or two would be one file where capitals do not count.
+    """
     for name in names:
         if not name or any(character in name for character in "/\\\0"):
             raise InputError(
