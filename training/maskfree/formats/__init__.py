@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, coco, cvat, davis, labelstudio, mot, mots, mots_png, ytvis
+from maskfree.formats import (
+    boxes,
+    coco,
+    cvat,
+    davis,
+    labelme,
+    labelstudio,
+    mot,
+    mots,
+    mots_png,
+    ytvis,
+)
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -39,6 +50,7 @@ FORMATS: dict[str, Format] = {
         mot.FORMAT,
         cvat.FORMAT,
         labelstudio.FORMAT,
+        labelme.FORMAT,
     )
 }
 """Every format by its name on the command line."""

@@ -164,19 +164,26 @@ def close_boxes(first: Box, second: Box) -> bool:
 
 
 def losses_of_boxes(
-    annotations: Annotations, *, own: str, fps: bool = False, occluded: bool = True
+    annotations: Annotations,
+    *,
+    own: str,
+    masks: bool = False,
+    names: bool = False,
+    fps: bool = False,
+    occluded: bool = True,
 ) -> list[str]:
     """Name what a file of boxes does not keep; keyframes are the caller's.
 
-    ``own``: the name of the extra fields that the format itself keeps; ``fps`` and ``occluded``:
-    whether it holds them.
+    ``own``: the name of the extra fields that the format itself keeps; ``masks``, ``names`` (of
+    frames), ``fps`` and ``occluded``: whether it holds them.
     """
-    boxes, names = annotations.boxes, annotations.frame_names
+    boxes, called = annotations.boxes, annotations.frame_names
     named = []
-    if any(annotations.read_masks(frame) is not None for frame in range(len(names))):
+    if not masks and any(annotations.read_masks(n) is not None for n in range(len(called))):
         named.append("masks are not kept, only boxes")
     if empty := [str(track.id) for track in boxes.tracks if not _boxed(track)]:
-        named.append(f"tracks without a box are not kept: {list_names(empty)}")
+        kept = "kept only where they have a mask" if masks else "not kept"
+        named.append(f"tracks without a box are {kept}: {list_names(empty)}")
     drawn = [keyframe for track in boxes.tracks for keyframe in track.keyframes]
     if not occluded and any(keyframe.occluded for keyframe in drawn):
         named.append("'occluded' is not kept")
@@ -186,8 +193,8 @@ def losses_of_boxes(
         named.append("'ignore' regions are not kept")
     if not fps and boxes.fps is not None:
         named.append("frames a second are not kept")
-    if (unlike := _unlike_a_number(names)) is not None:
-        named.append(f'names of frames are not kept: frame {unlike} is "{names[unlike]}"')
+    if not names and (unlike := _unlike_a_number(called)) is not None:
+        named.append(f'names of frames are not kept: frame {unlike} is "{called[unlike]}"')
     extras = [boxes.extra]
     extras += [track.extra for track in boxes.tracks] + [keyframe.extra for keyframe in drawn]
     if unknown := sorted({field for extra in extras for field in extra} - {own}):

@@ -208,7 +208,7 @@ def check_names(names: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        Otherwise.
+        Where one cannot, or two would be one file where capitals do not count.
     """
     for name in names:
         if not name or any(character in name for character in "/\\\0"):
