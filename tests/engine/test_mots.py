@@ -388,7 +388,7 @@ GOOD = line(0, 1001, A)
         ("-1 1001 1 12 16 abc\n", "line 1: expected `time_frame"),
         (f"{'9' * 30} 1001 1 12 16 abc\n", "line 1: expected `time_frame"),
         ("0 1001 1 12 16 abc\n", "line 1: the runs of the RLE must add up"),
-        ("0 1001 1 1000000000 1000000000 abc\n", "up to 33554432 pixels in all"),
+        ("0 1001 1 1000000000 1000000000 abc\n", "up to 67108864 pixels in all"),
         ("0 1001 1 0 16 abc\n", "sides of 1 to"),
         ("0 0 1 12 16 abc\n", "id and class_id must be 1 or more, got 0 and 1"),
         (GOOD + "0 1002 1 12 17 `6\n", "the runs of the RLE"),
@@ -460,7 +460,7 @@ def test_pictures_at_fault(tmp_path: Path) -> None:
     raw = bytearray(encode_grey(A * 1001))
     raw[16:24] = (10**9).to_bytes(4, "big") * 2
     (tmp_path / "b/1.png").write_bytes(raw)
-    with pytest.raises(InputError, match="up to 33554432 pixels in all"):
+    with pytest.raises(InputError, match="up to 67108864 pixels in all"):
         mots_png.read(tmp_path / "b")
 
 

@@ -1142,8 +1142,8 @@ class FormatConfig(Section):
     )
     most_side: int = setting(1 << 15, "longest side of a frame in a file", unit="pixels", low=1)
     most_pixels: int = setting(
-        1 << 25,
-        "of one frame in a file; an 8K video has 33 million",
+        1 << 26,
+        "of one frame in a file; an 8K video has 33 million, a square of 8192 pixels this many",
         unit="pixels",
         low=1,
     )
