@@ -1156,6 +1156,21 @@ class FormatConfig(Section):
         unit="bytes",
         low=1,
     )
+    picture_pixels: int = setting(
+        1 << 27, "most pixels of one frame of a file that is read", unit="pixels", low=1
+    )
+    masks_bytes: int = setting(
+        1 << 30, "most that the masks of one frame of a file may take", unit="bytes", low=1
+    )
+    chunk_runs: int = setting(
+        1 << 18, "run lengths that an npz file collects before they are written", low=1
+    )
+    array_bytes: int = setting(
+        1 << 27, "most that one array of an npz file that is read may take", unit="bytes", low=1
+    )
+    line_characters: int = setting(
+        1 << 16, "most characters of one line of a table that is read", low=80
+    )
 
 
 @dataclasses.dataclass(frozen=True)

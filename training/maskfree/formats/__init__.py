@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, davis, ytvis
+from maskfree.formats import boxes, davis, npz, tiff, ytvis
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -28,7 +28,14 @@ __all__ = [
 ]
 
 FORMATS: dict[str, Format] = {
-    format.name: format for format in (davis.FORMAT, ytvis.FORMAT, boxes.FORMAT)
+    format.name: format
+    for format in (
+        davis.FORMAT,
+        ytvis.FORMAT,
+        boxes.FORMAT,
+        tiff.FORMAT,
+        npz.FORMAT,
+    )
 }
 """Every format by its name on the command line."""
 
