@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportPanel"]
 
-FILE_SUFFIXES = {"ytvis": ".json", "boxes": ".json", "tiff": ".tif", "npz": ".npz"}
+FILE_SUFFIXES = {"ytvis": ".json", "boxes": ".json", "tiff": ".tif", "npz": ".npz", "csv": ".csv"}
 """Formats that are one file, with its ending; the others are a folder."""
 
 

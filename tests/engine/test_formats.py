@@ -27,15 +27,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_registry() -> None:
-    assert list(FORMATS) == ["davis", "ytvis", "boxes", "tiff", "npz"]
+    assert list(FORMATS) == ["davis", "ytvis", "boxes", "ctc", "tiff", "npz", "csv"]
     for name, entry in FORMATS.items():
         assert entry.name == name
         assert entry.title
     with pytest.raises(InputError) as error:
         get_format("davids")
     assert str(error.value) == (
-        'There is no format "davids". Choose one of davis, ytvis, boxes, tiff, npz. '
-        'Did you mean "davis"?'
+        'There is no format "davids". Choose one of davis, ytvis, boxes, ctc, tiff, npz, '
+        'csv. Did you mean "davis"?'
     )
 
 

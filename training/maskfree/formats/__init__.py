@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
-from maskfree.formats import boxes, davis, npz, tiff, ytvis
+from maskfree.formats import boxes, csv_table, ctc, davis, npz, tiff, ytvis
 from maskfree.formats.base import Annotations, Format, VideoFacts
 from maskfree.formats.export import ExportReport, export_as
 
@@ -33,8 +33,10 @@ FORMATS: dict[str, Format] = {
         davis.FORMAT,
         ytvis.FORMAT,
         boxes.FORMAT,
+        ctc.FORMAT,
         tiff.FORMAT,
         npz.FORMAT,
+        csv_table.FORMAT,
     )
 }
 """Every format by its name on the command line."""

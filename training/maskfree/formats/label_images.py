@@ -14,14 +14,14 @@ from scipy import ndimage
 
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
-from maskfree.formats.base import DEFAULT_LABEL, Box, keyframes, list_names, loss_of_unpredicted
+from maskfree.formats.base import DEFAULT_LABEL, keyframes, list_names, loss_of_unpredicted
 from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from maskfree.formats.base import Annotations, Survey
-    from maskfree.types import BoxTracks
+    from maskfree.types import Box, BoxTracks
 
 __all__ = [
     "BoxBook",
@@ -44,7 +44,8 @@ def to_ids(masks: InstanceMasks, dtype: np.dtype, numbers: Sequence[int] = ()) -
     Of equal scores the smaller id does. ``dtype``: unsigned, wide enough for the ids; ``numbers``:
     written instead of the masks' own ids.
     """
-    return np.array((0, *(numbers or masks.track_ids)), dtype)[_tops(masks)]
+    table = np.array((0, *(numbers or masks.track_ids)), dtype)
+    return np.take(table, _tops(masks))
 
 
 def visible(masks: InstanceMasks) -> list[int]:

@@ -30,7 +30,7 @@ _MOST_TAGS = 4096
 class _Layout(NamedTuple):
     """Sizes of a kind of TIFF: how tags are counted, a tag's bytes, how offsets are written."""
 
-    count: str
+    counted: str
     tag_bytes: int
     offset: str
     first: int
@@ -59,10 +59,10 @@ def page_offsets(path: Path) -> array[int]:
             if len(offsets) + 1 == power:
                 mark, power = at, 2 * power
             offsets.append(at)
-            tags = _number(file, order + layout.count, at, path)
+            tags = _number(file, order + layout.counted, at, path)
             if not 0 < tags <= _MOST_TAGS:
                 raise _damaged(path, f"page {len(offsets) - 1}")
-            after = at + struct.calcsize(order + layout.count) + tags * layout.tag_bytes
+            after = at + struct.calcsize(order + layout.counted) + tags * layout.tag_bytes
             at = _number(file, order + layout.offset, after, path)
     if not offsets:
         raise InputError(f"{path} holds no page. Write it again.")
