@@ -29,6 +29,9 @@ FILE_SUFFIXES = {
     "mots": ".txt",
     "cvat": ".xml",
     "labelstudio": ".json",
+    "tiff": ".tif",
+    "npz": ".npz",
+    "csv": ".csv",
 }
 """Formats that are one file, with its ending; the others are a folder."""
 

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_registry() -> None:
-    names = "davis ytvis boxes coco mots mots-png mot cvat labelstudio labelme".split()
+    names = ["davis", "ytvis", "boxes", "coco", "mots", "mots-png", "mot", "cvat", "labelstudio"]
+    names += ["labelme", "ctc", "tiff", "npz", "csv"]
     assert list(FORMATS) == names
     for name, entry in FORMATS.items():
         assert entry.name == name

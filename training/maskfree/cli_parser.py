@@ -18,7 +18,10 @@ _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a za
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
 _PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
 _STEPS = "optimiser steps; default: the preset's"
-_FORMATS = "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio or labelme"
+_FORMATS = (
+    "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio, labelme, ctc, tiff, npz "
+    "or csv"
+)
 _MOST_ID = 255
 """An indexed PNG has no more values."""
 _JSON = "print the result as JSON, for scripts"

@@ -1186,6 +1186,15 @@ class FormatConfig(Section):
         low=0.0,
         source="CVAT rounds to 0.01",
     )
+    chunk_runs: int = setting(
+        1 << 18, "run lengths that an npz file collects before they are written", low=1
+    )
+    array_bytes: int = setting(
+        1 << 27, "most that one array of an npz file that is read may take", unit="bytes", low=1
+    )
+    line_characters: int = setting(
+        1 << 16, "most characters of one line of a table that is read", low=80
+    )
 
 
 @dataclasses.dataclass(frozen=True)

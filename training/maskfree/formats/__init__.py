@@ -12,6 +12,8 @@ from maskfree.errors import InputError, nearest
 from maskfree.formats import (
     boxes,
     coco,
+    csv_table,
+    ctc,
     cvat,
     davis,
     labelme,
@@ -19,6 +21,8 @@ from maskfree.formats import (
     mot,
     mots,
     mots_png,
+    npz,
+    tiff,
     ytvis,
 )
 from maskfree.formats.base import Annotations, Format, VideoFacts
@@ -51,6 +55,10 @@ FORMATS: dict[str, Format] = {
         cvat.FORMAT,
         labelstudio.FORMAT,
         labelme.FORMAT,
+        ctc.FORMAT,
+        tiff.FORMAT,
+        npz.FORMAT,
+        csv_table.FORMAT,
     )
 }
 """Every format by its name on the command line."""
