@@ -246,6 +246,16 @@ def test_what_the_disk_made_of_it_is_seen(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_frame_that_is_not_known_as_empty_any_more(tmp_path: Path) -> None:
+    source = annotated([instances({7: A}), instances({})], *TRACKS[1:])
+    export(source, tmp_path / "a.json", "coco")
+    back = coco.read(tmp_path / "a.json")
+    compare = FORMATS["coco"].compare
+    assert compare(source, back).difference == ""
+    unknown = dataclasses.replace(back, read_masks=[back.read_masks(0), None].__getitem__)
+    assert compare(source, unknown).difference == "frame 00001: it is not known as empty"
+
+
 def test_masks_are_read_a_frame_at_a_time(tmp_path: Path) -> None:
     source = video(num_frames=9)
     FORMATS["coco"].write(source, tmp_path / "a.json")

@@ -123,6 +123,15 @@ def test_without_track_ids_each_is_a_track_of_its_frame(tmp_path: Path) -> None:
     assert sorted(masks(back, 0)) == [6, 8]
 
 
+def test_numbers_for_those_without_follow_the_largest(tmp_path: Path) -> None:
+    data = content()
+    for each in data["annotations"][::2]:
+        del each["instance_id"]
+    back = coco.read(save(tmp_path / "a.json", data))
+    tracks = [(track.id, track.label) for track in back.boxes.tracks]
+    assert tracks == [(4, "zebra"), (5, "zebra"), (6, "panda")]
+
+
 @pytest.mark.parametrize("empty", [None, [], ...])
 def test_boxes_without_masks(tmp_path: Path, empty: object) -> None:
     data = content()
@@ -174,12 +183,14 @@ def test_crowds_are_ignored_or_tracks(tmp_path: Path) -> None:
         instance(6, 77, [[1, 1, 9, 1, 1, 8]], iscrowd=1),
         instance(7, 31, by_pycocotools(A), iscrowd=1),
         instance(8, 31, [], iscrowd=1, bbox=[2, 2, 3, 3]),
+        instance(10, 12, [], iscrowd=1, bbox=[2, 2, 3, 3]),
         instance(9, 31, by_pycocotools(A), iscrowd=1, track_id=8),
     ]
     with pytest.warns(InputWarning, match=r"1 masks marked as crowds .* set iscrowd to 0"):
         back = coco.read(save(tmp_path / "a.json", data))
     assert back.boxes.ignore == (
         IgnoreRegion(((1.0, 1.0), (9.0, 1.0), (1.0, 8.0)), 0, 1),
+        IgnoreRegion(((2.0, 2.0), (5.0, 2.0), (5.0, 5.0), (2.0, 5.0)), 0, 0),
         IgnoreRegion(((0.0, 0.0), (8.0, 0.0), (8.0, 6.0), (0.0, 6.0)), 2, 2),
         IgnoreRegion(((2.0, 2.0), (5.0, 2.0), (5.0, 5.0), (2.0, 5.0)), 2, 2),
     )
@@ -236,6 +247,9 @@ def test_images_are_the_frames_of_their_names(tmp_path: Path) -> None:
     assert (back.boxes.num_frames, back.boxes.fps, back.file_names) == (5, 30.0, ())
     assert [n for n in range(5) if back.read_masks(n) is not None] == [1, 3, 4]
     assert back.boxes.tracks[0].keyframes[0] == Keyframe(3, (9.0, 7.0, 15.0, 11.0))
+    all_named = coco.read_of(path, facts("c", "b", "a"))
+    assert list(all_named.file_names) == ["clip/c.jpg", "clip/b.jpg", "clip/a.jpg"]
+    assert sorted(masks(all_named, 1)) == [4]
     by_number = coco.read_of(path, facts("0", "1", "2", "3"))
     assert [n for n in range(4) if by_number.read_masks(n) is not None] == [0, 1, 2]
     with pytest.raises(InputError, match=r"its 3 images are no frames of the video.*expected 2"):
