@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,11 +18,9 @@ from maskfree.numbered_names import NumberedNames
 from maskfree.types import BoxTracks, Keyframe, Track
 from plain_annotations import everything, video
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 INFO = f"[Sequence]\nseqLength=4\nimWidth={WIDTH}\nimHeight={HEIGHT}\nframeRate=30\n"
 FACTS = VideoFacts(4, HEIGHT, WIDTH, 12.5, ["a", "b", "c", "d"])
+FILES = Path(__file__).parent / "files/mot"
 
 
 def two_tracks() -> Annotations:
@@ -59,7 +57,13 @@ def test_rows_count_frames_and_pixels_from_1(tmp_path: Path) -> None:
     assert (tmp_path / "seq/gt/labels.txt").read_text() == "bee\ncar\n"
     info = configparser.ConfigParser()
     info.read(tmp_path / "seq/seqinfo.ini")
-    wanted = {"imdir": "img1", "framerate": "30", "seqlength": "4", "imext": ".jpg"}
+    wanted = {
+        "name": "sequence",
+        "imdir": "img1",
+        "framerate": "30",
+        "seqlength": "4",
+        "imext": ".jpg",
+    }
     assert dict(info["Sequence"]) == wanted | {"imwidth": str(WIDTH), "imheight": str(HEIGHT)}
     assert report.losses == ("every frame gets a box: which of them were drawn is not kept",)
     assert (report.frames, report.instances) == (4, 2)
@@ -205,6 +209,22 @@ def test_results_of_a_tracker_and_the_video(tmp_path: Path) -> None:
     save(tmp_path / "seqinfo.ini", "[Sequence]\nseqLength=4\n")
     with pytest.raises(InputError, match="does not say the size of its video"):
         mot.read(path)
+
+
+def test_what_datumaro_wrote(tmp_path: Path) -> None:
+    back = mot.read_of(FILES, dataclasses.replace(FACTS, num_frames=3, frame_names=["1", "2", "3"]))
+    car, bee = back.boxes.tracks
+    assert (car.id, car.label, bee.id, bee.label) == (1, "car", 2, "bee")
+    assert car.keyframes == tuple(
+        Keyframe(n, (10.5 + n, 20.0, 18.5 + n, 26.25), occluded=n == 1) for n in range(3)
+    )
+    assert [each.xyxy for each in bee.keyframes] == [
+        (1.0, 2.0, 4.0, 6.0),
+        None,
+        (1.0, 2.0, 4.0, 6.0),
+    ]
+    export(back, tmp_path / "seq", "mot")
+    assert states(mot.read(tmp_path / "seq")) == states(back)
 
 
 def test_labels_of_cvat(tmp_path: Path) -> None:

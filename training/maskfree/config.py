@@ -1179,6 +1179,13 @@ class FormatConfig(Section):
     least_visible: float = setting(
         0.5, "a box of which less is visible is read as occluded", low=0.0, high=1.0, source="MOT"
     )
+    assumed_fps: float = setting(
+        24.0,
+        "times in a file where nothing says it",
+        unit="frames a second",
+        low=1.0,
+        source="Label Studio",
+    )
     interpolation_tolerance: float = setting(
         0.02,
         "a box between keyframes that differs by more from the line is a keyframe",

@@ -8,7 +8,8 @@ that is done; regions are of type ``videorectangle`` from the control ``box`` to
 the template *Video Object Tracking*. Where nothing was read, ``data.video`` is a placeholder for
 the address of the video. Frames count from 1; places are in percent of the frame, whose size stands
 beside them (``original_width``), which other files lack: then the video must be given. A keyframe
-that is not ``enabled`` is the last frame in which the object is there.
+that is not ``enabled`` is the last frame in which the object is there. Its tools need a ``time``:
+where the frames a second are not known, those that Label Studio assumes are taken for it alone.
 
 Read: boxes of one task; where nobody annotated it, of its prediction. A turned rectangle is read as
 the smallest upright one around it.
@@ -24,6 +25,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from maskfree.config import FormatConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import DEFAULT_LABEL, Annotations, Compared, Format
 from maskfree.formats.box_files import (
@@ -143,8 +145,7 @@ def _entry(item: _Item, boxes: BoxTracks) -> dict[str, Any]:
         "width": (x1 - x0) / boxes.width * _PERCENT,
         "height": (y1 - y0) / boxes.height * _PERCENT,
     }
-    if boxes.fps is not None:
-        entry["time"] = (item.frame + 1) / boxes.fps
+    entry["time"] = (item.frame + 1) / (boxes.fps or FormatConfig().assumed_fps)
     return {**item.extra, **entry}
 
 

@@ -34,14 +34,15 @@ from maskfree.formats.mot_reader import (
     INFO,
     KIND,
     LABELS,
+    MARK,
     OWN,
     ROWS,
     SECTION,
     is_occluded,
+    mark_of,
     read_classes,
     read_of,
     read_said,
-    read_settings,
 )
 from maskfree.formats.mot_rows import LARGEST, Row, plain, rows, text_of
 from maskfree.json_checks import as_number
@@ -56,9 +57,6 @@ if TYPE_CHECKING:
     from maskfree.types import BoxTracks
 
 __all__ = ["FORMAT", "read", "read_of", "reopen", "write"]
-
-_MARK = "napari-maskfree"
-"""The section of ``seqinfo.ini`` that is ours."""
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -131,7 +129,7 @@ def _kept(kept: dict[str, object], name: str) -> float | None:
 
 def _info(annotations: Annotations, mark: str) -> str:
     boxes = annotations.boxes
-    lines = [f"[{SECTION}]", "imDir=img1"]
+    lines = [f"[{SECTION}]", f"{MARK} {mark}", "name=sequence", "imDir=img1"]
     if boxes.fps is not None:
         lines.append(f"frameRate={plain(float(boxes.fps))}")
     lines += [
@@ -139,8 +137,6 @@ def _info(annotations: Annotations, mark: str) -> str:
         f"imWidth={boxes.width}",
         f"imHeight={boxes.height}",
         f"imExt={FormatConfig().frame_suffix}",
-        f"[{_MARK}]",
-        f"rows={mark}",
     ]
     return "\n".join([*lines, ""])
 
@@ -154,14 +150,10 @@ def is_ours(path: Path) -> bool:
     """Return whether an export wrote this file or folder, and nobody changed its rows since."""
     try:
         if path.name == INFO and path.is_file():
-            return _MARK in read_settings(path)
+            return mark_of(path) is not None
         names = {each.name for each in path.iterdir()}
-        settings = read_settings(path.parent / INFO)
-        return (
-            path.name == FOLDER
-            and names == {ROWS, LABELS}
-            and settings.get(_MARK, "rows", fallback="") == _hash(path)
-        )
+        ours = path.name == FOLDER and names == {ROWS, LABELS}
+        return ours and mark_of(path.parent / INFO) == _hash(path)
     except (OSError, InputError):
         return False
 

@@ -1,13 +1,16 @@
 """Reading MOTChallenge: a folder or one file of rows, ours and what other tools wrote.
 
 Size and length come from a ``seqinfo.ini`` beside the rows or above, else from the video. In a
-frame without its row a track is absent. Without ``labels.txt`` the classes are those of MOT16.
+frame without its row a track is absent. Without ``labels.txt`` the classes are those of MOT16. That
+file is CVAT's and datumaro's addition: beside it, pixels count from 0, as those two write them,
+unless the export was ours.
 """
 
 from __future__ import annotations
 
 import configparser
 import dataclasses
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -33,10 +36,12 @@ __all__ = [
     "INFO",
     "KIND",
     "LABELS",
+    "MARK",
     "OWN",
     "ROWS",
     "SECTION",
     "is_occluded",
+    "mark_of",
     "read_classes",
     "read_of",
     "read_said",
@@ -50,6 +55,8 @@ OWN = "mot"
 INFO, FOLDER, ROWS, LABELS = "seqinfo.ini", "gt", "gt.txt", "labels.txt"
 SECTION = "Sequence"
 """Of ``seqinfo.ini``."""
+MARK = "; napari-maskfree"
+"""Begins the line of a ``seqinfo.ini`` that ends in the hash of our rows."""
 _FOUND = (f"{FOLDER}/{ROWS}", ROWS, "det/det.txt")
 _CLASSES = (
     "pedestrian",
@@ -83,7 +90,7 @@ def read_of(path: Path, video: VideoFacts | None) -> Annotations:
     with open_bytes(table, KIND) as file:
         facts = read_said(table).of(where, video)
         kept = _Kept(facts, where)
-        for _, row in rows(file, where):
+        for _, row in rows(file, where, origin=_origin(table)):
             kept.take(row)
     tracks = kept.tracks(read_classes(table))
     boxes = dataclasses.replace(facts, tracks=tracks)
@@ -99,15 +106,36 @@ def _table(path: Path) -> Path:
     raise InputError(f"{path} holds none of {', '.join(_FOUND)}. Give the file itself.")
 
 
+def _origin(table: Path) -> int:
+    """Return the number of the first pixel."""
+    info = _info(table)
+    ours = info is not None and mark_of(info) is not None
+    return 1 if ours or not (table.parent / LABELS).is_file() else 0
+
+
+def _info(table: Path) -> Path | None:
+    above = table.absolute().parent
+    places = (folder / INFO for folder in (above, above.parent))
+    return next((place for place in places if place.is_file()), None)
+
+
+def mark_of(path: Path) -> str | None:
+    """Return what an export of ours left in a ``seqinfo.ini``, None in that of another.
+
+    It is a comment: datumaro knows every field and refuses others.
+    """
+    with open_bytes(path, INFO) as file:
+        text = read_head(file, f"{INFO} {path}")
+    found = re.search(rf"^{MARK} ([0-9a-f]+)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
 def read_said(table: Path) -> Said:
     """Return what the ``seqinfo.ini`` beside a file of rows, or one folder above, says."""
-    above = table.absolute().parent
-    for folder in (above, above.parent):
-        if (folder / INFO).is_file():
-            settings = read_settings(folder / INFO)
-            break
-    else:
+    info = _info(table)
+    if info is None:
         return Said()
+    settings = read_settings(info)
 
     def number(name: str) -> float | None:
         text = settings.get(SECTION, name, fallback="")
@@ -115,7 +143,7 @@ def read_said(table: Path) -> Said:
             return as_number(float(text)) if text else None
         except ValueError:
             raise InputError(
-                f"{INFO} {folder / INFO}: {name} must be a number, got {text!a}. Correct it."
+                f"{INFO} {info}: {name} must be a number, got {text!a}. Correct it."
             ) from None
 
     length, height, width = (

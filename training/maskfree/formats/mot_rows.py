@@ -2,7 +2,8 @@
 
 A row is ``frame,id,left,top,width,height[,confidence[,class,visibility]]``; what trackers write has
 ten columns, the last three -1. Frames count from 1, and so do pixels: the devkit calls the first
-one (1, 1), so ``left`` is our x0 + 1 and ``top`` our y0 + 1. The numbers are added and subtracted
+one (1, 1), so ``left`` is our x0 + 1 and ``top`` our y0 + 1. (CVAT and datumaro count them from 0:
+see `mot_reader.py`.) The numbers are added and subtracted
 as decimals, which is exact where binary fractions are not: a box comes back to the last bit.
 """
 
@@ -52,8 +53,12 @@ class Row:
     visibility: float = 1.0
 
 
-def rows(file: BinaryIO, where: str, *, start: int = 0) -> Iterator[tuple[int, Row]]:
+def rows(
+    file: BinaryIO, where: str, *, start: int = 0, origin: int = 1
+) -> Iterator[tuple[int, Row]]:
     """Yield the byte at which each row of the file begins, and the row; empty lines do not count.
+
+    ``origin``: the number of the first pixel.
 
     Raises
     ------
@@ -66,11 +71,11 @@ def rows(file: BinaryIO, where: str, *, start: int = 0) -> Iterator[tuple[int, R
         while raw := file.readline(limit):
             line += 1
             if text := raw.strip(b" \t\r\n\xef\xbb\xbf"):
-                yield start, _row(text, f"{where}, line {line}")
+                yield start, _row(text, origin, f"{where}, line {line}")
             start += len(raw)
 
 
-def _row(raw: bytes, where: str) -> Row:
+def _row(raw: bytes, origin: int, where: str) -> Row:
     fields = raw.decode("ascii", "replace").split(",")
     values = [_number(field) for field in fields]
     numbers = [value for value in values if value is not None]
@@ -90,7 +95,7 @@ def _row(raw: bytes, where: str) -> Row:
         raise InputError(
             f"{where}: width and height must be above 0, got {fields[4]} x {fields[5]}. Correct it."
         )
-    x0, y0 = _exact.subtract(left, 1), _exact.subtract(top, 1)
+    x0, y0 = _exact.subtract(left, origin), _exact.subtract(top, origin)
     x1, y1 = _exact.add(x0, width), _exact.add(y0, height)
     return Row(frame - 1, number, (float(x0), float(y0), float(x1), float(y1)), *_rest(numbers))
 
