@@ -129,8 +129,7 @@ class _Chunks:
     def _clear(self) -> None:
         self._frames, self._tracks, self._lengths = array("q"), array("q"), array("q")
         self._scores = array("d")
-        self._runs: list[np.ndarray] = []
-        self._held = 0
+        self._runs = array("I")
 
     def add(self, frame: int, name: str, masks: InstanceMasks) -> None:
         """Take the masks of a frame; frames come in order."""
@@ -152,9 +151,8 @@ class _Chunks:
             self._tracks.append(track_id)
             self._scores.append(score)
             self._lengths.append(len(runs))
-            self._runs.append(runs)
-            self._held += len(runs)
-        if self._held >= self._most:
+            self._runs.frombytes(runs.tobytes())
+        if len(self._runs) >= self._most:
             self.end()
 
     def end(self) -> None:
@@ -166,7 +164,7 @@ class _Chunks:
         _put(self._file, f"mask_track_{chunk}", np.array(self._tracks, np.int64))
         _put(self._file, f"mask_score_{chunk}", np.array(self._scores, np.float64))
         _put(self._file, f"mask_length_{chunk}", np.array(self._lengths, np.int64))
-        _put(self._file, f"mask_runs_{chunk}", np.concatenate(self._runs))
+        _put(self._file, f"mask_runs_{chunk}", np.array(self._runs, np.uint32))
         self._clear()
 
 
