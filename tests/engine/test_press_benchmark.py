@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,6 +113,23 @@ def test_seeds_whose_j_before_is_not_known_are_left_out(
     monkeypatch.setattr(press, "_before", lambda *_: OLD)
     found = press._all_before(clip_with_masks, [0, 2], tmp_path)
     assert [run.j for run in found] == [0.8, 0.5]
+
+
+def test_the_other_seeds_run_two_at_a_time_and_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def commanded(
+        clip: Path, seed: int, every: int, *, retrain: bool, threads: int
+    ) -> tuple[Press, None]:
+        assert (clip, every, retrain, threads) == (tmp_path, press.EVERY, False, 1)
+        together.wait()
+        return pressed(j=seed / 10), None
+
+    monkeypatch.setattr(press, "commanded", commanded)
+    assert [run.j for run in press._beside(tmp_path, [1, 2])] == [0.1, 0.2]
+    assert press._beside(tmp_path, []) == []
 
 
 def test_what_is_kept_is_of_the_commit_that_speed_is_compared_with() -> None:

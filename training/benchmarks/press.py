@@ -26,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,15 @@ def _all_before(clip: Path, seeds: Sequence[int], root: Path | None) -> list[Pre
         else:
             return []
     return found
+
+
+def _beside(clip: Path, seeds: Sequence[int]) -> list[Press]:
+    """Run these seeds two at a time, for their J: nothing is compared with their seconds."""
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(commanded, clip, seed, EVERY, retrain=False, threads=1) for seed in seeds
+        ]
+        return [job.result()[0] for job in jobs]
 
 
 def _rows(
@@ -207,7 +217,8 @@ def _text(
     head = ["clip", "seed", "engine", "J on the way", "J", "s to all masks"]
     return "\n\n".join(
         [
-            "Seconds since the process was started. *Now*: masks that are in the session; "
+            "Seconds since the process was started; seeds but the first run two at a time, and "
+            "nothing is compared with theirs. *Now*: masks that are in the session; "
             "*before*: what the weights would give. Without seconds: J as `press_before.json` "
             "has it.",
             markdown(head, lines, words=3),
@@ -242,12 +253,11 @@ def main(arguments: list[str] | None = None) -> int:
                 if options.keep:
                     js = [run.j for run in old[clip.name]]
                     keep(clip, EVERY, zip(chosen, js, strict=False))
-                for n, seed in enumerate(chosen):
-                    wanted = not n and len(again) < options.retrain
-                    found, retrained = commanded(clip, seed, EVERY, retrain=wanted)
-                    now.setdefault(clip.name, []).append(found)
-                    if retrained is not None:
-                        again[clip.name] = [retrained]
+                wanted = len(again) < options.retrain
+                first, retrained = commanded(clip, chosen[0], EVERY, retrain=wanted)
+                if retrained is not None:
+                    again[clip.name] = [retrained]
+                now[clip.name] = [first, *_beside(clip, chosen[1:])]
                 rows, text = _rows(now, old, again), _text(now, old, seeds)
                 if not all(old.values()):
                     text += f"\n\n{baseline.MISSING}"

@@ -74,11 +74,14 @@ class Retrain:
 class Commanded:
     """A session in a temporary folder, trained by ``maskfree finetune`` and ``maskfree predict``.
 
-    ``clip``: folder with ``frames/`` and ``masks/``; a box on every ``every``-th annotated frame.
+    ``clip``: folder with ``frames/`` and ``masks/``; a box on every ``every``-th annotated frame;
+    ``threads``: that torch takes, None: as it likes.
     """
 
-    def __init__(self, clip: Path, seed: int, every: int, folder: Path) -> None:
-        self.clip, self.seed = clip, seed
+    def __init__(
+        self, clip: Path, seed: int, every: int, folder: Path, threads: int | None = None
+    ) -> None:
+        self.clip, self.seed, self._threads = clip, seed, threads
         self._place, self._boxes = folder / "session", folder / "boxes.json"
         self._aside = folder / "first"
         self._first = float("nan")
@@ -122,9 +125,10 @@ class Commanded:
         return trained - begun, time.perf_counter() - trained
 
     def _run(self, command: Sequence[str], begun: float) -> None:
+        limit = {} if self._threads is None else {"OMP_NUM_THREADS": str(self._threads)}
         process = subprocess.Popen(
             [sys.executable, "-m", "maskfree", *command],
-            env=baseline.environment(),
+            env={**baseline.environment(), **limit},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -150,9 +154,14 @@ class Commanded:
             return evaluate(store.read, self.clip / "masks", video.names, ignored=ignored).j
 
 
-def commanded(clip: Path, seed: int, every: int, *, retrain: bool) -> tuple[Press, Retrain | None]:
-    """Press once on a clip, and, if asked to, once more after a correction."""
+def commanded(
+    clip: Path, seed: int, every: int, *, retrain: bool, threads: int | None = None
+) -> tuple[Press, Retrain | None]:
+    """Press once on a clip, and, if asked to, once more after a correction.
+
+    ``threads``: that torch takes; None: as it likes.
+    """
     with tempfile.TemporaryDirectory(prefix="maskfree-") as folder:
-        run = Commanded(clip, seed, every, Path(folder))
+        run = Commanded(clip, seed, every, Path(folder), threads)
         found, took = run.press()
         return found, run.again(took) if retrain else None
