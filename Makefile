@@ -31,8 +31,6 @@ help:
 demo: setup-run
 	@$(PY) -m napari_maskfree.demo
 
-# Hundreds of processes read the same modules: compiled once, also where the environment says no.
-test: export PYTHONDONTWRITEBYTECODE :=
 test: lint kernels
 	@OMP_NUM_THREADS=1 $(WINDOW) --displays $(WORKERS) $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 

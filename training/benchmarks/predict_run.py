@@ -29,6 +29,8 @@ from maskfree.tube import tracks_scale
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from maskfree.types import BoxTracks
     from maskfree.video import Video
 
@@ -41,32 +43,21 @@ EVERY = 5
 
 def predicted(trainer: Any, video: Video, tracks: BoxTracks) -> float:
     """Return the seconds that the masks of all frames take."""
-    started = time.perf_counter()
-    for _ in predict_video(
-        video,
-        tracks,
-        trainer.model,
-        trainer.config,
-        track_ids=trainer.bound_ids,
-        device=CPU,
-        memory=trainer.memory,
-        tubes=trainer.tubes,
-    ):
-        pass
-    return time.perf_counter() - started
+    memory, tubes = trainer.memory, trainer.tubes
+    return _seconds(predict_video, trainer, video, tracks, memory=memory, tubes=tubes)
 
 
 def looked(trainer: Any, video: Video, tracks: BoxTracks) -> float:
     """Return the seconds of the network's pass over the video: read, seen in clips, no masks."""
-    started = time.perf_counter()
-    for _ in network_pass(
-        video,
-        tracks,
-        trainer.model,
-        trainer.config,
-        track_ids=trainer.bound_ids,
-        device=CPU,
-        tube=trainer.tube,
+    return _seconds(network_pass, trainer, video, tracks, tube=trainer.tube)
+
+
+def _seconds(
+    work: Callable[..., Iterator[Any]], trainer: Any, video: Video, tracks: BoxTracks, **known: Any
+) -> float:
+    started, bound = time.perf_counter(), trainer.bound_ids
+    for _ in work(
+        video, tracks, trainer.model, trainer.config, track_ids=bound, device=CPU, **known
     ):
         pass
     return time.perf_counter() - started

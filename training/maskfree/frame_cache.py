@@ -56,9 +56,9 @@ class FrameCache(Generic[Kept]):
         self._drop()
 
     def shrink(self, limit: int) -> None:
-        """Hold no more than ``limit`` bytes from now on; a larger limit changes nothing.
+        """Hold no more than ``limit`` bytes from now on; a larger limit does not widen it.
 
-        What was put first then goes first, however often it is looked up.
+        From now on what was put first goes first, however often it is looked up.
         """
         self.limit, self._in_turn = min(self.limit, limit), True
         self._drop()
