@@ -77,6 +77,8 @@ def test_this_checkout_stands_before_what_else_is_on_the_path(
     old = baseline.environment(tmp_path)["PYTHONPATH"].split(os.pathsep)
     olds = [str(tmp_path / "training"), str(tmp_path), str(baseline.BENCHMARKS)]
     assert old == [*olds, str(tmp_path / "other")]
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in baseline.environment()
 
 
 def test_the_trainer_is_the_engines_own_wherever_it_has_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 import press
 import press_before
-from press_command import Commanded, Press, Retrain
+from press_command import Begun, Commanded, Press, Retrain, begun
 from square_clip import make_square_clip
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_what_a_run_wrote_becomes_seconds_and_j() -> None:
 def test_times_are_ratios_and_quality_may_not_be_lower() -> None:
     now = {"car": [pressed(4, 30, 0.81), pressed(6, 20, 0.80), pressed(5, 25, 0.79)]}
     old = {"car": [OLD, OLD, OLD]}
-    near, masks, quality = press._rows(now, old, {})
+    near, masks, quality = press._rows(now, old, {}, {})
     assert near["measured"] == (
         "0.50 (0.40 to 0.60): 5.0 s, before 10.0 s (to the weights alone); the first masks have "
         "J 0.780"
@@ -57,29 +57,69 @@ def test_times_are_ratios_and_quality_may_not_be_lower() -> None:
     assert quality["measured"] == "0.800, before 0.800, mean of 3 seeds"
     assert quality["met"] is True
     worse = {"car": [dataclasses.replace(run, j=run.j - 0.005) for run in now["car"]]}
-    lower = press._rows(worse, old, {})[2]
+    lower = press._rows(worse, old, {}, {})[2]
     assert lower["met"] is False
     assert lower["why"] == (
         "seeds 0.805, 0.795, 0.785, before 0.800, 0.800, 0.800: -0.005, standard error 0.006"
     )
-    one = press._rows({"car": worse["car"][1:2]}, {"car": old["car"][:1]}, {})
+    one = press._rows({"car": worse["car"][1:2]}, {"car": old["car"][:1]}, {}, {})
     assert one[2]["met"] is True  # within what seeds differ by
-    assert press._rows(now, {"car": []}, {}) == []  # nothing to compare with
+    assert press._rows(now, {"car": []}, {}, {}) == []  # nothing to compare with
 
 
 def test_seeds_that_were_not_timed_count_for_quality_alone() -> None:
     untimed = Press((), math.nan, 0.7)
-    rows = press._rows({"car": [pressed(), pressed(9, 99)]}, {"car": [OLD, untimed]}, {})
+    rows = press._rows({"car": [pressed(), pressed(9, 99)]}, {"car": [OLD, untimed]}, {}, {})
     assert rows[0]["measured"].startswith("0.40: 4.0 s, before 10.0 s")
     assert rows[1]["measured"] == "0.60: 30.0 s, before 50.0 s"
     assert rows[2]["measured"] == "0.800, before 0.750, mean of 2 seeds"
 
 
 def test_first_masks_that_are_not_good_enough_do_not_count() -> None:
-    (near, *_) = press._rows({"car": [pressed(at=0.7)]}, {"car": [OLD]}, {})
+    (near, *_) = press._rows({"car": [pressed(at=0.7)]}, {"car": [OLD]}, {}, {})
     assert near["met"] is False
     assert near["measured"].startswith("3.00: 30.0 s, before 10.0 s")
     assert near["why"] == "the first masks are not yet so good with 1 of 1 seeds"
+
+
+def test_a_beginning_that_is_repeated_counts_instead_of_the_whole_run() -> None:
+    starts = [(Begun(1.0, 3.0), 10.0), (Begun(2.0, 4.0), 10.0), (Begun(3.0, 5.0), 12.5)]
+    near, *_ = press._rows({"car": [pressed(9)]}, {"car": [OLD]}, {}, {"car": starts})
+    assert near["measured"].startswith("0.40 (0.30 to 0.40): 4.0 s, before 10.0 s")
+    assert near["met"] is True
+    slow = [(Begun(2.0, 8.0), 10.0)]
+    near, *_ = press._rows({"car": [pressed()]}, {"car": [OLD]}, {}, {"car": slow})
+    assert near["met"] is False
+    assert near["why"] == "imports take 2.0 s of it, the look at the video and the masks 6.0 s"
+
+
+def test_beginnings_are_repeated_in_turns_where_both_have_masks_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+
+    def here(clip: Path, seed: int, every: int) -> Begun:
+        order.append(("now", clip, seed, every))
+        return Begun(1.0, 4.0)
+
+    def there(clip: Path, seed: int, root: Path, *more: str) -> dict[str, float]:
+        order.append(("before", clip, seed, *more))
+        return {"begun": 9.0}
+
+    monkeypatch.setattr(press, "begun", here)
+    monkeypatch.setattr(press, "_run_before", there)
+    found = press._beginnings(tmp_path, 3, tmp_path, pressed(), OLD)
+    assert found == [(Begun(1.0, 4.0), 9.0)] * press.REPEATS
+    pair = [("now", tmp_path, 3, press.EVERY), ("before", tmp_path, 3, "--begin")]
+    assert order == pair * press.REPEATS
+    late = pressed(at=0.7)  # steps are needed for masks as good
+    for root, now, old in (
+        (None, pressed(), OLD),
+        (tmp_path, late, OLD),
+        (tmp_path, pressed(), late),
+    ):
+        assert press._beginnings(tmp_path, 3, root, now, old) == []
+    assert press._beginnings(tmp_path, 3, tmp_path, pressed(), None) == []
 
 
 def test_j_of_the_state_before_is_kept_by_clip_boxes_and_seed(
@@ -163,11 +203,14 @@ def test_a_press_is_looked_at_from_outside(
     assert 0 < seconds < took[0] < sum(took) == found.masks
     assert 0.5 < j <= 1
     assert 0.5 < found.j <= 1
+    start = begun(clip_with_masks, 0, 5)
+    assert 0 < start.log < start.masks
     monkeypatch.setattr(
         subprocess, "Popen", lambda *_, **how: plain([sys.executable, "-c", "1/0"], **how)
     )
-    with pytest.raises(subprocess.CalledProcessError):
-        run.press()
+    for ends in (run.press, lambda: begun(clip_with_masks, 0, 5)):
+        with pytest.raises(subprocess.CalledProcessError):
+            ends()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +220,7 @@ def test_training_again_is_quick_and_as_good_as_from_fresh_weights(
     seconds: float, j: float, met: bool
 ) -> None:
     again = Retrain(7, (100.0, 10.0), (seconds, 10.0), before=0.78, again=j, fresh=0.82)
-    (row,) = press._rows({"car": []}, {}, {"car": [again]})
+    (row,) = press._rows({"car": []}, {}, {"car": [again]}, {})
     assert row["met"] is met
     whole = (seconds + 10) / 110
     words = f"{seconds / 100:.2f}: {seconds:.0f} of 100 s to the weights, {whole:.2f} to all masks"

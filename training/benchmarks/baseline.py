@@ -54,15 +54,17 @@ def environment(root: Path | None = None) -> dict[str, str]:
     """Return the environment of a process that imports the packages in ``root``.
 
     None: those of this checkout, also where another one is installed. The benchmark's own modules
-    are this checkout's for both, and the folder it is started in counts for nothing.
+    are this checkout's for both, and the folder it is started in counts for nothing. Modules are
+    compiled once and kept, as they are where a package is installed.
     """
     where = ROOT if root is None else root
     own = [str(ROOT), str(ROOT / "training"), str(BENCHMARKS)]
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     others = [entry for entry in path if entry and os.path.abspath(entry) not in own]
     first = [str(where / "training"), str(where), str(BENCHMARKS)]
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": os.pathsep.join(first + others),
         "PYTHONSAFEPATH": "1",  # else `python -m` would look into the current folder first
     }

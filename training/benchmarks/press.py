@@ -9,6 +9,7 @@ would give such masks: what it takes to make them is not counted. Then, on the f
 least sure frame is corrected to the truth and the network trained again, and once more from fresh
 weights.
 
+Where masks as good are there before the first step, in both, that beginning is repeated in turns.
 The one before is timed with the first seed. J of its other seeds is that of `press_before.json`
 (the same commit, boxes and seed), and seeds that are not there are left out; with `--keep` they are
 measured and written there.
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import baseline
 from maskfree.errors import InputError
 from press_before import keep, kept
-from press_command import Press, Retrain, commanded
+from press_command import Begun, Press, Retrain, begun, commanded
 from report import machine, markdown
 from result_file import write_result
 
@@ -51,6 +52,8 @@ NOISE = 0.01
 RUN = Path(__file__).with_name("press_run.py")
 EVERY = 5
 """A box on every so many annotated frames."""
+REPEATS = 3
+"""How often both are begun once more, in turns: the whole runs before have warmed them up."""
 
 
 def _press_of(found: dict[str, Any]) -> Press:
@@ -59,16 +62,32 @@ def _press_of(found: dict[str, Any]) -> Press:
     return Press(points, found["trained"] + last["predict"], last["j"])
 
 
-def _before(clip: Path, seed: int, root: Path) -> Press:
+def _run_before(clip: Path, seed: int, root: Path, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="maskfree-") as folder:
         found = Path(folder) / "found.json"
         command = [sys.executable, str(RUN), str(clip), "--seed", str(seed), "--json", str(found)]
         subprocess.run(
-            [*command, "--every", str(EVERY), "--near", str(SHARE)],
-            env=baseline.environment(root),
-            check=True,
+            [*command, "--every", str(EVERY), *more], env=baseline.environment(root), check=True
         )
-        return _press_of(json.loads(found.read_text(encoding="utf-8")))
+        return dict(json.loads(found.read_text(encoding="utf-8")))
+
+
+def _before(clip: Path, seed: int, root: Path) -> Press:
+    return _press_of(_run_before(clip, seed, root, "--near", str(SHARE)))
+
+
+def _beginnings(
+    clip: Path, seed: int, root: Path | None, now: Press, old: Press | None
+) -> list[tuple[Begun, float]]:
+    """Begin both once more, in turns; nothing where either needs steps for masks as good."""
+    if root is None or old is None:
+        return []
+    if any(not run.points or run.near(SHARE) > run.points[0][0] for run in (now, old)):
+        return []
+    return [
+        (begun(clip, seed, EVERY), _run_before(clip, seed, root, "--begin")["begun"])
+        for _ in range(REPEATS)
+    ]
 
 
 def _seeds(clip: Path, asked: Sequence[int], *, all_of_them: bool) -> list[int]:
@@ -101,14 +120,17 @@ def _beside(clip: Path, seeds: Sequence[int]) -> list[Press]:
 
 
 def _rows(
-    now: dict[str, list[Press]], old: dict[str, list[Press]], again: dict[str, list[Retrain]]
+    now: dict[str, list[Press]],
+    old: dict[str, list[Press]],
+    again: dict[str, list[Retrain]],
+    starts: dict[str, list[tuple[Begun, float]]],
 ) -> list[dict[str, Any]]:
     rows = []
     for clip, runs in now.items():
         before = old.get(clip, [])
         if before:
             rows += [
-                _near(clip, runs, before),
+                _near(clip, runs, before, starts.get(clip, [])),
                 _ratio(clip, runs, before),
                 _quality(clip, runs, before),
             ]
@@ -140,30 +162,54 @@ def _pairs(
     now: Sequence[Press], old: Sequence[Press], of: Callable[[Press], float]
 ) -> tuple[list[float], str]:
     """Return the ratios of the seeds that both were timed with, and what to say of the seconds."""
-    both = [(of(a), of(b)) for a, b in zip(now, old, strict=True) if math.isfinite(b.masks)]
+    timed = zip(now, old, strict=True)
+    return _ratios([(of(a), of(b)) for a, b in timed if math.isfinite(b.masks)])
+
+
+def _ratios(both: Sequence[tuple[float, float]]) -> tuple[list[float], str]:
     here, there = (statistics.median(side) for side in zip(*both, strict=True))
     ratios = [a / b for a, b in both]
     spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
     return ratios, f"{statistics.median(ratios):.2f}{spread}: {here:.1f} s, before {there:.1f} s"
 
 
-def _near(clip: str, now: Sequence[Press], old: Sequence[Press]) -> dict[str, Any]:
+def _near(
+    clip: str,
+    now: Sequence[Press],
+    old: Sequence[Press],
+    starts: Sequence[tuple[Begun, float]],
+) -> dict[str, Any]:
     """How long it takes until masks are nearly as good as the last ones."""
-    ratios, measured = _pairs(now, old, lambda run: run.near(SHARE))
+    if starts:
+        ratios, measured = _ratios([(here.masks, there) for here, there in starts])
+    else:
+        ratios, measured = _pairs(now, old, lambda run: run.near(SHARE))
     shown = [run.points[0] for run in now if run.first]
     if shown:
         j = statistics.mean(j for _, j in shown)
         measured += f" (to the weights alone); the first masks have J {j:.3f}"
     met = statistics.median(ratios) <= HALF
     late = [run for run in now if run.first and run.near(SHARE) > run.points[0][0]]
-    why = f"the first masks are not yet so good with {len(late)} of {len(now)} seeds"
+    if late:
+        why = f"the first masks are not yet so good with {len(late)} of {len(now)} seeds"
+    else:
+        why = _why_begun(starts) if starts else "measured once: the state before takes steps for it"
     return {
         "what": f"{clip}: to {SHARE:.0%} of the final J",
         "target": f"at most {HALF:g} of the state before",
         "measured": measured,
         "met": met,
-        "why": "" if met else why if late else "imports and the look at the video",
+        "why": "" if met else why,
     }
+
+
+def _why_begun(starts: Sequence[tuple[Begun, float]]) -> str:
+    log, masks = (
+        statistics.median(getattr(here, name) for here, _ in starts) for name in ("log", "masks")
+    )
+    return (
+        f"imports take {log:.1f} s of it, the look at the video and the masks {masks - log:.1f} s"
+    )
 
 
 def _ratio(clip: str, now: Sequence[Press], old: Sequence[Press]) -> dict[str, Any]:
@@ -217,8 +263,8 @@ def _text(
     head = ["clip", "seed", "engine", "J on the way", "J", "s to all masks"]
     return "\n\n".join(
         [
-            "Seconds since the process was started; seeds but the first run two at a time, and "
-            "nothing is compared with theirs. *Now*: masks that are in the session; "
+            "Seconds since the process was started, of whole runs; seeds but the first run two at "
+            "a time, and nothing is compared with theirs. *Now*: masks that are in the session; "
             "*before*: what the weights would give. Without seconds: J as `press_before.json` "
             "has it.",
             markdown(head, lines, words=3),
@@ -244,6 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
     old: dict[str, list[Press]] = {}
     again: dict[str, list[Retrain]] = {}
     seeds: dict[str, list[int]] = {}
+    starts: dict[str, list[tuple[Begun, float]]] = {}
     try:
         with baseline.worktree() as root:
             for clip in options.clips:
@@ -257,8 +304,10 @@ def main(arguments: list[str] | None = None) -> int:
                 first, retrained = commanded(clip, chosen[0], EVERY, retrain=wanted)
                 if retrained is not None:
                     again[clip.name] = [retrained]
+                before = next(iter(old[clip.name]), None)
+                starts[clip.name] = _beginnings(clip, chosen[0], root, first, before)
                 now[clip.name] = [first, *_beside(clip, chosen[1:])]
-                rows, text = _rows(now, old, again), _text(now, old, seeds)
+                rows, text = _rows(now, old, again, starts), _text(now, old, seeds)
                 if not all(old.values()):
                     text += f"\n\n{baseline.MISSING}"
                 write_result(options.json, "From press to masks", rows, text)

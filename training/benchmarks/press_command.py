@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from maskfree.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Commanded", "Press", "Retrain", "commanded"]
+__all__ = ["Begun", "Commanded", "Press", "Retrain", "begun", "commanded"]
 
 LOOK = 0.02
 """Seconds between two looks at what a run has written."""
@@ -53,6 +54,14 @@ class Press:
         there to be had.
         """
         return next((t for t, j in self.points if j >= share * self.j), self.masks)
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+    """Seconds from the press until the run's log begins (imports are over), and its first masks."""
+
+    log: float
+    masks: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,23 +125,42 @@ class Commanded:
         self._trained("--start", "fresh")
         return Retrain(frame, first, then, before, after, j())
 
+    def begin(self) -> Begun:
+        """Press, and end the run as soon as it shows masks."""
+        started, log = time.perf_counter(), math.nan
+        with self._start(["finetune", *self._given(*self._new)]) as process:
+            try:
+                while not any(self._told()):
+                    if process.poll() is not None:
+                        raise subprocess.CalledProcessError(process.returncode, process.args)
+                    if math.isnan(log) and self._log.is_file():
+                        log = time.perf_counter() - started
+                    time.sleep(LOOK)
+                return Begun(log, time.perf_counter() - started)
+            finally:
+                process.kill()
+
+    def _given(self, *more: str) -> list[str]:
+        return ["--session", str(self._place), "--seed", str(self.seed), "--device", "cpu", *more]
+
     def _trained(self, *more: str) -> tuple[float, float]:
-        given = ["--session", str(self._place), "--seed", str(self.seed), "--device", "cpu", *more]
         begun = time.perf_counter()
-        self._run(["finetune", *given], begun)
+        self._run(["finetune", *self._given(*more)], begun)
         trained = time.perf_counter()
         self._run(["predict", str(self._place), "--device", "cpu"], begun)
         return trained - begun, time.perf_counter() - trained
 
-    def _run(self, command: Sequence[str], begun: float) -> None:
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         limit = {} if self._threads is None else {"OMP_NUM_THREADS": str(self._threads)}
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "maskfree", *command],
             env={**baseline.environment(), **limit},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        with process:
+
+    def _run(self, command: Sequence[str], begun: float) -> None:
+        with self._start(command) as process:
             while process.poll() is None:
                 if not self._aside.is_dir() and any(self._told()):
                     self._first = time.perf_counter() - begun
@@ -141,11 +169,15 @@ class Commanded:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, process.args)
 
+    @property
+    def _log(self) -> Path:
+        """The log of the first run."""
+        return self._place / "runs" / "0001" / "metrics.jsonl"
+
     def _told(self) -> Iterator[bool]:
         """Say of each line of the first run's log whether it tells of the first masks."""
-        log = self._place / "runs" / "0001" / "metrics.jsonl"
-        if log.is_file():
-            for line in log.read_text(encoding="utf-8").splitlines():
+        if self._log.is_file():
+            for line in self._log.read_text(encoding="utf-8").splitlines():
                 yield line.endswith("}") and "first_masks" in json.loads(line)
 
     def _j(self, session: Session, store: MaskStore) -> float:
@@ -165,3 +197,9 @@ def commanded(
         run = Commanded(clip, seed, every, Path(folder), threads)
         found, took = run.press()
         return found, run.again(took) if retrain else None
+
+
+def begun(clip: Path, seed: int, every: int) -> Begun:
+    """Press once on a clip, until the first masks are there."""
+    with tempfile.TemporaryDirectory(prefix="maskfree-") as folder:
+        return Commanded(clip, seed, every, Path(folder)).begin()

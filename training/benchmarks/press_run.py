@@ -4,7 +4,7 @@ Runs with this engine or with an older one, so that it uses only what both have.
 from the start of the process, what a person waits for: imports, the look at the video, the steps.
 It stands still while masks are scored, which is done at the end.
 
-usage: python training/benchmarks/press_run.py CLIP --seed 0 --json FILE
+usage: python training/benchmarks/press_run.py CLIP --seed 0 [--begin] --json FILE
 """
 
 from __future__ import annotations
@@ -108,9 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--near", type=float, default=1.0, help="of the final J: enough to begin with"
     )
+    parser.add_argument("--begin", action="store_true", help="end where the first step would begin")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     run = Run(options.clip, options.seed, options.every)
+    if options.begin:
+        seconds = time.time() - psutil.Process().create_time()
+        options.json.write_text(json.dumps({"begun": seconds}), encoding="utf-8")
+        return 0
     trained = run.train()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     first, *between, last = run.kept
