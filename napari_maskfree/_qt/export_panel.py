@@ -125,10 +125,10 @@ class ExportPanel(Panel):
         self.result.setText(
             f"Wrote {report.frames} frames with {report.instances} "
             f"instance{'s' * (report.instances != 1)} to {self._path.name}"
-            if report.format != "boxes"
+            if FORMATS[report.format].holds_masks
             else f"Wrote the boxes to {self._path.name}"
         )
-        if report.format != "boxes" and self.state.session is not None:
+        if FORMATS[report.format].holds_masks and self.state.session is not None:
             words = untrained_words(self.state.session)
             self.result.setText(f"{self.result.text()}. {words}" if words else self.result.text())
         self.result.setToolTip(str(self._path))

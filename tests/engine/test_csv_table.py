@@ -74,13 +74,32 @@ def test_values_worked_out_by_hand(tmp_path: Path) -> None:
         "0",
         "keyframe",
     ]
-    assert (found[0]["label"], found[0]["x0"], found[0]["source"]) == ("=1+1", "", "mask")
+    assert (found[0]["label"], found[0]["x0"], found[0]["source"]) == ("'=1+1", "", "mask")
     assert found[0]["area"] == "72"
     assert (found[3]["area"], found[3]["confidence"]) == ("", "")  # nobody looked
     assert (found[3]["source"], found[3]["x0"]) == ("interpolated", "0.75")
     assert (found[5]["area"], found[5]["occluded"], found[5]["source"]) == ("0", "1", "keyframe")
     assert (found[6]["area"], found[6]["confidence"]) == ("0", "0.1")
     assert (found[7]["label"], found[7]["mask_x1"], found[7]["occluded"]) == ("object", "15.0", "")
+
+
+@pytest.mark.parametrize(
+    ("label", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-car", "'-car"),
+        ("'=x", "''=x"),
+        ("'quoted'", "'quoted'"),
+        ("car=1", "car=1"),
+    ],
+)
+def test_no_label_is_a_formula_and_each_comes_back(tmp_path: Path, label: str, cell: str) -> None:
+    tracks = (Track(1, label, (Keyframe(0, (1.0, 1.0, 4.0, 4.0)),)),)
+    boxes = BoxTracks(5, *SHAPE, None, tracks)
+    export(Annotations(boxes, FACTS.frame_names, lambda frame: None), tmp_path / "out.csv", "csv")
+    assert rows(tmp_path / "out.csv")[0]["label"] == cell
+    assert csv_table.read_of(tmp_path / "out.csv", FACTS).boxes.tracks[0].label == label
 
 
 def test_pandas_reads_it(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from maskfree.types import InstanceMasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from maskfree.config import Config
     from maskfree.session import Session
@@ -223,3 +224,18 @@ def test_those_that_a_killed_run_did_not_come_to_are_none(
     assert untrained_masks(small_session) == {1}
     assert untrained_words(small_session).startswith("The masks of 1 frame are first masks")
     assert wants_first_masks(small_session, config)
+
+
+@pytest.mark.parametrize(("name", "says"), [("ytvis", True), ("mot", False), ("boxes", False)])
+def test_an_export_says_so_where_it_holds_masks(
+    small_session: Session, config: Config, cli: Any, tmp_path: Path, name: str, says: bool
+) -> None:
+    run = small_session.new_run(config, seed=0)
+    small_session.predict_log.append({"status": "running", "run": run.name})
+    (run.path / "told.json").write_text('{"trained": [], "masks": [], "first": [1]}')
+    mask = np.zeros((1, 64, 96), bool)
+    mask[0, 20:30, 20:30] = True
+    small_session.mask_store().write(1, InstanceMasks((1,), mask, (1.0,)))
+    done = cli("export", small_session.path, "--format", name, "--out", tmp_path / "out")
+    assert done.code == 0
+    assert ("first masks" in done.err) == says

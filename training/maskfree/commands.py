@@ -184,11 +184,11 @@ def _export(args: argparse.Namespace) -> None:
     from maskfree.session import Session
     from maskfree.told_frames import untrained_words
 
-    get_format(args.format)  # an unknown one is said before the video is opened
+    wanted = get_format(args.format)  # an unknown one is said before the video is opened
     session = Session.open(args.session)
     with session.open_video() as video:
         report = export(annotations_of(session, video.names), args.out, args.format)
-    if args.format != "boxes" and (words := untrained_words(session)):
+    if wanted.holds_masks and (words := untrained_words(session)):
         warnings.warn(words, InputWarning, stacklevel=2)
     _show_export(args, report)
 

@@ -107,7 +107,8 @@ class Format:
     no differences. ``read_of(path, video)`` stands in for ``read`` where the file may not say all
     of its video; without a ``video`` the file must. ``folder``: the path is a folder of files, not
     one file; then ``is_ours`` tells whether a file or folder in it was written by ``write``, and
-    may be replaced by the next export. ``needs_masks``: an export without any mask makes no sense.
+    may be replaced by the next export. ``holds_masks``: masks, or figures of them, are written;
+    ``needs_masks``: an export without any mask makes no sense.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Format:
     is_ours: Callable[[Path], bool] = lambda path: False
     reopen: Callable[[Path, Annotations], Annotations] | None = None
     read_of: Callable[[Path, VideoFacts | None], Annotations] | None = None
+    holds_masks: bool = True
     needs_masks: bool = True
 
 

@@ -75,5 +75,6 @@ FORMAT = Format(
     read=read,
     losses=losses,
     compare=compare,
+    holds_masks=False,
     needs_masks=False,
 )

@@ -283,4 +283,5 @@ FORMAT = Format(
     compare=compare,
     reopen=reopen,
     read_of=read_of,
+    needs_masks=False,
 )

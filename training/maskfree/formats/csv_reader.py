@@ -10,6 +10,7 @@ how large and long the video is.
 from __future__ import annotations
 
 import csv
+import re
 from array import array
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["INTERPOLATED", "read", "read_of", "table_rows"]
+__all__ = ["INTERPOLATED", "read", "read_of", "shielded", "table_rows"]
 
 INTERPOLATED = "interpolated"
 _KIND = "CSV table"
@@ -36,6 +37,8 @@ _MASK_BOX = tuple(f"mask_{name}" for name in _BOX)
 _NEEDED = ("frame", "track", *_BOX)
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 _LONGEST_NUMBER = 18
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How a text begins that a spreadsheet would compute (OWASP, "CSV injection"), shielded or not."""
 _WIDE = 7
 """Numbers kept of a row: frame, box, occluded, keyframe."""
 
@@ -91,6 +94,18 @@ def table_rows(path: Path) -> Iterator[list[str]]:
                 f"{path} is not a CSV table ({error}). Values go between commas, in double quotes "
                 "where they hold one."
             ) from None
+
+
+def shielded(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: a ' goes before it, which reading drops.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _bare(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
@@ -166,10 +181,11 @@ def _take(row: _Row, found: dict[int, _Rows], video: VideoFacts) -> None:
             f"{row.where}: frame must lie in 0 to {video.num_frames - 1} and track be 1 or more, "
             f"got frame {frame} and track {track_id}. Give the video that the table was made for."
         )
-    rows = found.setdefault(track_id, _Rows(row.text("label") or DEFAULT_LABEL))
-    if rows.label != (row.text("label") or rows.label):
+    label = _bare(row.text("label"))
+    rows = found.setdefault(track_id, _Rows(label or DEFAULT_LABEL))
+    if rows.label != (label or rows.label):
         raise InputError(
-            f'{row.where}: track {track_id} is "{row.text("label")[:40]}" here and '
+            f'{row.where}: track {track_id} is "{label[:40]}" here and '
             f'"{rows.label[:40]}" before. Give it one label.'
         )
     keyframe = row.text("source").strip() != INTERPOLATED

@@ -3,7 +3,8 @@
 RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180), UTF-8, in order of frame, then of track. A track
 has a row in the frames in which it has a box or a mask with a pixel:
 
-- ``frame`` (from 0), ``frame_name``, ``track``, ``label``;
+- ``frame`` (from 0), ``frame_name``, ``track``, ``label`` (a name or label that a spreadsheet
+  would compute, as "=1+1", has a ' before it);
 - ``area`` (pixels of the mask; empty: no masks are known in this frame), ``centroid_x``,
   ``centroid_y`` (of the mask; pixels, a pixel's edges are whole numbers);
 - ``x0``, ``y0``, ``x1``, ``y1``: the box (pixels, half-open; empty: none), ``mask_x0`` …
@@ -34,7 +35,7 @@ from maskfree.formats.base import (
     present,
     tight_box,
 )
-from maskfree.formats.csv_reader import INTERPOLATED, read, read_of, table_rows
+from maskfree.formats.csv_reader import INTERPOLATED, read, read_of, shielded, table_rows
 from maskfree.formats.label_images import has_extras
 from maskfree.tracks import BoxState, boxes_at
 
@@ -116,9 +117,9 @@ def _rows(annotations: Annotations) -> Iterator[list[str]]:
         for track_id in sorted({*seen, *states}):
             yield [
                 str(frame),
-                name,
+                shielded(name),
                 str(track_id),
-                labels.get(track_id, DEFAULT_LABEL),
+                shielded(labels.get(track_id, DEFAULT_LABEL)),
                 *_shape(seen.get(track_id), known=masks is not None),
                 *_box(states.get(track_id)),
                 *_mask_box(seen.get(track_id)),
@@ -231,4 +232,5 @@ FORMAT = Format(
     compare=compare,
     reopen=reopen,
     read_of=read_of,
+    needs_masks=False,
 )

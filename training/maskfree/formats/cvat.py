@@ -211,5 +211,6 @@ FORMAT = Format(
     losses=losses,
     compare=compare,
     read_of=read_of,
+    holds_masks=False,
     needs_masks=False,
 )

@@ -260,5 +260,6 @@ FORMAT = Format(
     is_ours=is_ours,
     reopen=reopen,
     read_of=read_of,
+    holds_masks=False,
     needs_masks=False,
 )

@@ -258,4 +258,5 @@ FORMAT = Format(
     read=read,
     losses=losses,
     compare=compare,
+    needs_masks=False,
 )

@@ -213,4 +213,5 @@ FORMAT = Format(
     losses=losses,
     compare=compare,
     reopen=reopen,
+    needs_masks=False,
 )
