@@ -39,7 +39,8 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _manifests() -> Iterator[None]:
-    """What plugins are installed is looked up once, not by every window."""
+    """What plugins are installed is looked up once, and no window writes napari's settings."""
+    from napari.settings import NapariSettings
     from npe2 import PluginManifest
 
     looked_up: dict[object, list[object]] = {}
@@ -53,6 +54,7 @@ def _manifests() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "discover", remembered)
+        patch.setattr(NapariSettings, "save", lambda *_, **__: None)
         yield
 
 
