@@ -134,12 +134,20 @@ def test_the_session_is_free_again_when_the_window_works_on_another(boxed, folde
     assert not (folder / "session.holder.json").exists()
 
 
-def test_a_folder_that_comes_back_is_not_written_by_who_looks_on(boxed, folder, other, tmp_path):
+def test_a_folder_that_comes_back_is_not_written_by_who_looks_on(
+    boxed, folder, other, tmp_path, left_half
+):
+    store = Session.open(folder).corrections
+    store.write(2, {1: Correction.whole(~left_half)})
     boxed.open_session(folder)
     boxed.session_watch.look()
-    before = contents(folder)
     folder.rename(tmp_path / "away")
     boxed.session_watch.look()
+    store = Session.open(tmp_path / "away").corrections
+    store.write(2, {1: Correction.whole(left_half)})
+    before = {
+        folder / p.relative_to(tmp_path / "away"): c for p, c in contents(tmp_path / "away").items()
+    }
     (tmp_path / "away").rename(folder)
     boxed.session_watch.look()
     boxed.session_watch._save()

@@ -14,7 +14,7 @@ from maskfree.chosen_frames import check_frames
 from maskfree.device import check_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.frame_check import forget_frames, note_frames, require_frames
-from maskfree.frame_prints import read_prints
+from maskfree.frame_prints import PRINTS_FILE, read_prints
 from maskfree.interrupts import Interrupted, follow
 from maskfree.presets import preset
 from maskfree.session import Session, is_session
@@ -23,6 +23,7 @@ from maskfree.start import plan_start
 from maskfree.terminal import ProgressBar
 from maskfree.tracks import check_against_video
 from maskfree.video import open_video
+from maskfree.video_index_file import INDEX_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -253,7 +254,7 @@ def _what_is_kept(session: Session, last: Progress | None) -> str:
 def _take_back(path: Path, new_folders: list[Path]) -> None:
     """Remove the files of a session just made, and the folders that were made for it."""
     with contextlib.suppress(OSError):
-        for name in ("session.json", "boxes.json"):
+        for name in ("session.json", "boxes.json", PRINTS_FILE, INDEX_FILE):
             (path / name).unlink(missing_ok=True)
         for folder in (path / "runs", *new_folders):
             if folder.is_dir():

@@ -21,7 +21,7 @@ from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
 from maskfree.errors import InputError, InputWarning
-from maskfree.frame_check import note_frames, require_frames
+from maskfree.frame_check import require_frames
 from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.kept_masks import keep_masks, shown_run
@@ -291,8 +291,7 @@ def predict(
 
 
 def _check_frames(session: Session, video: Video) -> None:
-    """Check that the video shows what its boxes were drawn on; keep that where it is not known."""
-    note_frames(session, video)
+    """Check that it shows what the session's boxes were drawn on, as far as that is known."""
     if words := require_frames(session, video):
         warnings.warn(words, InputWarning, stacklevel=3)
 
