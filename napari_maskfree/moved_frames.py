@@ -64,9 +64,12 @@ def frames_job(session: Session, alive: Callable[[], None]) -> Callable[[], Fram
         source = session.video_source
         if source is None or not os.path.exists(source):
             return None
-        with session.open_video(VideoConfig().for_run()) as video:
-            note_frames(session, video)
-            return check_frames(session, video, watch=lambda *_: alive())
+        try:
+            with session.open_video(VideoConfig().for_run()) as video:
+                note_frames(session, video)
+                return check_frames(session, video, watch=lambda *_: alive())
+        except InputError:  # a folder or video that is gone: who shows it says so
+            return None
 
     return look
 
