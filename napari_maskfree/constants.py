@@ -135,6 +135,8 @@ AUDIT_ROWS = 500
 """Most rows in the list of what is worth a look."""
 WATCH_INTERVAL = 2000
 """Milliseconds between two looks at what other windows did to the session."""
+FRAMES_DELAY = 1500
+"""Milliseconds after a session is opened in which its video is left to the window alone."""
 SAVE_DELAY = 1000
 """Milliseconds after the last change until the session's boxes are saved."""
 MIN_WIDTH = 300

@@ -146,6 +146,11 @@ def take_boxes(state: State) -> bool:
         return True
     ids = {track.id for track in found.tracks}
     drawn_yet = (t for t in before.tracks if t.id not in ids and not t.keyframes)
+    if state.read_only:  # what is undone there is undone here
+        selected = state.selected
+        state.load_tracks(found)
+        state.select(selected)
+        return found != before
     state.apply(
         "take over boxes saved elsewhere",
         dataclasses.replace(found, tracks=(*found.tracks, *drawn_yet)),

@@ -20,6 +20,7 @@ from napari_maskfree.correspondence_layers import MatchLayers
 from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_view import MasksView
+from napari_maskfree.moved_frames import check_size
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
 from napari_maskfree.video_watch import REPLACED, VideoWatch
@@ -202,8 +203,9 @@ class Project(MasksView):
         Raises
         ------
         InputError
-            When it is no boxes file or is for another video.
+            When it is no boxes file or is for another video; while the session is read-only.
         """
+        self.state.check_writable()
         tracks = boxes if isinstance(boxes, BoxTracks) else _read_boxes(boxes)
         self.state.load_tracks(tracks, dirty=self.state.session is not None)
         self.show_boxes()
@@ -226,23 +228,39 @@ class Project(MasksView):
         Raises
         ------
         InputError
-            When the folder is no session or its video is not found.
+            When the folder is no session or its video is not found; `OtherVideo`, before
+            anything is shown, where its boxes are for one of another length or size.
         """
         session = Session.open(folder)
-        source = str(session.video_source)
+        source, boxes = str(session.video_source), self.state.shared_boxes.read(session)
         if self.must_read(session):
-            self.add_video(video or session.open_video(), source)
-        elif self.state.video is None or self.state.video.source != source or self.image is None:
-            known = [x for x in self.viewer.layers if video_layer.source_of(x) == source]
-            self.bind(known[0], video_layer.guess_axes(known[0]))
+            video = video or session.open_video()
+            check_size(session, boxes, video.shape[:3])
+            self.add_video(video, source)
+        else:
+            layer = next(x for x in self.viewer.layers if video_layer.source_of(x) == source)
+            choice = video_layer.guess_axes(layer)
+            check_size(session, boxes, video_layer.video_info(layer, choice).size)
+            now = self.state.video
+            if now is None or now.source != source or self.image is None:
+                self.bind(layer, choice)
         if self.state.session is None:
             self.state.corrections.open(None)  # who leaves them was asked; they are not of this one
         self.state.load_tracks(self.state.shared_boxes.read(session))
         self.state.set_session(session)
         self.show_boxes()
         self.show_masks()
+        self.show_hold()
         if self.state.corrections.broken:
             warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
+
+    def show_hold(self) -> None:
+        """Let the layers be edited, or not where another program edits the session."""
+        ignored = self.ignored.view
+        shown = (self.boxes, ignored)
+        for layer in (*(view.layer for view in shown if view is not None), self.masks):
+            if layer is not None:
+                layer.editable = not self.state.read_only
 
     def must_read(self, session: Session) -> bool:
         """Say whether no layer shows the session's video yet."""

@@ -17,10 +17,10 @@ from maskfree.track_classes import relabel_track
 from maskfree.types import Keyframe
 from napari_maskfree.classes import Classes
 from napari_maskfree.clip_box import clip_box
+from napari_maskfree.holding import Holding
 from napari_maskfree.ignoring import Ignoring
 from napari_maskfree.proposal import Proposal
 from napari_maskfree.run_plan import RunPlan
-from napari_maskfree.undoable import Undoable
 from napari_maskfree.watched import Watched
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["State"]
 
 
-class State(Undoable):
+class State(Holding):
     """The one input state of the plugin. Signals fire after the change."""
 
     def __init__(self) -> None:
@@ -253,7 +253,7 @@ class State(Undoable):
             return "Choose a video first (section 1)."
         if self.boxed() is None:
             return "Draw a box around each object first (section 2)."
-        return ""
+        return self.why_read_only
 
     # ---- inside
 

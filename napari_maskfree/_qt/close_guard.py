@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CloseGuard", "ask_lose", "ask_run", "ask_save"]
+__all__ = ["CloseGuard", "ask_frames", "ask_lose", "ask_run", "ask_save"]
 
 
 def _ask(parent: QWidget, title: str, text: str, names: tuple[str, str]) -> str:
@@ -66,6 +66,18 @@ def ask_lose(parent: QWidget) -> str:
         ("Stay", "Discard them"),
     )
     return "discard" if answer == "second" else "cancel"
+
+
+def ask_frames(parent: QWidget, words: str, offset: int) -> str:
+    """Ask about a video whose frames have other numbers now: "shift", "keep" or "cancel"."""
+    answer = _ask(
+        parent,
+        "These are not the frames that the boxes were drawn on.",
+        f"{words} Move boxes, corrections and masks along, by {offset} frames? Keep the numbers "
+        "where they are right for this video all the same. What is there now is kept either way.",
+        (f"Move by {offset}", "Keep the numbers"),
+    )
+    return {"first": "shift", "second": "keep"}.get(answer, "cancel")
 
 
 class CloseGuard(QObject):

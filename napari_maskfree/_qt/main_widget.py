@@ -14,18 +14,21 @@ from napari_maskfree._qt.background import Background, reported
 from napari_maskfree._qt.boxes_panel import BoxesPanel
 from napari_maskfree._qt.canvas_context import CanvasContext
 from napari_maskfree._qt.cheat_sheet import CheatSheet
-from napari_maskfree._qt.close_guard import CloseGuard, ask_lose, ask_run, ask_save
+from napari_maskfree._qt.close_guard import CloseGuard, ask_frames, ask_lose, ask_run, ask_save
 from napari_maskfree._qt.copy_python import NEW_NAME, CopyPython
 from napari_maskfree._qt.correspondence_panel import CorrespondencePanel
 from napari_maskfree._qt.export_panel import ExportPanel
 from napari_maskfree._qt.finetune_panel import FinetunePanel
+from napari_maskfree._qt.frame_watch import FrameWatch
 from napari_maskfree._qt.gold_watch import GoldWatch
 from napari_maskfree._qt.guide_bar import GuideBar
+from napari_maskfree._qt.hold_watch import HoldWatch
 from napari_maskfree._qt.job_follower import JobFollower
 from napari_maskfree._qt.key_targets import key_targets, other_targets
 from napari_maskfree._qt.masks_panel import MasksPanel
 from napari_maskfree._qt.score_watch import ScoreWatch
 from napari_maskfree._qt.section import Section, button, row
+from napari_maskfree._qt.session_opening import open_session
 from napari_maskfree._qt.session_watch import SessionWatch
 from napari_maskfree._qt.shortcuts import Shortcuts
 from napari_maskfree._qt.steady_meshes import SteadyMeshes
@@ -43,9 +46,7 @@ from napari_maskfree.saving import (
     unsaved_boxes,
     worth_saving,
 )
-from napari_maskfree.stages import running_stages
 from napari_maskfree.state import State
-from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,7 @@ class MaskFreeWidget(QWidget):
         self.context, self.meshes = CanvasContext(napari_viewer), SteadyMeshes(napari_viewer)
         self.jobs = JobFollower(self)
         self.ask_run, self.ask_save, self.ask_lose = ask_run, ask_save, ask_lose
+        self.ask_frames = ask_frames
         self.project = Project(
             napari_viewer,
             self.state,
@@ -95,6 +97,7 @@ class MaskFreeWidget(QWidget):
         self._offer_python()
         self._guard = CloseGuard(self.may_close, self)
         self.session_watch = SessionWatch(self)
+        self.hold, self.frames = HoldWatch(self), FrameWatch(self)
         self.state.tracks_changed.connect(self._mark)
         self.state.video_changed.connect(self._mark)
         self.state.session_changed.connect(self._mark)
@@ -223,12 +226,7 @@ class MaskFreeWidget(QWidget):
 
         ``video``: the session's own, where that is open already.
         """
-        ok, _ = reported(self.project.open_session, folder, video)
-        stages = running_stages(self.state.session.path) if ok and self.state.session else []
-        if stages and self.state.session is not None:
-            self.jobs.start(Job(stages, self.state.session.path))
-            show_info("The run of this session is still at work. Following it.")
-        self.refresh_all()
+        open_session(self, folder, video)
 
     def may_leave(self) -> bool:
         """Ask about corrections and boxes that are saved nowhere; False to stay with them."""
@@ -317,6 +315,8 @@ class MaskFreeWidget(QWidget):
         if isalive(self):
             self._guard.release()
         self.session_watch.stop()
+        self.frames.stop()
+        self.hold.stop()
         self.boxes.audit.stop()
         self.boxes.proposal.stop()
         self.timeline.close()

@@ -228,6 +228,9 @@ class RunsList(Panel):
         session = self.state.session
         if run is None or run.shown or session is None or self.main.busy or self._going:
             return
+        if self.state.read_only:
+            show_info(self.state.why_read_only)
+            return
         if not run.frames:
             show_info(_why_none(run, newest=run is self._found[-1]))
             return

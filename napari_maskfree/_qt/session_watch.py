@@ -108,8 +108,9 @@ class SessionWatch(QObject):
         except InputError as error:
             self._gone = True
             if not gone:
-                self.state.dirty = True
-                self.state.corrections.doubt()
+                if not self.state.read_only:
+                    self.state.dirty = True
+                    self.state.corrections.doubt()
                 show_warning(str(error))
             return False
         if gone:

@@ -64,6 +64,8 @@ class VideoPanel(Panel):
         self.axes.changed = self._rebind
         self.empty = hint(_EMPTY)
         self.facts = QLabel()
+        self.held = hint()
+        self.held.setObjectName("mfBad")
         self.folder = QElidingLabel()
         self.folder.setObjectName("mfHint")
         self.change_folder = button(
@@ -74,7 +76,14 @@ class VideoPanel(Panel):
         opening = row(QLabel("Open"), self.open_file, self.open_folder, self.open_session)
         self.opening = VideoOpening(main)
         self.add(
-            opening, self.opening, self.layers, self.empty, self.axes, self.facts, self.folder_row
+            opening,
+            self.opening,
+            self.layers,
+            self.empty,
+            self.axes,
+            self.facts,
+            self.folder_row,
+            self.held,
         )
         events = main.viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -98,6 +107,8 @@ class VideoPanel(Panel):
         self.empty.setVisible(video is None)
         self.facts.setVisible(video is not None)
         self.folder_row.setVisible(video is not None)
+        self.held.setText(self.state.why_read_only)
+        self.held.setVisible(self.state.read_only)
         why = "A run is at work: wait for it or cancel it (section 3)." if busy else ""
         for widget in (
             self.layers,

@@ -109,6 +109,6 @@ def test_a_disk_that_knows_no_locks(session: Session, monkeypatch: pytest.Monkey
     def refuse(_: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(module, "_lock", refuse)
+    monkeypatch.setattr(module, "lock_now", refuse)
     show_run(session, "0001")
     assert shown_run(session) == "0001"

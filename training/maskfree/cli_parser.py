@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskfree import __version__
 from maskfree.errors import InputError, nearest
+from maskfree.shift_parser import SHIFT_EPILOG, SHIFT_SUMMARY, add_shift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,6 +225,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     runs.add_argument("session", metavar="DIR", help="the session's folder")
     runs.add_argument("--show", metavar="RUN", help="make this run's masks those of the session")
     runs.add_argument("--json", action="store_true", help=_JSON)
+    add_shift(command("shift", SHIFT_SUMMARY, SHIFT_EPILOG))
     settings = command("settings", "every setting with its default, unit, range and source")
     settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
     settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")

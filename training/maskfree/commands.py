@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.terminal import clock, table
+from maskfree.terminal import clock
 
 if TYPE_CHECKING:
     import argparse
@@ -122,6 +122,7 @@ def _preflight(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> None:
+    from maskfree.info_command import gold_of
     from maskfree.interrupts import Interrupted, follow
     from maskfree.predict import predict
     from maskfree.session import Session
@@ -145,27 +146,13 @@ def _predict(args: argparse.Namespace) -> None:
     name = None if args.video is None else Path(args.video).absolute().stem
     where = str(session.mask_store(name).path)
     text = f"masks of {done} frames in {where}"
-    gold = _gold(session) if name is None else None
+    gold = gold_of(session) if name is None else None
     if gold:
         text += f"\n{gold['text']}"
     if name is None:
         text += f"\nnext: maskfree export {args.session} --format davis --out masks"
     scored = {"gold": gold["json"]} if gold else {}
     _show(args, {"frames": done, "masks": where, **scored}, text)
-
-
-def _gold(session: Session) -> dict[str, Any] | None:
-    """Return every run's scores on the gold frames; None where no frame is gold."""
-    from maskfree.gold_scores import gold_frames, gold_json, gold_scores, gold_text
-    from maskfree.kept_masks import shown_run
-
-    corrections = session.corrections.read_all()
-    frames = gold_frames(corrections)
-    if not frames:
-        return None
-    found = gold_scores(session, corrections)
-    text = gold_text(found, shown_run(session), len(frames))
-    return {"json": gold_json(found, frames), "text": text}
 
 
 def _parse_frames(text: str | None) -> tuple[int, int] | None:
@@ -181,12 +168,14 @@ def _parse_frames(text: str | None) -> tuple[int, int] | None:
 
 def _export(args: argparse.Namespace) -> None:
     from maskfree.formats import export, get_format
+    from maskfree.frame_check import require_frames
     from maskfree.session import Session
     from maskfree.told_frames import untrained_words
 
     wanted = get_format(args.format)  # an unknown one is said before the video is opened
     session = Session.open(args.session)
     with session.open_video() as video:
+        require_frames(session, video)
         report = export(annotations_of(session, video.names), args.out, args.format)
     if wanted.holds_masks and (words := untrained_words(session)):
         warnings.warn(words, InputWarning, stacklevel=2)
@@ -210,12 +199,14 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     from maskfree.evaluation import evaluate_tracks
+    from maskfree.frame_check import require_frames
     from maskfree.score_plot import plot_scores
     from maskfree.session import Session
     from maskfree.storage import atomic_write
 
     session = Session.open(args.session)
     with session.open_video() as video:
+        require_frames(session, video)
         found = evaluate_tracks(
             session.masks.read,
             args.truth,
@@ -262,37 +253,16 @@ def _convert_weights(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from maskfree.session import Session
+    from maskfree.info_command import info_of
 
-    session = Session.open(args.session)
-    info = session.info()
-    try:
-        gold = _gold(session)
-    except InputError as error:  # a broken correction: the rest is still worth telling
-        gold = None
-        warnings.warn(str(error), InputWarning, stacklevel=2)
-    info["gold"] = gold["json"] if gold else {"frames": [], "runs": []}
-    height, width = info["size"]
-    rate = "" if info["fps"] is None else f", {info['fps']:g} frames a second"
-    lines = [
-        f"session  {info['path']}",
-        f"video    {info['video'] or 'frames in memory'}",
-        f"         {info['frames']} frames, {width}x{height} (width x height){rate}",
-        f"masks    {info['masks']['frames']} of {info['frames']} frames, "
-        f"{info['corrections']['frames']} corrected",
-    ]
-    if gold:
-        lines.append(f"gold     {gold['text']}")
-    if info["tracks"]:
-        rows = [[t["id"], t["label"], t["keyframes"]] for t in info["tracks"]]
-        lines += ["", table(["track", "label", "keyframes"], rows)]
-    if info["runs"]:
-        rows = [
-            [r["name"], r["preset"], r["status"], r["steps"], "yes" if r["checkpoint"] else "no"]
-            for r in info["runs"]
-        ]
-        lines += ["", table(["run", "preset", "status", "steps", "checkpoint"], rows)]
-    _show(args, info, "\n".join(lines))
+    _show(args, *info_of(args.session))
+
+
+def _shift(args: argparse.Namespace) -> None:
+    from maskfree.shift_command import shift
+
+    options = {"accept": args.accept, "undo": args.undo}
+    _show(args, *shift(args.session, frames=args.frames, video=args.video, **options))
 
 
 def _runs(args: argparse.Namespace) -> None:
@@ -317,6 +287,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "convert": _convert,
     "convert-weights": _convert_weights,
     "info": _info,
+    "shift": _shift,
     "runs": _runs,
     "settings": _settings,
 }

@@ -24,6 +24,7 @@ __all__ = [
     "EvidenceConfig",
     "FollowConfig",
     "FormatConfig",
+    "FramePrintsConfig",
     "GeodesicConfig",
     "MatchingConfig",
     "MetricConfig",
@@ -1024,6 +1025,67 @@ class VideoConfig(Section):
     def for_run(self) -> VideoConfig:
         """Return these settings for a run or a prediction, which keep less."""
         return dataclasses.replace(self, cache_bytes=min(self.cache_bytes, self.run_bytes))
+
+
+@dataclasses.dataclass(frozen=True)
+class FramePrintsConfig(Section):
+    """How a session knows its video again; not part of a run's config."""
+
+    samples: int = setting(32, "frames of the video whose prints are kept", unit="frames", low=4)
+    side: int = setting(
+        24,
+        "a print is the frame in grey, averaged down to a square of this side",
+        unit="pixels",
+        low=4,
+        high=64,
+    )
+    decoded: int = setting(
+        600, "frames decoded at most to make the prints", unit="frames", low=1, source="measured"
+    )
+    looks: int = setting(
+        8, "prints compared first; where all are exactly the same no more is done", low=2
+    )
+    whole: int = setting(
+        1500,
+        "a video of no more frames is looked through whole for where its frames went, of a longer "
+        "one the frames around some prints",
+        unit="frames",
+        low=1,
+        source="measured: seconds",
+    )
+    anchors: int = setting(6, "of how many prints, in a longer video", low=3)
+    near: int = setting(48, "frames before and after those prints", unit="frames", low=1)
+    same: float = setting(
+        0.1,
+        "prints that differ by no more show the same frame: mean square, as a part of the variance",
+        low=0.0,
+        high=1.0,
+        source="measured: 0.001 to 0.02 after encoding again, above 0.5 between other frames",
+    )
+    floor: float = setting(
+        9.0,
+        "added to the variance: a plain frame has hardly any, and what a coder adds is no picture",
+        unit="grey levels squared",
+        low=0.0,
+    )
+    agree: float = setting(
+        0.8, "part of the prints that must fit the same offset", low=0.0, high=1.0
+    )
+    clear: float = setting(
+        1.25, "another offset must fit worse by this factor, else neither is told", low=1.0
+    )
+    faint: float = setting(
+        1e-4, "and by this much, as `same`: less is a coder's noise", low=0.0, source="measured"
+    )
+    doubt: float = setting(
+        2e-3,
+        "a video of the same length is the same where no offset fits better by more than this",
+        low=0.0,
+        source="measured: below 1e-3 between frames of a still picture, encoded again",
+    )
+    pieces: float = setting(
+        0.6, "part of the prints that must fit where frames are missing in between", low=0.0, high=1
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["CorrectionStore"]
 
 _PIXELS = ("object", "other")
+_OF_FRAME = ("size", "tracks")
+_OF_TRACK = ("id", *_PIXELS, "gold", "carried")
 _REMEDY = "Correct the file, or remove it and correct the mask again."
 
 
@@ -27,7 +29,8 @@ class CorrectionStore(FrameFiles):
 
     A frame's file (``00000.json``) holds ``{"size": [H, W], "tracks": [{"id": 1, "object": "…",
     "other": "…"}]}``, both as COCO run lengths; a track that is gold has ``"gold": true`` as well,
-    and one whose pixels came from frame 5, at which nobody looked yet, ``"carried": 5``.
+    and one whose pixels came from frame 5, at which nobody looked yet, ``"carried": 5``. Fields
+    that we do not know stay as long as their frame and track have corrections.
     """
 
     def write(self, frame: int, corrections: Mapping[int, Correction]) -> None:
@@ -43,15 +46,33 @@ class CorrectionStore(FrameFiles):
                 os.unlink(self._file(frame))
             return
         height, width = next(iter(corrections.values())).size
+        extra, of_track = self._unknown(frame)
         tracks = [
-            {"id": i, "object": c.object_counts, "other": c.other_counts}
+            of_track.get(i, {})
+            | {"id": i, "object": c.object_counts, "other": c.other_counts}
             | ({"gold": True} if c.gold else {})
             | ({} if c.carried is None else {"carried": c.carried})
             for i, c in sorted(corrections.items())
         ]
         make_folder(self.path)
-        content = {"size": [height, width], "tracks": tracks}
+        content = {**extra, "size": [height, width], "tracks": tracks}
         atomic_write(self._file(frame), json.dumps(content) + "\n")
+
+    def _unknown(self, frame: int) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+        """Return the fields of a frame's file that we do not know, and those of its tracks."""
+        try:
+            data = read_json(self._file(frame), "corrections file")
+        except InputError:  # there is none, or it is broken
+            return {}, {}
+        listed = data.get("tracks") if isinstance(data, dict) else None
+        if not isinstance(listed, list):
+            return {}, {}
+        of_track = {
+            one["id"]: {name: one[name] for name in one if name not in _OF_TRACK}
+            for one in listed
+            if isinstance(one, dict) and isinstance(one.get("id"), int)
+        }
+        return {name: data[name] for name in data if name not in _OF_FRAME}, of_track
 
     def read(self, frame: int) -> dict[int, Correction]:
         """Return a frame's corrections by track id.

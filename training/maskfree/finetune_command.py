@@ -13,6 +13,8 @@ from maskfree.boxes_file import read_boxes
 from maskfree.chosen_frames import check_frames
 from maskfree.device import check_device
 from maskfree.errors import InputError, InputWarning
+from maskfree.frame_check import forget_frames, note_frames, require_frames
+from maskfree.frame_prints import PRINTS_FILE, read_prints
 from maskfree.interrupts import Interrupted, follow
 from maskfree.presets import preset
 from maskfree.session import Session, is_session
@@ -21,6 +23,7 @@ from maskfree.start import plan_start
 from maskfree.terminal import ProgressBar
 from maskfree.tracks import check_against_video
 from maskfree.video import open_video
+from maskfree.video_index_file import INDEX_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from maskfree.start import StartFrom
     from maskfree.train import Progress
     from maskfree.types import BoxTracks
+    from maskfree.video import Video
 
 __all__ = ["DEFAULT_PRESET", "check_input", "check_start", "finetune_session"]
 
@@ -85,6 +89,9 @@ def finetune_session(
         session = Session.create_or_open(
             folder, video_source=video, boxes=None if boxes is None else tracks
         )
+    if existing is None or (video is not None and boxes is not None):
+        forget_frames(session)
+    _note_frames(session, config)
     options: dict[str, Any] = {"resume": resume, "previews": previews, "keep": keep}
     try:
         return _train(session, config, device=device, seed=seed or 0, start=start, **options)
@@ -92,6 +99,13 @@ def finetune_session(
         if existing is None and not session.runs():
             _take_back(session.path, new_folders)
         raise
+
+
+def _note_frames(session: Session, config: Config) -> None:
+    """Keep what the video shows, where that is not known yet."""
+    if read_prints(session.path) is None:
+        with session.open_video(config.video.for_run()) as video:
+            note_frames(session, video)
 
 
 def check_input(
@@ -122,9 +136,22 @@ def check_input(
     else:
         opened = open_video(video or "", config=config.video)
     with opened:
+        if existing is not None and boxes is None:
+            _check_frames(existing, opened, own=video is None or _is_own(existing, video))
         _, height, width, _ = opened.shape
         check_against_video(tracks, num_frames=len(opened), height=height, width=width)
     return tracks
+
+
+def _is_own(session: Session, video: str) -> bool:
+    own = session.video_source
+    return own is not None and os.path.exists(own) and os.path.samefile(own, video)
+
+
+def _check_frames(session: Session, video: Video, *, own: bool) -> None:
+    """Check that it shows the frames that the boxes were drawn on, as far as that is known."""
+    if words := require_frames(session, video, own=own):
+        warnings.warn(words, InputWarning, stacklevel=2)
 
 
 def _check_preview(previews: Sequence[int], tracks: BoxTracks) -> None:
@@ -227,7 +254,7 @@ def _what_is_kept(session: Session, last: Progress | None) -> str:
 def _take_back(path: Path, new_folders: list[Path]) -> None:
     """Remove the files of a session just made, and the folders that were made for it."""
     with contextlib.suppress(OSError):
-        for name in ("session.json", "boxes.json"):
+        for name in ("session.json", "boxes.json", PRINTS_FILE, INDEX_FILE):
             (path / name).unlink(missing_ok=True)
         for folder in (path / "runs", *new_folders):
             if folder.is_dir():

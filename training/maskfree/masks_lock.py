@@ -8,12 +8,12 @@ locks is passed over.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
 from maskfree.storage import writing
+from maskfree.system_lock import HELD, lock_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["masks_lock"]
 
 _FILE = "masks.lock"
-_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 @contextlib.contextmanager
@@ -38,9 +37,9 @@ def masks_lock(session: Session) -> Iterator[None]:
     descriptor = _open(session)
     try:
         try:
-            _lock(descriptor)
+            lock_now(descriptor)
         except OSError as error:
-            if error.errno in _HELD:
+            if error.errno in HELD:
                 raise InputError(_who(session)) from None
         yield
     finally:
@@ -62,14 +61,3 @@ def _open(session: Session) -> int:
         if os.name == "nt":
             return os.open(session.path / _FILE, os.O_RDWR | os.O_CREAT)
         return os.open(session.path, os.O_RDONLY)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from maskfree.confidence import stability
 from maskfree.consensus import Consensus
 from maskfree.consensus_memory import ConsensusMemory
 from maskfree.device import resolve_device
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
+from maskfree.frame_check import require_frames
 from maskfree.hand_pixels import HandPixels
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
 from maskfree.kept_masks import keep_masks, shown_run
@@ -238,6 +240,8 @@ def predict(
     read = config.video.for_run()
     source = session.open_video(read) if own else open_video(video, config=read)
     with source, masks_lock(session):
+        if own:
+            _check_frames(session, source)
         first, last = _range(frames, len(source))
         # what the network has read beyond the frame whose masks are made
         source.keep_at_most(config.predict.clip_length + _room(config) + 1)
@@ -284,6 +288,12 @@ def predict(
             if note is not None:
                 note.close()
             log.append({"status": status, "message": message})
+
+
+def _check_frames(session: Session, video: Video) -> None:
+    """Check that it shows what the session's boxes were drawn on, as far as that is known."""
+    if words := require_frames(session, video):
+        warnings.warn(words, InputWarning, stacklevel=3)
 
 
 def _memory(run: Run, config: Config) -> ConsensusMemory | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "list_runs", "new_run"]
 
+VERSION = 1
+"""The version of a run's config that we write, and the newest that we read."""
 _NAME = re.compile(r"\d{4,}")
 _CONFIG = "config.json"
 _BEST = "best\n"
@@ -49,7 +51,14 @@ class Run:
     @functools.cached_property
     def _settings(self) -> dict[str, Any]:
         path = self.config_path
-        return as_object(read_json(path, "run's config"), str(path), "a run's config", "config")
+        fields = as_object(read_json(path, "run's config"), str(path), "a run's config", "config")
+        version = as_whole(fields.get("version", VERSION), str(path), "version", low=1)
+        if version > VERSION:
+            raise InputError(
+                f"{path}: expected a run of version {VERSION}, got {version}: it was made by a "
+                "newer napari-maskfree. Update with: pip install --upgrade napari-maskfree"
+            )
+        return fields
 
     @property
     def config(self) -> Config:
@@ -266,7 +275,7 @@ def new_run(folder: Path, config: Config, *, seed: int, start: str | None = None
             break
         number += 1
     try:
-        content = {"version": 1, "seed": seed, "start": start, "config": to_dict(config)}
+        content = {"version": VERSION, "seed": seed, "start": start, "config": to_dict(config)}
         atomic_write(path / _CONFIG, json.dumps(content, indent=1) + "\n")
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)

@@ -5,20 +5,22 @@
     session.json            the video (absolute and relative path, how it is opened)
     boxes.json              the boxes file
     frame_index.bin         where the video file's frames are
+    frame_prints.json       what some of its frames show
     boxes.previous.json     what the boxes were before another boxes file was brought in
     runs/0001/              config.json, metrics.jsonl, model.safetensors, masks/, gold.json, …
     masks/00000.json …      the predicted masks of the session's video
     corrections/00000.json  what a person said about them
     other/NAME/masks/…      the masks of other videos
     predict.jsonl           the log of the last predictions
+    session.lock            who edits it, see session_hold.py
+    shifted/0001/…          what was there before the frames got other numbers
 
-Every file is written whole or not at all, so that a reader in another process, a full disk or a
-killed program never leaves a half-written one.
+All of it is specified in docs/session-format.md. Every file is written whole or not at all, so
+that a reader in another process, a full disk or a killed program never leaves a half-written one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -29,11 +31,13 @@ from maskfree.boxes_file import read_boxes, write_boxes
 from maskfree.corrected_masks import CorrectedMasks
 from maskfree.correction_store import CorrectionStore
 from maskfree.errors import InputError
+from maskfree.free_folder import check_free, remove_new
 from maskfree.json_checks import as_object, as_whole
 from maskfree.json_log import JsonLog
 from maskfree.mask_store import MaskStore
 from maskfree.run import Run, list_runs, new_run
 from maskfree.storage import atomic_write, make_folder, read_json, writing
+from maskfree.swap import finish_left, swap_waits
 from maskfree.video_link import VideoLink
 
 if TYPE_CHECKING:
@@ -51,7 +55,6 @@ VERSION = 1
 _FILE = "session.json"
 _BOXES = "boxes.json"
 _PREVIOUS = "boxes.previous.json"
-_IGNORED_ENTRIES = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _HOW = "Make one with: maskfree finetune VIDEO --boxes boxes.json --session DIR"
 
@@ -94,7 +97,7 @@ class Session:
             nothing is left behind.
         """
         folder = Path(os.path.abspath(path))
-        _check_free(folder)
+        check_free(folder, _FILE)
         session = cls(folder, VideoLink.make(folder, video_source, video_options), {})
         made = [p for p in (folder, *folder.parents) if not os.path.exists(p)]
         make_folder(folder)
@@ -102,7 +105,7 @@ class Session:
             write_boxes(folder / _BOXES, boxes)
             session._save()
         except BaseException:
-            _remove(folder, made)
+            remove_new(folder, (_BOXES, _FILE), made)
             raise
         return session
 
@@ -116,6 +119,8 @@ class Session:
             Where there is none, or it was made by a newer version.
         """
         folder = Path(os.path.abspath(path))
+        if swap_waits(folder):  # a shift that was killed
+            finish_left(folder)
         if not os.path.exists(folder):
             raise InputError(f"There is no session folder {folder}. {_HOW}")
         if not os.path.isdir(folder):
@@ -148,7 +153,7 @@ class Session:
         folder = Path(os.path.abspath(path))
         if not is_session(folder):
             if boxes is None:
-                _check_free(folder)
+                check_free(folder, _FILE)
                 raise InputError(f"{folder} is not a session yet and no boxes were given. {_HOW}")
             return cls.create(
                 folder, video_source=video_source, boxes=boxes, video_options=video_options
@@ -196,8 +201,7 @@ class Session:
         InputError
             Where the folder may not be written or the disk is full.
         """
-        chosen = self._link.options if options is None else options
-        previous, self._link = self._link, VideoLink.make(self.path, source, chosen)
+        previous, self._link = self._link, self._link.to(self.path, source, options)
         try:
             self._save()
         except BaseException:
@@ -327,7 +331,8 @@ class Session:
 
         ``path``, ``video``, ``frames``, ``size`` ([height, width]), ``fps``, ``tracks`` (``id``,
         ``label``, ``keyframes``), ``runs`` (``name``, ``status``, ``steps``, ``preset``,
-        ``checkpoint``), ``masks`` (``frames``), ``corrections`` (``frames``).
+        ``checkpoint``), ``masks`` (``frames``), ``corrections`` (``frames``), ``boxes`` (how many
+        were drawn).
         """
         boxes = self.boxes
         return {
@@ -343,6 +348,7 @@ class Session:
             "runs": [_run_info(run) for run in self.runs()],
             "masks": {"frames": len(self.masks.frames())},
             "corrections": {"frames": len(self.corrections.frames())},
+            "boxes": sum(k.xyxy is not None for t in boxes.tracks for k in t.keyframes),
         }
 
 
@@ -374,27 +380,3 @@ def _read(path: Path) -> dict[str, Any]:
             "newer napari-maskfree. Update with: pip install --upgrade napari-maskfree"
         )
     return data
-
-
-def _check_free(folder: Path) -> None:
-    if is_session(folder):
-        raise InputError(f"{folder} is a session already. Open it, or choose another folder.")
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise InputError(f"A session is a folder, but {folder} is a file. Choose another path.")
-    if not os.path.isdir(folder):
-        return
-    with writing(folder):
-        foreign = sorted(set(os.listdir(folder)) - _IGNORED_ENTRIES)
-    if foreign:
-        raise InputError(
-            f"A new session needs a new or empty folder, but {folder} holds {foreign[0]} and is "
-            f"not a session (no {_FILE}). Choose another folder; this one was left as it is."
-        )
-
-
-def _remove(folder: Path, made: list[Path]) -> None:
-    with contextlib.suppress(OSError):
-        for path in (folder / _BOXES, folder / _FILE):
-            path.unlink(missing_ok=True)
-        for path in made:
-            path.rmdir()

@@ -65,6 +65,15 @@ class Video:
         """Absolute path of the file or folder, None for an array."""
         return None if self._frames.path is None else str(self._frames.path)
 
+    def entry(self, index: int) -> int:
+        """Return the frame that must be decoded first to reach frame ``index``, often itself."""
+        return self._frames.entry(index)
+
+    def seconds(self, index: int) -> float | None:
+        """Return when a frame is shown, in seconds since frame 0; None where nobody says."""
+        told = self._frames.seconds(index)
+        return index / self._fps if told is None and self._fps else told
+
     def __getitem__(self, index: int) -> np.ndarray:
         number = operator.index(index)
         if not -len(self) <= number < len(self):

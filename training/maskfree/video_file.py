@@ -92,6 +92,18 @@ class VideoFile(FrameSource):
             self.keep_index(self._options.index_folder)
         return self._index
 
+    def entry(self, index: int) -> int:
+        """Return the keyframe at or before a frame; see :class:`FrameSource`."""
+        nearest = self._index.start_before(index)
+        return int(self._index.starts[nearest]) if nearest >= 0 else 0
+
+    def seconds(self, index: int) -> float | None:
+        """Return a frame's timestamp, counted from that of frame 0; see :class:`FrameSource`."""
+        base = self._decoder.stream.time_base
+        if self._index.identify is not Identify.PTS or base is None:
+            return None
+        return float((self._index.keys[index] - self._index.keys[0]) * base)
+
     def keep_index(self, folder: Path) -> None:
         """Keep the frame index in ``folder``; see `maskfree.video.Video.keep_index`."""
         write_index(folder, self._index, self._known_by)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["VideoLink"]
 
 _OPTIONS = ("axes", "depth", "channels", "fps")
+_FIELDS = ("path", "relative", "options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +26,14 @@ class VideoLink:
     ``path`` is absolute, ``relative`` counts from the session's folder (with ``/`` on every
     system; None across the drives of Windows). Both are None for frames that exist in memory only.
     ``options`` are those of `maskfree.video.open_video`: ``axes``, ``depth``, ``channels``,
-    ``fps``.
+    ``fps``. ``extra`` keeps the fields of the file that we do not know, those of its options under
+    ``extra["options"]``.
     """
 
     path: str | None
     relative: str | None
     options: Mapping[str, Any]
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def make(
@@ -56,6 +59,22 @@ class VideoLink:
             relative = None
         return cls(absolute, relative, chosen)
 
+    def to(
+        self,
+        folder: Path,
+        source: str | os.PathLike[str] | None,
+        options: Mapping[str, Any] | None = None,
+    ) -> VideoLink:
+        """Return the link of the same session to ``source``; ``options``: None to keep them.
+
+        Raises
+        ------
+        InputError
+            For an unknown option.
+        """
+        made = VideoLink.make(folder, source, self.options if options is None else options)
+        return dataclasses.replace(made, extra=self.extra)
+
     @classmethod
     def from_json(cls, data: object, where: str) -> VideoLink:
         """Check and return what a session file says about its video.
@@ -63,21 +82,30 @@ class VideoLink:
         Raises
         ------
         InputError
-            For a wrong type or an unknown option; ``where`` begins the message.
+            For a wrong type; ``where`` begins the message.
         """
         fields = as_object(data, f"{where}: video", "the video", "path")
         options = as_object(
             fields.get("options") or {}, f"{where}: video: options", "options", "axes"
         )
+        known = {name: options.pop(name) for name in _OPTIONS if name in options}
+        extra = {name: value for name, value in fields.items() if name not in _FIELDS}
         return cls(
             _text(fields.get("path"), where, "path"),
             _text(fields.get("relative"), where, "relative"),
-            _checked_options(options, f"{where}: video: "),
+            _checked_options(known, f"{where}: video: "),
+            {**extra, "options": options} if options else extra,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the link as plain values."""
-        return {"path": self.path, "relative": self.relative, "options": dict(self.options)}
+        options = {**self.extra.get("options", {}), **self.options}
+        return {
+            **self.extra,
+            "path": self.path,
+            "relative": self.relative,
+            "options": options,
+        }
 
     def find(self, folder: Path) -> str | None:
         """Return where the video is: the absolute path, else the relative one from ``folder``.

@@ -62,6 +62,14 @@ class FrameSource(abc.ABC):
     def read(self, index: int) -> np.ndarray:
         """Return frame ``index`` as uint8 RGB ``(H, W, 3)``."""
 
+    def entry(self, index: int) -> int:
+        """Return the frame from which a frame is reached: itself, or the keyframe before."""
+        return index
+
+    def seconds(self, index: int) -> float | None:
+        """Return when a frame is shown, in seconds since frame 0; None where it does not say."""
+        return None
+
     def keep_index(self, folder: Path) -> None:  # noqa: B027  (most sources have none)
         """Keep the frame index in ``folder``, where there is one."""
 
