@@ -21,6 +21,7 @@ from napari_maskfree.evidence_layer import EvidenceLayer
 from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_view import MasksView
 from napari_maskfree.onion_skin import OnionSkin
+from napari_maskfree.reopening import bring_back, reopen
 from napari_maskfree.residual_layer import ResidualLayer
 from napari_maskfree.video_watch import REPLACED, VideoWatch
 
@@ -55,6 +56,7 @@ class Project(MasksView):
         super().__init__(viewer, state, defer=defer, notify=notify)
         self.choice: AxisChoice | None = None
         self.boxes: BoxesLayer | None = None
+        self._bringing_back = True
         self._last: VideoInfo | None = None
         self.watch = VideoWatch(moved=self._on_moved, replaced=self._on_replaced, notify=notify)
         self.matches = MatchLayers(viewer)
@@ -148,8 +150,22 @@ class Project(MasksView):
             self._remove_masks()
         if old != info or not keep:
             self.state.set_video(info, keep=keep)
+            if not keep and self._bringing_back:
+                self._bring_back()
         self.watch.watch(layer)
         self._on_dims()
+
+    def _bring_back(self) -> None:
+        said = bring_back(self.state)
+        if said:
+            self._defer(lambda: self._show_back(said))
+
+    def _show_back(self, said: list[str]) -> None:
+        if self.image is None or self.state.session is not None:
+            return  # closed meanwhile, or a session is open
+        self.show_boxes()
+        for words in said:
+            self._notify(words)
 
     def keeps(self, layer: Image, choice: AxisChoice) -> bool:
         """Whether the boxes there are stay when a layer is bound so: it is the same video.
@@ -217,6 +233,8 @@ class Project(MasksView):
         write_boxes(path, self.state.tracks)
         if self.state.session is None:
             self.state.dirty = False
+            if not self.state.corrections.unsaved:
+                self.state.journal.kept()
 
     # ---- session
 
@@ -229,20 +247,26 @@ class Project(MasksView):
             When the folder is no session or its video is not found.
         """
         session = Session.open(folder)
+        self._bringing_back = False  # the session's own edits come back
+        try:
+            self._show_video_of(session, video)
+        finally:
+            self._bringing_back = True
+        said = reopen(self.state, session)
+        self.show_boxes()
+        self.show_masks()
+        for words in said:
+            self._notify(words)
+        if self.state.corrections.broken:
+            warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
+
+    def _show_video_of(self, session: Session, video: Video | None) -> None:
         source = str(session.video_source)
         if self.must_read(session):
             self.add_video(video or session.open_video(), source)
         elif self.state.video is None or self.state.video.source != source or self.image is None:
             known = [x for x in self.viewer.layers if video_layer.source_of(x) == source]
             self.bind(known[0], video_layer.guess_axes(known[0]))
-        if self.state.session is None:
-            self.state.corrections.open(None)  # who leaves them was asked; they are not of this one
-        self.state.load_tracks(self.state.shared_boxes.read(session))
-        self.state.set_session(session)
-        self.show_boxes()
-        self.show_masks()
-        if self.state.corrections.broken:
-            warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
 
     def must_read(self, session: Session) -> bool:
         """Say whether no layer shows the session's video yet."""
