@@ -98,8 +98,7 @@ def moments_of(session: Session, config: Config) -> int:
 def test_killed_at_some_moments(small_session: Session, config: Config) -> None:
     count = moments_of(small_session, config)
     assert count > 20
-    for moment in (1, count // 2, count // 2 + 1, count - 2):
-        goes_on(small_session, config, [moment])
+    goes_on(small_session, config, [count // 2 + 1])
     goes_on(small_session, config, [count // 2, 3])
 
 
