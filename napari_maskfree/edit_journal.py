@@ -150,9 +150,9 @@ class EditJournal:
         if journal is not None:
             try:
                 found = Remembered(journal.records(), str(path))
-            except InputError as error:
+            except InputError:
                 journal.close()
-                raise InputError(f"{error} Edits are not kept as they are made.") from error
+                raise
         self._journal, self._path, self._video = journal, path, video
         return found
 

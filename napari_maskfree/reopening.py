@@ -44,6 +44,7 @@ _THEIRS = (
 )
 _LOAD = ", which Load… (section 2) opens"
 _KNOWN = "The boxes that the journal knows are shown instead."
+_NO_JOURNAL = "Until then edits are not kept before they are saved."
 _TAKE_BOXES = "take over boxes saved elsewhere"
 _TAKE_CORRECTIONS = "take over corrections saved elsewhere"
 
@@ -135,7 +136,7 @@ def _opened(state: State, session: Session, said: list[str]) -> Remembered | Non
         return found
     except InputError as error:
         state.journal.close()
-        said.append(str(error))
+        said.append(f"{error} {_NO_JOURNAL}")
         return None
 
 

@@ -70,7 +70,11 @@ def test_what_is_behind_the_last_record_is_dropped(path: Path, whole: bytes, tai
     path.write_bytes(whole + tail)
     made = Journal.open(path)
     assert (made.number, made.damage) == (3, "torn")
+    made.append([{"kind": "c"}])
     made.close()
+    again = Journal.open(path)
+    assert (kinds(again), again.damage) == (["base", "a", "b", "c"], "")
+    again.close()
 
 
 def test_damage_before_whole_records_ends_what_is_read(path: Path, whole: bytes) -> None:
