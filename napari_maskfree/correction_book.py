@@ -32,9 +32,13 @@ _OTHERS = (
 
 
 class CorrectionBook:
-    """Corrections by frame and track id. ``changed`` tells the frames, after the change."""
+    """Corrections by frame and track id. ``changed`` tells the frames, after the change.
+
+    ``wrote`` tells the frames whose files were written.
+    """
 
     changed = Signal(tuple)
+    wrote = Signal(tuple)
 
     def __init__(self) -> None:
         self._frames: dict[int, Frame] = {}
@@ -45,14 +49,15 @@ class CorrectionBook:
         self._folder: tuple[int, int] | None = None
         self._detached = False
         self.broken: list[str] = []
+        self.unread: set[int] = set()
 
     def open(self, store: CorrectionStore | None, *, along: bool = False) -> bool:
         """Take over what a session has; False where these are the same corrections still.
 
         Those that were detached come along into a session that has none, and ``along`` into any:
         what only the session has is read beside them. A frame whose file is broken counts as
-        uncorrected and is named in ``broken``; the file stays as it is until the frame is corrected
-        again, and is then put aside.
+        uncorrected and is named in ``broken``, its number is in ``unread``; the file stays as it is
+        until the frame is corrected again, and is then put aside.
         """
         known = self._store
         if (known and known.path) == (store and store.path) and not self._detached:
@@ -63,7 +68,9 @@ class CorrectionBook:
             self._frames, self._unsaved = {}, set()
         self._store, self._detached, self._folder = store, False, folder
         self._stamps, self._said = {}, {}
-        found, self.broken = self._read(stamps, stamps.keys() - self._frames.keys())
+        wanted = stamps.keys() - self._frames.keys()
+        found, self.broken = self._read(stamps, wanted)
+        self.unread = wanted - found.keys()
         self._frames.update(found)
         self._unsaved -= found.keys()
         if same and self.broken:  # nobody opens the session: the next look warns of them
@@ -137,14 +144,17 @@ class CorrectionBook:
             return aside
         if not store.path.parent.is_dir():
             raise InputError(f"The session's folder {store.path.parent} is not there any more.")
-        before = stamp_of(store.path)
-        for frame in sorted(self._unsaved):
-            now = store.stamp(frame)
-            if now is not None and now != self._stamps.get(frame) and not self._is_ours(frame):
-                aside.append(put_aside(store.path / f"{frame:05d}.json"))
-            store.write(frame, self[frame])
-            self._unsaved.discard(frame)
-            self._see(frame)
+        before, waited = stamp_of(store.path), set(self._unsaved)
+        try:
+            for frame in sorted(waited):
+                now = store.stamp(frame)
+                if now is not None and now != self._stamps.get(frame) and not self._is_ours(frame):
+                    aside.append(put_aside(store.path / f"{frame:05d}.json"))
+                store.write(frame, self[frame])
+                self._unsaved.discard(frame)
+                self._see(frame)
+        finally:
+            self.wrote.emit(tuple(waited - self._unsaved))
         unseen = before != self._folder  # somebody else wrote as well: look again
         self._folder = None if unseen else stamp_of(store.path)
         return aside

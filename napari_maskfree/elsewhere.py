@@ -6,6 +6,7 @@ A file that somebody else wrote since it was read here is put aside before it is
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_maskfree.state import State
     from napari_maskfree.video_info import VideoInfo
 
-__all__ = ["SharedBoxes", "check_alone", "put_aside", "session_there", "take_boxes"]
+__all__ = ["SharedBoxes", "check_alone", "free_name", "put_aside", "session_there", "take_boxes"]
 
 _BOXES = "boxes.json"
 _ASIDE = "other"
@@ -62,6 +63,11 @@ class SharedBoxes:
         """Remember the file as it is now."""
         self._path = Path(session.path) / _BOXES
         self._stamp, self._content, self._failed = stamp_of(self._path), _bytes(self._path), None
+
+    @property
+    def digest(self) -> str | None:
+        """The SHA-256 of the file as it was seen last, in hexadecimal digits."""
+        return None if self._content is None else hashlib.sha256(self._content).hexdigest()
 
     def failed(self, session: Session) -> bool:
         """Whether the file as it is now could not be read before."""
@@ -114,12 +120,18 @@ def put_aside(path: Path) -> Path:
     InputError
         Where it cannot be written.
     """
+    copy = free_name(path)
+    with writing(copy):
+        atomic_write(copy, path.read_bytes())
+    return copy
+
+
+def free_name(path: Path) -> Path:
+    """Return a free name beside a file, for what another window or program has of it."""
     number, copy = 1, path.with_suffix(f".{_ASIDE}{path.suffix}")
     while copy.exists():
         number += 1
         copy = path.with_suffix(f".{_ASIDE}-{number}{path.suffix}")
-    with writing(copy):
-        atomic_write(copy, path.read_bytes())
     return copy
 
 
@@ -156,6 +168,7 @@ def take_boxes(state: State) -> bool:
         dataclasses.replace(found, tracks=(*found.tracks, *drawn_yet)),
     )
     state.dirty = False
+    state.journal.saved(shared.digest)
     if state.track() is None and found.tracks:
         state.select(found.tracks[0].id)
     return state.tracks is not before

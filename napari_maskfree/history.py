@@ -48,6 +48,15 @@ class History(Generic[T]):
         return self._travel(self._undone, self._done, now)
 
     @property
+    def steps(self) -> tuple[list[tuple[str, T]], list[tuple[str, T]]]:
+        """The names and contents that undo brings back, oldest first; and redo, the next one last.
+
+        The last of the first is the content before the last change, that of the second the one
+        after the change undone last.
+        """
+        return list(self._done), list(self._undone)
+
+    @property
     def before(self) -> T | None:
         """The content that :meth:`undo` would bring back; None: there is none."""
         return self._done[-1][1] if self._done else None

@@ -95,9 +95,18 @@ class Holding(Undoable):
         """Say why no box can be drawn; empty text when nothing is in the way."""
         return super().why_no_boxes() or self.why_read_only
 
+    def hold(self, session: Session | None) -> bool:
+        """Take a session to edit it, in place of the one before; False where another program does.
+
+        None: give back the one before.
+        """
+        self._hold_on(session)
+        return not self.read_only
+
     def set_session(self, session: Session | None) -> None:
         """Work in a session: as the one that edits it, where nobody else does."""
-        self._hold_on(session)
+        if not self.hold(session) and session is not None:
+            self.journal.look_on(session)
         super().set_session(session)
 
     def set_video(self, video: VideoInfo | None, *, keep: bool = False) -> None:

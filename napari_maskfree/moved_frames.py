@@ -31,8 +31,8 @@ class OtherVideo(InputError):
         self.session = session
 
 
-def check_size(session: Session, boxes: BoxTracks, size: tuple[int, int, int]) -> None:
-    """Check that boxes fit a video of ``size`` (frames, height, width).
+def check_size(session: Session, boxes: BoxTracks | None, size: tuple[int, int, int]) -> None:
+    """Check that boxes fit a video of ``size`` (frames, height, width); None: there are none.
 
     Raises
     ------
@@ -40,6 +40,8 @@ def check_size(session: Session, boxes: BoxTracks, size: tuple[int, int, int]) -
         Where they do not.
     """
     frames, height, width = size
+    if boxes is None:
+        return
     try:
         check_against_video(boxes, num_frames=frames, height=height, width=width)
     except InputError as error:

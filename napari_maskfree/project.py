@@ -22,6 +22,7 @@ from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_view import MasksView
 from napari_maskfree.moved_frames import check_size
 from napari_maskfree.onion_skin import OnionSkin
+from napari_maskfree.reopening import bring_back, reopen, saved_boxes
 from napari_maskfree.residual_layer import ResidualLayer
 from napari_maskfree.video_watch import REPLACED, VideoWatch
 
@@ -56,6 +57,7 @@ class Project(MasksView):
         super().__init__(viewer, state, defer=defer, notify=notify)
         self.choice: AxisChoice | None = None
         self.boxes: BoxesLayer | None = None
+        self._bringing_back = True
         self._last: VideoInfo | None = None
         self.watch = VideoWatch(moved=self._on_moved, replaced=self._on_replaced, notify=notify)
         self.matches = MatchLayers(viewer)
@@ -149,8 +151,22 @@ class Project(MasksView):
             self._remove_masks()
         if old != info or not keep:
             self.state.set_video(info, keep=keep)
+            if not keep and self._bringing_back:
+                self._bring_back()
         self.watch.watch(layer)
         self._on_dims()
+
+    def _bring_back(self) -> None:
+        said = bring_back(self.state)
+        if said:
+            self._defer(lambda: self._show_back(said))
+
+    def _show_back(self, said: list[str]) -> None:
+        if self.image is None or self.state.session is not None:
+            return  # closed meanwhile, or a session is open
+        self.show_boxes()
+        for words in said:
+            self._notify(words)
 
     def keeps(self, layer: Image, choice: AxisChoice) -> bool:
         """Whether the boxes there are stay when a layer is bound so: it is the same video.
@@ -219,6 +235,8 @@ class Project(MasksView):
         write_boxes(path, self.state.tracks)
         if self.state.session is None:
             self.state.dirty = False
+            if not self.state.corrections.unsaved:
+                self.state.journal.kept()
 
     # ---- session
 
@@ -232,27 +250,33 @@ class Project(MasksView):
             anything is shown, where its boxes are for one of another length or size.
         """
         session = Session.open(folder)
-        source, boxes = str(session.video_source), self.state.shared_boxes.read(session)
+        self._bringing_back = False  # the session's own edits come back
+        try:
+            self._show_video_of(session, video)
+        finally:
+            self._bringing_back = True
+        said = reopen(self.state, session)
+        self.show_boxes()
+        self.show_masks()
+        self.show_hold()
+        for words in said:
+            self._notify(words)
+        if self.state.corrections.broken:
+            warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
+
+    def _show_video_of(self, session: Session, video: Video | None) -> None:
+        source, boxes = str(session.video_source), saved_boxes(session)
         if self.must_read(session):
             video = video or session.open_video()
             check_size(session, boxes, video.shape[:3])
             self.add_video(video, source)
-        else:
-            layer = next(x for x in self.viewer.layers if video_layer.source_of(x) == source)
-            choice = video_layer.guess_axes(layer)
-            check_size(session, boxes, video_layer.video_info(layer, choice).size)
-            now = self.state.video
-            if now is None or now.source != source or self.image is None:
-                self.bind(layer, choice)
-        if self.state.session is None:
-            self.state.corrections.open(None)  # who leaves them was asked; they are not of this one
-        self.state.load_tracks(self.state.shared_boxes.read(session))
-        self.state.set_session(session)
-        self.show_boxes()
-        self.show_masks()
-        self.show_hold()
-        if self.state.corrections.broken:
-            warnings.warn("\n".join(self.state.corrections.broken), InputWarning, stacklevel=2)
+            return
+        layer = next(x for x in self.viewer.layers if video_layer.source_of(x) == source)
+        choice = video_layer.guess_axes(layer)
+        check_size(session, boxes, video_layer.video_info(layer, choice).size)
+        now = self.state.video
+        if now is None or now.source != source or self.image is None:
+            self.bind(layer, choice)
 
     def show_hold(self) -> None:
         """Let the layers be edited, or not where another program edits the session."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_maskfree.state import State
 
 __all__ = [
+    "end",
     "masks_wait",
     "rescue_boxes",
     "save_session_boxes",
@@ -62,6 +63,7 @@ def session_job(project: Project, *, alone: bool = False) -> Callable[[], Sessio
         state.shared_boxes.guard(state.session, boxes)
     state.corrections.save()
     folder, video, existing = project.session_folder(), project.video(), state.session
+    mark = state.journal.mark()
 
     def prepare() -> Session:
         copy = folder / video_layer.VIDEO_COPY
@@ -73,8 +75,9 @@ def session_job(project: Project, *, alone: bool = False) -> Callable[[], Sessio
             video.keep_index(session.path)
         elif alone:
             check_alone(session)
-        session.save_boxes(boxes)
+        session.save_boxes(boxes, state.journal.announcing(mark))
         state.shared_boxes.note(session)
+        state.journal.saved(state.shared_boxes.digest, mark)
         if info.source is None and not copy.exists():
             video_layer.write_zarr(video, folder)
         return session
@@ -94,9 +97,19 @@ def save_session_boxes(state: State) -> None:
     if state.session is not None and boxes is not None and state.dirty:
         session_there(state.session)
         state.shared_boxes.guard(state.session, boxes)
-        state.session.save_boxes(boxes)
+        mark = state.journal.mark()
+        state.session.save_boxes(boxes, state.journal.announcing(mark))
         state.shared_boxes.note(state.session)
+        state.journal.saved(state.shared_boxes.digest, mark)
         state.dirty = False
+        state.compact_journal()
+
+
+def end(state: State) -> None:
+    """Let go of the journal; what is saved nowhere stays in it, and comes back with the video."""
+    if not unsaved_boxes(state) and not masks_wait(state):
+        state.journal.discard()
+    state.journal.close()
 
 
 def rescue_boxes(project: Project) -> Path:

@@ -6,7 +6,6 @@ and layers read it and call its methods; none of them keeps a second copy.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from maskfree import track_edits as te
@@ -17,6 +16,7 @@ from maskfree.track_classes import relabel_track
 from maskfree.types import Keyframe
 from napari_maskfree.classes import Classes
 from napari_maskfree.clip_box import clip_box
+from napari_maskfree.content import boxed
 from napari_maskfree.holding import Holding
 from napari_maskfree.ignoring import Ignoring
 from napari_maskfree.proposal import Proposal
@@ -240,12 +240,7 @@ class State(Holding):
 
     def boxed(self) -> BoxTracks | None:
         """Return the tracks that have a box, None when there is none."""
-        if self.tracks is None:
-            return None
-        kept = tuple(t for t in self.tracks.tracks if any(k.xyxy for k in t.keyframes))
-        ids = {None, *(t.id for t in kept)}
-        kept = tuple(t if t.parent in ids else dataclasses.replace(t, parent=None) for t in kept)
-        return dataclasses.replace(self.tracks, tracks=kept) if kept else None
+        return None if self.tracks is None else boxed(self.tracks)
 
     def why_no_run(self) -> str:
         """Say what is missing before a fine-tuning can start; empty text when nothing is."""

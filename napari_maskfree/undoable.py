@@ -1,6 +1,6 @@
 """The boxes and corrections of the window: each change is one step, and there is a way back.
 
-No Qt here.
+Each change is in the journal before it counts. No Qt here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from psygnal import Signal
 
 from maskfree import tracks as bt
 from maskfree.track_classes import steady_classes
-from napari_maskfree.content import Content, size_of
+from napari_maskfree.content import Content, cost_of
 from napari_maskfree.correction_book import CorrectionBook
+from napari_maskfree.edit_journal import EditJournal
 from napari_maskfree.history import History
 from napari_maskfree.place import Place
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from maskfree.session import Session
     from maskfree.types import BoxTracks
     from napari_maskfree.content import Corrections
+    from napari_maskfree.remembered import Remembered
 
 __all__ = ["Undoable"]
 
@@ -43,6 +45,8 @@ class Undoable(Place):
         self.dirty = False
         self.corrections = CorrectionBook()
         self._history: History[Content] = History()
+        self.journal = EditJournal(lambda: self._content(()))
+        self.corrections.wrote.connect(self.journal.wrote)
 
     def load_tracks(self, tracks: BoxTracks, *, dirty: bool = False) -> None:
         """Replace all boxes by ``tracks``, which must fit the video.
@@ -56,14 +60,39 @@ class Undoable(Place):
         bt.check_against_video(
             tracks, num_frames=video.num_frames, height=video.height, width=video.width
         )
+        first = tracks.tracks[0].id if tracks.tracks else None
+        self.journal.loaded(self._content(()), Content(tracks, first, {}), begin=dirty)
+        if not dirty:
+            self.journal.kept()
         self._replace_tracks(tracks)
         self.dirty = dirty
+
+    def restore(self, there: Content, history: History[Content], *, dirty: bool) -> None:
+        """Be as a journal says, the steps of undo included; of boxes and the selected track.
+
+        Raises
+        ------
+        InputError
+            Where the boxes are for another video.
+        """
+        video = self._require_video()
+        assert there.tracks is not None
+        bt.check_against_video(
+            there.tracks, num_frames=video.num_frames, height=video.height, width=video.width
+        )
+        known = [track.id for track in there.tracks.tracks]
+        first = known[0] if known else None
+        self.tracks, self._history, self.dirty = there.tracks, history, dirty
+        self.selected = there.selected if there.selected in known else first
+        self.tracks_changed.emit()
+        self.selection_changed.emit()
 
     def start_boxes(self) -> None:
         """Begin with no box and one track to draw."""
         video = self._require_video()
         empty = bt.empty_tracks(video.num_frames, video.height, video.width, video.fps)
         tracks, track_id = bt.add_track(empty)
+        self.journal.loaded(self._content(()), Content(tracks, track_id, {}), begin=False)
         self._replace_tracks(tracks, selected=track_id)
 
     def select(self, track_id: int | None) -> None:
@@ -77,6 +106,7 @@ class Undoable(Place):
     def set_session(self, session: Session | None) -> None:
         """Remember the session folder that runs, masks and corrections go to."""
         self._open_corrections(session)
+        self.journal.go_with(session)
         super().set_session(session)
 
     def set_folder(self, folder: Path) -> None:
@@ -87,6 +117,7 @@ class Undoable(Place):
         super().set_folder(folder)
         if self.session is None:
             self.corrections.detach()
+            self.journal.leave(self.video)
 
     # ---- any change, and undo
 
@@ -97,11 +128,7 @@ class Undoable(Place):
         changes = {f: c for f, c in (corrections or {}).items() if c != self.corrections[f]}
         if tracks == now and not changes:
             return
-        after = {id(track) for track in tracks.tracks}
-        changed = sum(len(t.keyframes) for t in now.tracks if id(t) not in after)
-        cost = len(after) + changed + len(now.ignore) + size_of(changes)
-        self._history.record(name, self._content(changes), cost=cost)
-        self._bring(Content(now if tracks == now else tracks, self.selected, changes))
+        self._step(name, Content(now if tracks == now else tracks, self.selected, changes))
 
     def take_corrections(self) -> list[int]:
         """Take over corrections that were saved elsewhere, as one step of undo; return the frames.
@@ -110,19 +137,19 @@ class Undoable(Place):
         """
         news = self.corrections.news()
         if news:
-            before = self._content(news)
             name = "take over corrections saved elsewhere"
-            self._history.record(name, before, cost=1 + size_of(before.corrections))
+            self._keep(name, Content(self._require_tracks(), self.selected, news))
+            self.journal.wrote(news)
             self.corrections.take_over(news)
         return list(news)
 
     def undo(self) -> None:
         """Take back the last change."""
-        self._travel(self._history.before, self._history.undo)
+        self._travel("undo", self._history.before, self._history.undo)
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        self._travel(self._history.after, self._history.redo)
+        self._travel("redo", self._history.after, self._history.redo)
 
     @property
     def undo_name(self) -> str | None:
@@ -134,11 +161,39 @@ class Undoable(Place):
         """The change that :meth:`redo` would make again; None: there is none."""
         return self._history.redo_name
 
+    @property
+    def history_steps(self) -> tuple[list[str], list[str]]:
+        """The names of the changes that undo takes back, oldest first, and of those to redo."""
+        done, undone = self._history.steps
+        return [name for name, _ in done], [name for name, _ in undone]
+
+    def compact_journal(self) -> None:
+        """Write the journal anew where it is large and all that it says is saved."""
+        if not self.dirty and not self.corrections.unsaved:
+            self.journal.compact(self._history, self.corrections, self.shared_boxes.digest)
+
+    def took_corrections(self, name: str, before: Corrections, after: Corrections) -> None:
+        """Note that corrections saved elsewhere are shown, as a step of undo."""
+        own, new = (Content(self.tracks, self.selected, c) for c in (before, after))
+        self.journal.edit(name, own, new)
+        self.journal.wrote(after)
+        self._history.record(name, own, cost=cost_of(own, new))
+
+    def mend_journal(self, found: Remembered) -> str:
+        """Write a journal anew that was damaged; return what there is to say, "" for nothing."""
+        said = self.journal.mend(found, self._history, self.corrections)
+        if said and not self.dirty:
+            self.journal.saved(self.shared_boxes.digest)
+        return said
+
     # ---- inside
 
     def _start_anew(self) -> None:
         self._open_corrections(None)
         self._replace_tracks(None)
+        self.journal.close()
+        if self.video is not None:
+            self.journal.for_video(self.video)
 
     def _open_corrections(self, session: Session | None) -> None:
         own = self.corrections.frames()
@@ -149,6 +204,7 @@ class Undoable(Place):
             lambda step: bool(step.corrections) and (other or bool(frames & set(step.corrections)))
         ):
             self._history.clear()  # some of its steps are about the other session
+            self.journal.forget()
 
     def _require_tracks(self) -> BoxTracks:
         if self.tracks is None:
@@ -160,8 +216,19 @@ class Undoable(Place):
         """Return what undo needs to come back to what is now, in these frames."""
         return Content(self.tracks, self.selected, {f: self.corrections[f] for f in frames})
 
-    def _travel(self, there: Content | None, step: Callable[[Content], Content]) -> None:
+    def _keep(self, name: str, after: Content) -> None:
+        """Keep a change in the journal and as a step of undo, before it is there."""
+        before = self._content(after.corrections)
+        self.journal.edit(name, before, after)
+        self._history.record(name, before, cost=cost_of(before, after))
+
+    def _step(self, name: str, after: Content) -> None:
+        self._keep(name, after)
+        self._bring(after)
+
+    def _travel(self, kind: str, there: Content | None, step: Callable[[Content], Content]) -> None:
         if there is not None:
+            self.journal.travelled(kind, self.selected, there)
             step(self._content(there.corrections))
             self._bring(there)
 

@@ -39,6 +39,7 @@ from napari_maskfree.changes import Changes
 from napari_maskfree.constants import MIN_WIDTH, SPACING
 from napari_maskfree.project import Project
 from napari_maskfree.saving import (
+    end,
     masks_wait,
     rescue_boxes,
     save_session_boxes,
@@ -235,6 +236,7 @@ class MaskFreeWidget(QWidget):
             reported(corrections.save)
         answer = self._leave_boxes()
         if answer == "discard" and self.state.session is None:
+            self.state.journal.discard()
             return True
         if answer == "cancel":
             return False
@@ -334,6 +336,7 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        end(self.state)
         window = self._home()
         if window is not None and isalive(window) and window.isVisible():
             self.project.matches.close()

@@ -51,22 +51,27 @@ class SessionWatch(QObject):
         self._timer.timeout.connect(self.look)
         self._timer.start()
         self.state.tracks_changed.connect(self.save_soon)
+        self.state.corrections.changed.connect(self.save_soon)
 
     def stop(self) -> None:
         """Save and look no more."""
         self.state.tracks_changed.disconnect(self.save_soon, missing_ok=True)
+        self.state.corrections.changed.disconnect(self.save_soon, missing_ok=True)
         if isalive(self):
             self._saver.stop()
             self._timer.stop()
 
-    def save_soon(self) -> None:
+    def save_soon(self, *_: object) -> None:
         """Save the boxes a moment after the last change."""
+        self._mark()
         self._saver.start()
 
     def _save(self) -> None:
         def save() -> str:
             try:
                 save_session_boxes(self.state)
+                if self.state.session is None:
+                    self.state.journal.retry()
             except InputError as error:
                 return str(error)
             return ""
@@ -79,9 +84,11 @@ class SessionWatch(QObject):
 
     def _mark(self) -> None:
         """Say in the panel whether something of the session is not saved, as long as it is so."""
-        unsaved = self.state.session is not None and (
-            (bool(self._said) and self.state.dirty) or self._gone or self.state.corrections.unsaved
-        )
+        if self.state.session is None:
+            unsaved = self.state.journal.behind
+        else:
+            waits = self.state.dirty and (bool(self._said) or self.state.journal.behind)
+            unsaved = waits or self._gone or self.state.corrections.unsaved
         if self.main.unsaved != unsaved:
             self.main.unsaved = unsaved
             self.main.video.refresh()

@@ -7,6 +7,7 @@ the file, track and keyframe, those of the ``video`` section under ``extra["vide
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -20,7 +21,7 @@ from maskfree.storage import atomic_write, read_json
 from maskfree.types import BoxTracks, Keyframe, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from maskfree.types import Box, IgnoreRegion
 
@@ -29,7 +30,11 @@ __all__ = [
     "boxes_from_json",
     "boxes_to_json",
     "checked_keyframe",
+    "keyframe_from_json",
+    "keyframe_to_json",
     "read_boxes",
+    "track_from_json",
+    "track_to_json",
     "write_boxes",
 ]
 
@@ -58,8 +63,12 @@ def read_boxes(path: str | os.PathLike[str], *, allow_empty: bool = False) -> Bo
     return boxes_from_json(data, where=os.fspath(path), allow_empty=allow_empty)
 
 
-def write_boxes(path: str | os.PathLike[str], tracks: BoxTracks) -> None:
+def write_boxes(
+    path: str | os.PathLike[str], tracks: BoxTracks, announce: Callable[[str], None] | None = None
+) -> None:
     """Write a boxes file, one keyframe a line; a failure leaves the previous file as it was.
+
+    ``announce`` is told the SHA-256 of the file, in hexadecimal digits, before it is written.
 
     Raises
     ------
@@ -69,7 +78,10 @@ def write_boxes(path: str | os.PathLike[str], tracks: BoxTracks) -> None:
     """
     data = boxes_to_json(tracks)
     checked = boxes_from_json(data, where=os.fspath(path), allow_empty=True)
-    atomic_write(path, _text(boxes_to_json(checked)))
+    content = _text(boxes_to_json(checked)).encode("utf-8")
+    if announce is not None:
+        announce(hashlib.sha256(content).hexdigest())
+    atomic_write(path, content)
 
 
 def boxes_to_json(tracks: BoxTracks) -> dict[str, Any]:
@@ -83,22 +95,24 @@ def boxes_to_json(tracks: BoxTracks) -> dict[str, Any]:
     data: dict[str, Any] = {
         "version": VERSION,
         "video": _with_extra(video, tracks.extra.get("video", {})),
-        "tracks": [_track_to_json(track) for track in tracks.tracks],
+        "tracks": [track_to_json(track) for track in tracks.tracks],
     }
     if tracks.ignore:
         data["ignore"] = [region_to_json(region) for region in tracks.ignore]
     return _with_extra(data, tracks.extra)
 
 
-def _track_to_json(track: Track) -> dict[str, Any]:
+def track_to_json(track: Track) -> dict[str, Any]:
+    """Return a track as the boxes file has it."""
     data: dict[str, Any] = {"id": track.id, "label": track.label}
     if track.parent is not None:
         data["parent"] = track.parent
-    data["boxes"] = [_keyframe_to_json(keyframe) for keyframe in track.keyframes]
+    data["boxes"] = [keyframe_to_json(keyframe) for keyframe in track.keyframes]
     return _with_extra(data, track.extra)
 
 
-def _keyframe_to_json(keyframe: Keyframe) -> dict[str, Any]:
+def keyframe_to_json(keyframe: Keyframe) -> dict[str, Any]:
+    """Return a keyframe as the boxes file has it."""
     data: dict[str, Any] = {"frame": keyframe.frame}
     if keyframe.xyxy is not None:
         data["xyxy"] = list(keyframe.xyxy)
@@ -143,7 +157,7 @@ def boxes_from_json(
         fields["video"] = video
     frame = BoxTracks(num_frames, height, width, fps, (), (), fields)
     ignore = () if ignore is None else _ignore(as_list(ignore, where, "ignore"), frame, where)
-    tracks = tuple(_track(item, n, frame, where) for n, item in enumerate(items))
+    tracks = tuple(track_from_json(item, n, frame, where) for n, item in enumerate(items))
     _check_ids(tracks, where)
     if not allow_empty:
         _check_any_box(tracks, where)
@@ -182,7 +196,14 @@ def _fps(value: object, where: str) -> float | None:
     return fps
 
 
-def _track(item: object, index: int, video: BoxTracks, where: str) -> Track:
+def track_from_json(item: object, index: int, video: BoxTracks, where: str) -> Track:
+    """Return the track number ``index`` of a boxes file for ``video``.
+
+    Raises
+    ------
+    InputError
+        As `boxes_from_json`, but for what is about several tracks.
+    """
     fields = as_object(item, f"{where}: tracks[{index}]", "a track", "id")
     track_id = as_whole(fields.pop("id", None), f"{where}: tracks[{index}]", "id", low=1)
     here = f"{where}: track {track_id}"
@@ -222,6 +243,17 @@ def _keyframe(
     if changed:
         clipped.append(frame)
     return Keyframe(frame, xyxy, False, occluded, fields)
+
+
+def keyframe_from_json(item: object, index: int, video: BoxTracks, where: str) -> Keyframe:
+    """Return the keyframe number ``index`` of a track in a boxes file; its box is clipped silently.
+
+    Raises
+    ------
+    InputError
+        As `boxes_from_json`.
+    """
+    return _keyframe(item, index, video, where, [])
 
 
 def checked_keyframe(keyframe: Keyframe, video: BoxTracks, where: str) -> Keyframe:

@@ -26,6 +26,7 @@ __all__ = [
     "FormatConfig",
     "FramePrintsConfig",
     "GeodesicConfig",
+    "JournalConfig",
     "MatchingConfig",
     "MetricConfig",
     "ModelConfig",
@@ -1188,6 +1189,22 @@ class PreviewConfig(Section):
     )
     margin: float = setting(
         0.3, "a picture shows this much around the frame's boxes", unit="of their size", low=0.0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class JournalConfig(Section):
+    """How edits are kept as they are made; not part of a run's config."""
+
+    most_bytes: int = setting(
+        8 << 20,
+        "of a journal beside the boxes that it begins with; a larger one is written anew when it "
+        "is opened, with the steps of undo alone; some 20 000 edits of boxes",
+        unit="bytes",
+        low=1,
+    )
+    line_bytes: int = setting(
+        1 << 28, "longest line of a journal: the boxes it begins with", unit="bytes", low=1
     )
 
 

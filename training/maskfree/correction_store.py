@@ -16,7 +16,7 @@ from maskfree.storage import atomic_write, make_folder, read_json, writing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CorrectionStore"]
+__all__ = ["CorrectionStore", "frame_from_json", "frame_to_json"]
 
 _PIXELS = ("object", "other")
 _OF_FRAME = ("size", "tracks")
@@ -45,18 +45,10 @@ class CorrectionStore(FrameFiles):
             with writing(self._file(frame)), contextlib.suppress(FileNotFoundError):
                 os.unlink(self._file(frame))
             return
-        height, width = next(iter(corrections.values())).size
-        extra, of_track = self._unknown(frame)
-        tracks = [
-            of_track.get(i, {})
-            | {"id": i, "object": c.object_counts, "other": c.other_counts}
-            | ({"gold": True} if c.gold else {})
-            | ({} if c.carried is None else {"carried": c.carried})
-            for i, c in sorted(corrections.items())
-        ]
         make_folder(self.path)
-        content = {**extra, "size": [height, width], "tracks": tracks}
-        atomic_write(self._file(frame), json.dumps(content) + "\n")
+        content, (extra, of_track) = frame_to_json(corrections), self._unknown(frame)
+        content["tracks"] = [of_track.get(each["id"], {}) | each for each in content["tracks"]]
+        atomic_write(self._file(frame), json.dumps(extra | content) + "\n")
 
     def _unknown(self, frame: int) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
         """Return the fields of a frame's file that we do not know, and those of its tracks."""
@@ -85,7 +77,7 @@ class CorrectionStore(FrameFiles):
         path = self._file(frame)
         if not os.path.isfile(path):
             return {}
-        return _decode(read_json(path, "corrections file"), path)
+        return frame_from_json(read_json(path, "corrections file"), path)
 
     def read_all(self) -> dict[int, dict[int, Correction]]:
         """Return the corrections by frame and track id.
@@ -98,7 +90,26 @@ class CorrectionStore(FrameFiles):
         return {frame: self.read(frame) for frame in self.frames()}
 
 
-def _decode(data: object, where: str) -> dict[int, Correction]:
+def frame_to_json(corrections: Mapping[int, Correction]) -> dict[str, Any]:
+    """Return the content of a frame's file; there is at least one correction."""
+    height, width = next(iter(corrections.values())).size
+    tracks = [
+        {"id": i, "object": c.object_counts, "other": c.other_counts}
+        | ({"gold": True} if c.gold else {})
+        | ({} if c.carried is None else {"carried": c.carried})
+        for i, c in sorted(corrections.items())
+    ]
+    return {"size": [height, width], "tracks": tracks}
+
+
+def frame_from_json(data: object, where: str) -> dict[int, Correction]:
+    """Return the corrections by track id of a frame's file; ``where`` begins every message.
+
+    Raises
+    ------
+    InputError
+        Where it is no such content.
+    """
     fields = as_object(data, where, "a frame's corrections", "tracks")
     sides = as_list(fields.get("size"), where, "size")
     if len(sides) != 2:

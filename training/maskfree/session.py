@@ -41,7 +41,7 @@ from maskfree.swap import finish_left, swap_waits
 from maskfree.video_link import VideoLink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from maskfree.config import Config, VideoConfig
     from maskfree.types import BoxTracks
@@ -254,15 +254,15 @@ class Session:
         """The boxes, read anew each time: the plugin and a trainer share the file."""
         return read_boxes(self.path / _BOXES, allow_empty=True)
 
-    def save_boxes(self, tracks: BoxTracks) -> None:
-        """Save the boxes; where that fails the previous ones stay.
+    def save_boxes(self, tracks: BoxTracks, announce: Callable[[str], None] | None = None) -> None:
+        """Save the boxes; where that fails the previous ones stay. ``announce``: `write_boxes`.
 
         Raises
         ------
         InputError
             As `maskfree.tracks.write_boxes`.
         """
-        write_boxes(self.path / _BOXES, tracks)
+        write_boxes(self.path / _BOXES, tracks, announce)
 
     def new_run(self, config: Config, *, seed: int, start: str | None = None) -> Run:
         """Make the next run; safe where two processes do so at once.

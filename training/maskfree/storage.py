@@ -28,6 +28,7 @@ __all__ = [
     "read_json",
     "read_text",
     "reading",
+    "write_all",
     "writing",
 ]
 
@@ -158,7 +159,7 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
         if size and not _ends_line(file, size):
             payload = b"\n" + payload
         try:
-            _write_all(file, payload)
+            write_all(file, payload)
         except OSError:
             with contextlib.suppress(OSError):
                 file.truncate(size)
@@ -170,7 +171,8 @@ def _ends_line(file: Any, size: int) -> bool:
     return bool(file.read(1) == b"\n")
 
 
-def _write_all(file: Any, payload: bytes) -> None:
+def write_all(file: Any, payload: bytes) -> None:
+    """Write all bytes into an unbuffered file."""
     # An unbuffered file may take only a part of the bytes, above all when the disk fills up.
     view = memoryview(payload)
     while view:
