@@ -20,6 +20,7 @@ import datetime
 import errno
 import json
 import os
+import re
 import weakref
 import zlib
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from maskfree.config import JournalConfig
 from maskfree.errors import InputError
+from maskfree.json_faults import unreadable
 from maskfree.storage import atomic_write, reading, write_all, writing
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal", "JournalGone", "JournalHeld"]
 
+_BEGIN = re.compile(rb'\{"n":(\d{1,15}),')
 _SUM = b',"crc":"%08x"}'
 _SUM_BYTES = len(_SUM % 0)
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
@@ -111,14 +114,18 @@ class Journal:
         Raises
         ------
         InputError
-            Where the file cannot be read any more.
+            Where the file cannot be read any more, or a line of it is no JSON.
         """
-        with reading(f"journal {self.path}"), open(self.path, "rb") as file:
+        where, number = f"journal {self.path}", 0
+        with reading(where), open(self.path, "rb") as file:
             while file.tell() < self.size:
-                record = _record(file.readline(JournalConfig().line_bytes))
-                if record is None:
-                    raise OSError(errno.EIO, "it changes while it is read")
-                yield record
+                line = file.readline(JournalConfig().line_bytes)
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise unreadable(where, error) from None
+                number += 1
+                yield {**record, "n": number}
 
     def append(self, records: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
         """Write records at the end, all or none; with ``sync`` they are on the disk afterwards.
@@ -191,19 +198,13 @@ def _line(number: int, record: Mapping[str, Any]) -> bytes:
     return body[:-1] + _SUM % zlib.crc32(body) + b"\n"
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line; None where the line is not whole."""
-    if not line.endswith(b'"}\n'):
-        return None
+def _number(line: bytes) -> int | None:
+    """Return the number of a line's record; None where the line is not whole."""
     body, said = line[: -_SUM_BYTES - 1] + b"}", line[-_SUM_BYTES - 1 : -1]
-    if said != _SUM % zlib.crc32(body):
+    begins = _BEGIN.match(line)
+    if begins is None or not line.endswith(b"\n") or said != _SUM % zlib.crc32(body):
         return None
-    try:
-        record = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    whole = isinstance(record, dict) and isinstance(record.get("n"), int)
-    return record if whole else None
+    return int(begins[1])
 
 
 def _scan(file: BinaryIO) -> tuple[int, int, str]:
@@ -211,16 +212,16 @@ def _scan(file: BinaryIO) -> tuple[int, int, str]:
     number, size, longest = 0, 0, JournalConfig().line_bytes
     file.seek(0)
     while line := file.readline(longest):
-        record = _record(line)
-        if record is None or record["n"] != number + 1:
-            if record is not None:
+        found = _number(line)
+        if found != number + 1:
+            if found is not None:
                 return number, size, "middle"
             break
         number, size = number + 1, size + len(line)
     else:
         return number, size, ""
     while line := file.readline(longest):
-        if _record(line) is not None:
+        if _number(line) is not None:
             return number, size, "middle"
     return number, size, "torn"
 

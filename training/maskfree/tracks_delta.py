@@ -161,11 +161,15 @@ def _changed_track(
     def keyframe(item: Any, n: int) -> Keyframe:
         return keyframe_from_json(item, n, video, here)
 
-    frames = _spliced(() if old is None else old.keyframes, delta.get("boxes"), keyframe, here)
+    old_frames = () if old is None else old.keyframes
+    frames = _spliced(old_frames, delta.get("boxes"), keyframe, here)
     if track is None:
         _check(not frames, here)
         return None
-    _check(all(a.frame < b.frame for a, b in itertools.pairwise(frames)), here)
+    if frames is not old_frames:
+        at, count = int(delta["boxes"]["at"]), len(delta["boxes"]["now"])
+        near = frames[max(at - 1, 0) : at + count + 1]
+        _check(all(a.frame < b.frame for a, b in itertools.pairwise(near)), here)
     return dataclasses.replace(track, keyframes=frames)
 
 
