@@ -106,10 +106,14 @@ def save_session_boxes(state: State) -> None:
 
 
 def end(state: State) -> None:
-    """Let go of the journal; what is saved nowhere stays in it, and comes back with the video."""
+    """Let go of the journal, then of the session, for who waits for both.
+
+    What is saved nowhere stays in the journal, and comes back with the video.
+    """
     if not unsaved_boxes(state) and not masks_wait(state):
         state.journal.discard()
     state.journal.close()
+    state.let_go()
 
 
 def rescue_boxes(project: Project) -> Path:

@@ -37,12 +37,11 @@ class HoldWatch(QObject):
         self.state.holder_changed.connect(self._show)
 
     def stop(self) -> None:
-        """Look no more, and give the session back."""
+        """Look no more."""
         self.state.refused.disconnect(self._say, missing_ok=True)
         self.state.holder_changed.disconnect(self._show, missing_ok=True)
         if isalive(self):
             self._timer.stop()
-        self.state.let_go()
 
     def look(self) -> None:
         """Look once whether the session is free; then it is opened anew, to be edited."""

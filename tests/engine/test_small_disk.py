@@ -20,7 +20,7 @@ import os, subprocess, sys
 from pathlib import Path
 import survival
 from maskfree.errors import InputError
-from napari_maskfree.saving import save_session_boxes
+from napari_maskfree.saving import end, save_session_boxes
 from survival_child import digest_of, work_on
 
 disk, has_session = Path(sys.argv[1]), sys.argv[2] == "session"
@@ -44,7 +44,7 @@ def mount(how):
 
 def opened_again(state):
     before = digest_of(state)
-    state.journal.close()
+    end(state)
     again, _ = work_on(disk / "work")
     assert digest_of(again) == before, (digest_of(again), before)
     return again
@@ -71,6 +71,7 @@ for left in (0, 4096, 12288):
     draw(state, left + 91)
     assert not state.journal.behind
     state = opened_again(state)
+state.let_go()  # nobody may have a file open for writing then
 mount("ro")
 for number in range(9):
     draw(state, number)

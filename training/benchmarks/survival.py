@@ -147,11 +147,13 @@ def _look(folder: Path, said: list[dict[str, Any]], phase: str, by: str) -> Kill
     doing = said[-1].get("doing") if said else None
     own = (folder / "session").exists()
     state, _ = work_on(folder)
+    assert not state.read_only, "a hold ends with its process"
     try:
         lost, in_flight = _compare(state, done, doing)
         fault = _fault(folder, state) if own else ""
     finally:
         state.journal.close()
+        state.let_go()
     return Kill(phase, by, own, max(len(done) - 1, 0), lost, in_flight, fault)
 
 
