@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.errors import InputError
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import Keyframe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from maskfree.types import Box
 
 __all__ = ["BoxArrays"]
@@ -28,7 +31,7 @@ class BoxArrays:
         self._boxes.extend(box)
         self._occluded.append(occluded)
 
-    def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> tuple[Keyframe, ...]:
+    def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> PackedKeyframes:
         """Return a keyframe for each box, and ``outside`` where the object goes absent.
 
         As :func:`maskfree.formats.base.keyframes`, in time that grows with the boxes alone.
@@ -47,11 +50,13 @@ class BoxArrays:
         InputError
             Where a frame has two boxes.
         """
+        return PackedKeyframes(self._in_order(known, where, first))
+
+    def _in_order(self, known: np.ndarray, where: str, first: int) -> Iterator[Keyframe]:
         numbers = np.array(self._frames, np.int64) - first
         order = np.argsort(numbers, kind="stable")
         frames = numbers[order].tolist()
         places = np.searchsorted(known, frames, side="right").tolist()
-        found: list[Keyframe] = []
         for n, (frame, at, place) in enumerate(zip(frames, order.tolist(), places, strict=True)):
             following = frames[n + 1] if n + 1 < len(frames) else None
             if frame == following:
@@ -60,7 +65,6 @@ class BoxArrays:
                     "Remove one of the two."
                 )
             x0, y0, x1, y1 = self._boxes[4 * at : 4 * at + 4]
-            found.append(Keyframe(frame, (x0, y0, x1, y1), occluded=bool(self._occluded[at])))
+            yield Keyframe(frame, (x0, y0, x1, y1), occluded=bool(self._occluded[at]))
             if place < len(known) and known[place] != following:
-                found.append(Keyframe(int(known[place]), None, outside=True))
-        return tuple(found)
+                yield Keyframe(int(known[place]), None, outside=True)

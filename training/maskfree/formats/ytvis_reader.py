@@ -9,6 +9,7 @@ to be empty.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations, keyframes
 from maskfree.formats.segmentation import parse
 from maskfree.formats.ytvis_walk import CROWD, T, box_of, stem, walk, xyxy
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
     from maskfree.json_stream import JsonStream
     from maskfree.types import Box, BoxTracks
 
-__all__ = ["masks_of", "numbered", "read"]
+__all__ = ["LEVEL", "OWN", "masks_of", "numbered", "read", "read_file"]
+
+OWN, LEVEL = "ovis", "occlusion"
+"""Where a keyframe's extra fields keep OVIS' word for how much is hidden."""
+_NOT_HIDDEN = "no_occlusion"
 
 
 class _Kept:
@@ -40,6 +46,7 @@ class _Kept:
         self._video = video
         self.counts: dict[int, str] = {}
         self._boxes: dict[int, Box] = {}
+        self._levels: dict[int, str] = {}
 
     def mask(self, stream: JsonStream, frame: int, where: str) -> None:
         counts = parse(stream.value(), self._video.height, self._video.width, where)
@@ -50,6 +57,27 @@ class _Kept:
         box = box_of(stream.value(), self._video, where)
         if box is not None:
             self._boxes[frame] = box
+
+    def level(self, stream: JsonStream, frame: int, where: str) -> None:
+        level = stream.value()
+        if isinstance(level, str) and level != _NOT_HIDDEN:
+            self._levels[frame] = sys.intern(level)
+
+    def every_level(self, stream: JsonStream) -> None:
+        level = stream.value()
+        if level != _NOT_HIDDEN:
+            self._levels = dict.fromkeys(range(self._video.num_frames), level)
+
+    def marked(self, found: PackedKeyframes) -> PackedKeyframes:
+        """Return the keyframes, those occluded that are hidden."""
+        if not self._levels:
+            return found
+        return PackedKeyframes(
+            dataclasses.replace(each, occluded=True, extra={OWN: {LEVEL: self._levels[each.frame]}})
+            if each.frame in self._levels and not each.outside
+            else each
+            for each in found
+        )
 
     def boxes(self) -> dict[int, Box]:
         """Return frame to box, the mask's own where the file has none."""
@@ -71,7 +99,18 @@ def read(path: Path) -> Annotations:
         For a file that is not JSON or no YouTube-VIS file, holds several videos, or whose lists,
         sizes, runs, boxes or categories do not fit each other.
     """
-    walked = walk(path, _Kept)
+    return read_file(path, levels=False)
+
+
+def read_file(path: Path, *, levels: bool) -> Annotations:
+    """Read the file; ``levels``: OVIS' ``occlusion`` as well.
+
+    Raises
+    ------
+    InputError
+        As :func:`read`.
+    """
+    walked = walk(path, _Kept, levels=levels)
     video, length = walked.video, walked.video.num_frames
     by_id = numbered(walked.instances, path)
     boxes = {track_id: each.taken.boxes() for track_id, each in by_id.items()}
@@ -80,7 +119,7 @@ def read(path: Path) -> Annotations:
         Track(
             track_id,
             each.label,
-            keyframes(boxes[track_id], range(length)),
+            each.taken.marked(keyframes(boxes[track_id], range(length))),
             extra={CROWD: each.crowd} if each.crowd else {},
         )
         for track_id, each in by_id.items()
