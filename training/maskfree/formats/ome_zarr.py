@@ -255,8 +255,7 @@ def _label_image(path: Path) -> Path:
         return _label_image(path / _LABELS)
     if "multiscales" in attributes:
         raise InputError(
-            f"{path} is a picture without labels. Give an OME-Zarr that has labels, or the folder "
-            "of a label image."
+            f"{path} is a picture without labels. Give one that has labels, or a label image."
         )
     if "labels" not in attributes:
         if _is_array(path):
