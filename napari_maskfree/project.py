@@ -22,6 +22,7 @@ from napari_maskfree.ignore_shown import IgnoreShown
 from napari_maskfree.masks_view import MasksView
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.residual_layer import ResidualLayer
+from napari_maskfree.saved_layers import Owner
 from napari_maskfree.video_watch import REPLACED, VideoWatch
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class Project(MasksView):
             self.state.start_boxes()
         if self.boxes is None:
             layer = boxes_layer.make_layer(self.image)
+            self._own(layer)
             self.viewer.add_layer(layer)
             self.watch.hold(layer)
             self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
@@ -262,6 +264,9 @@ class Project(MasksView):
     def _save_corrections(self, *_: object) -> None:
         for words in self.state.corrections.try_save():
             self._notify(words)
+
+    def _own(self, layer: Layer) -> None:
+        layer.metadata = Owner(self).mark(layer.metadata)
 
     def _add_under_boxes(self, layer: Layer) -> None:
         layers, active = self.viewer.layers, self.viewer.layers.selection.active

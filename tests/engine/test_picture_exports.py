@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import av
@@ -147,8 +149,8 @@ def test_a_failure_leaves_what_was_there(
     def broken(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(picture_exports, "overlay", broken)
-    monkeypatch.setattr(picture_exports, "contact_sheet", broken)
+    monkeypatch.setattr("maskfree.overlay.overlay", broken)
+    monkeypatch.setattr("maskfree.contact_sheet.contact_sheet", broken)
     with pytest.raises(InputError, match="The disk is full"):
         export_picture(annotations(), video, path, name)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
@@ -166,14 +168,14 @@ def test_a_video_that_shows_something_else_is_found(
         plain(path, iter([every[0], *every[:-1]]), fps)
         return wanted
 
-    monkeypatch.setattr(picture_exports, "write_video", late)
+    monkeypatch.setattr(video_writer, "write_video", late)
     with pytest.raises(InputError, match="frame 1 shows something else"):
         export_picture(annotations(), video, tmp_path / "x.mp4", "mp4")
 
     def short(path: Path, pictures: Iterator[np.ndarray], fps: float) -> video_writer.Written:
         return dataclasses.replace(plain(path, pictures, fps), count=COUNT + 1)
 
-    monkeypatch.setattr(picture_exports, "write_video", short)
+    monkeypatch.setattr(video_writer, "write_video", short)
     with pytest.raises(InputError, match="6 frames instead of 7"):
         export_picture(annotations(), video, tmp_path / "x.mp4", "mp4")
     assert list(tmp_path.iterdir()) == []
@@ -185,6 +187,16 @@ def test_what_does_not_fit_is_refused(video: Video, tmp_path: Path) -> None:
     longer = dataclasses.replace(annotations(), frame_names=["a"])
     with pytest.raises(InputError, match="are for 1 frames of 97 x 63 pixels, the video has 6"):
         export_picture(longer, video, tmp_path / "x.mp4", "mp4")
+
+
+def test_their_names_are_known_without_what_draws_them() -> None:
+    code = (
+        "import sys, maskfree.picture_exports\n"
+        "found = {'torch', 'skimage', 'cv2', 'av'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- the command line ------------------------------------------------------------------------

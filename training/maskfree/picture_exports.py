@@ -2,7 +2,7 @@
 
 They show the video's own frames and cannot be read back as annotations. What was written is decoded
 all the same before it takes its place: number of frames, size, times, and that each frame shows the
-frame that it should.
+frame that it should. What draws and encodes is imported when it is used: the window lists names.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ import numpy as np
 from PIL import Image
 
 from maskfree.config import FormatConfig
-from maskfree.contact_sheet import contact_sheet
 from maskfree.errors import InputError
 from maskfree.evenly import evenly
 from maskfree.formats.base import boxes_in
 from maskfree.formats.export import ExportReport, staged_file
-from maskfree.overlay import overlay
-from maskfree.video_writer import check_video, write_video
 
 if TYPE_CHECKING:
     import os
@@ -80,12 +77,16 @@ def export_picture(
 
 
 def _drawn(annotations: Annotations, video: Video, frame: int) -> np.ndarray:
+    from maskfree.overlay import overlay
+
     masks = annotations.read_masks(frame)
     boxes = boxes_in(annotations, frame) if masks is None else None
     return overlay(np.asarray(video[frame]), masks, boxes)
 
 
 def _write_mp4(annotations: Annotations, video: Video, path: Path) -> tuple[str, ...]:
+    from maskfree.video_writer import check_video, write_video
+
     fps = video.fps or FormatConfig().assumed_fps
     frames = (_drawn(annotations, video, n) for n in range(len(video)))
     written = write_video(path, frames, fps)
@@ -155,6 +156,8 @@ def _differs(path: Path, what: str) -> InputError:
 
 
 def _write_sheet(annotations: Annotations, video: Video, path: Path) -> tuple[str, ...]:
+    from maskfree.contact_sheet import contact_sheet
+
     sheet = contact_sheet(video, annotations.boxes, annotations.read_masks)
     Image.fromarray(sheet).save(path, format="PNG")
     with Image.open(path, formats=["PNG"]) as image:
