@@ -245,3 +245,21 @@ def test_boxes_are_not_lost_to_a_dropped_session(boxed, viewer, session):
     drop(session.path / "session.json")
     assert boxed.state.session is None
     assert boxed.state.dirty
+
+
+# ---- pictures
+
+
+def test_a_video_of_the_masks_is_exported(boxed, save_masks, left_half, tmp_path, qtbot):
+    save_masks(InstanceMasks((1,), left_half[None], (1.0,)))
+    panel, path = boxed.export, tmp_path / "x.mp4"
+    panel.format.setCurrentIndex(panel.format.findData("mp4"))
+    assert panel.path.text().endswith("-mp4.mp4")
+    panel.path.setText(str(path))
+    panel.refresh()
+    assert panel.export.isEnabled()
+    panel.export.click()
+    qtbot.waitUntil(path.exists, timeout=30000)
+    qtbot.waitUntil(lambda: panel.result.isVisibleTo(panel), timeout=30000)
+    assert panel.result.text().startswith("Wrote 8 frames with 1 instance to x.mp4")
+    assert panel.losses.text().startswith("In this picture: nothing says")
