@@ -49,6 +49,9 @@ IGNORE_COLOUR = (150, 150, 150)
 IGNORE_CORNERS = 48
 """Corners of a region that was drawn as an ellipse."""
 
+MOST_SHAPES = 10_000
+"""Boxes that are opened as one Shapes layer; napari gets slow beyond."""
+
 MASK_OPACITY = 0.55
 """Opacity of the masks layer."""
 MASK_CACHE = 16

@@ -26,18 +26,23 @@ def export_job(project: Project, path: Path, format_name: str) -> Callable[[], E
         Where there is nothing to export in that format.
     """
     from maskfree.formats import Annotations, export, get_format
+    from maskfree.picture_exports import PICTURES, export_picture
 
     tracks = project.state.boxed()
     if tracks is None:
         raise InputError("There is nothing to export yet. Draw boxes first (section 2).")
     shown = project.shown_masks(frozen=True)
-    if get_format(format_name).needs_masks and (shown is None or not shown.frames()):
+    needs_masks = format_name not in PICTURES and get_format(format_name).needs_masks
+    if needs_masks and (shown is None or not shown.frames()):
         raise InputError("There are no masks yet. Fine-tune first (section 3).")
-    names = project.video().names
+    video = project.video()
     read: Callable[[int], InstanceMasks | None] = _no_masks if shown is None else shown.read
 
     def write() -> ExportReport:
-        return export(Annotations(tracks, names, read), path, format_name)
+        annotations = Annotations(tracks, video.names, read)
+        if format_name in PICTURES:
+            return export_picture(annotations, video, path, format_name)
+        return export(annotations, path, format_name)
 
     return write
 

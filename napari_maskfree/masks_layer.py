@@ -97,6 +97,10 @@ class MaskStack:
         """Return the frames that are in memory."""
         return list(self._kept)
 
+    def painted(self) -> set[int]:
+        """Return the frames that were written to since :meth:`edits` was last called."""
+        return set(self._before)
+
     def edits(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Return what was written since the last call: labels (H, W) before and after, by frame."""
         found = {f: (before, self._kept[f]) for f, before in self._before.items()}

@@ -67,6 +67,10 @@ class MasksView(abc.ABC):
     def _add_under_boxes(self, layer: Layer) -> None:
         """Put a layer on the viewer, under the boxes."""
 
+    @abc.abstractmethod
+    def _own(self, layer: Layer) -> None:
+        """Let the layer lead to us when somebody saves it."""
+
     def _remove_masks(self) -> None:
         """Take the masks layer away: it is about another video, or lies on other axes."""
         layer = self.masks
@@ -100,6 +104,7 @@ class MasksView(abc.ABC):
     def _make_masks(self, shown: CorrectedMasks) -> None:
         assert self.image is not None and self.state.video is not None
         self.masks = masks_layer.make_layer(shown, self.image, self.state.video, self._colours())
+        self._own(self.masks)
         self._add_under_boxes(self.masks)
         self.editor = MasksEditor(self.state, self.masks, defer=self._defer, notify=self._notify)
 

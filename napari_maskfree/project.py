@@ -24,6 +24,7 @@ from napari_maskfree.moved_frames import check_size
 from napari_maskfree.onion_skin import OnionSkin
 from napari_maskfree.reopening import bring_back, reopen, saved_boxes
 from napari_maskfree.residual_layer import ResidualLayer
+from napari_maskfree.saved_layers import Owner
 from napari_maskfree.video_watch import REPLACED, VideoWatch
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ class Project(MasksView):
             self.state.start_boxes()
         if self.boxes is None:
             layer = boxes_layer.make_layer(self.image)
+            self._own(layer)
             self.viewer.add_layer(layer)
             self.watch.hold(layer)
             self.boxes = BoxesLayer(self.state, layer, defer=self._defer, notify=self._notify)
@@ -304,6 +306,9 @@ class Project(MasksView):
     def _save_corrections(self, *_: object) -> None:
         for words in self.state.corrections.try_save():
             self._notify(words)
+
+    def _own(self, layer: Layer) -> None:
+        layer.metadata = Owner(self).mark(layer.metadata)
 
     def _add_under_boxes(self, layer: Layer) -> None:
         layers, active = self.viewer.layers, self.viewer.layers.selection.active

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
+    "yaml": "pyyaml",
 }
 BROUGHT_BY_NAPARI = {"dask", "npe2"}
 EXTRA = {"matplotlib", "trackeval"}  # asked for when used, with the line that installs them

@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QWidget
 
 from maskfree.formats import FORMATS
+from maskfree.picture_exports import PICTURES
 from maskfree.told_frames import untrained_words
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
@@ -32,6 +33,9 @@ FILE_SUFFIXES = {
     "tiff": ".tif",
     "npz": ".npz",
     "csv": ".csv",
+    "bdd100k": ".json",
+    "ovis": ".json",
+    **{name: kind.suffix for name, kind in PICTURES.items()},
 }
 """Formats that are one file, with its ending; the others are a folder."""
 
@@ -45,7 +49,7 @@ class ExportPanel(Panel):
         self._path: Path | None = None
         self._working = False
         self.format = QComboBox()
-        for name, kind in FORMATS.items():
+        for name, kind in {**FORMATS, **PICTURES}.items():
             self.format.addItem(kind.title, name)
         self.format.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -102,7 +106,8 @@ class ExportPanel(Panel):
         if state.video is None or state.boxed() is None:
             return "Draw boxes first (section 2)."
         masks = state.session.masks.frames() if state.session is not None else []
-        if FORMATS[self.format.currentData()].needs_masks and not masks:
+        kind = FORMATS.get(self.format.currentData())
+        if kind is not None and kind.needs_masks and not masks:
             return "There are no masks yet: fine-tune first (section 3)."
         return "" if self.path.text().strip() else "Choose where to write."
 
@@ -122,17 +127,19 @@ class ExportPanel(Panel):
         if report is None:
             return
         self._path = Path(report.path)
+        masked = report.format in PICTURES or FORMATS[report.format].holds_masks
         self.result.setText(
             f"Wrote {report.frames} frames with {report.instances} "
             f"instance{'s' * (report.instances != 1)} to {self._path.name}"
-            if FORMATS[report.format].holds_masks
+            if masked
             else f"Wrote the boxes to {self._path.name}"
         )
-        if FORMATS[report.format].holds_masks and self.state.session is not None:
+        if masked and self.state.session is not None:
             words = untrained_words(self.state.session)
             self.result.setText(f"{self.result.text()}. {words}" if words else self.result.text())
         self.result.setToolTip(str(self._path))
-        self.losses.setText("In this format: " + "; ".join(report.losses) if report.losses else "")
+        said = "In this picture: " if report.format in PICTURES else "In this format: "
+        self.losses.setText(said + "; ".join(report.losses) if report.losses else "")
         self.losses.setVisible(bool(report.losses))
         self.main.set_summary("export", self._path.name)
 

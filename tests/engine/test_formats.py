@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_registry() -> None:
     names = ["davis", "ytvis", "boxes", "coco", "mots", "mots-png", "mot", "cvat", "labelstudio"]
-    names += ["labelme", "ctc", "tiff", "npz", "csv"]
+    names += ["labelme", "ctc", "tiff", "npz", "csv", "yolo", "bdd100k", "bdd100k-masks", "ovis"]
+    names += ["ome-zarr"]
     assert list(FORMATS) == names
     for name, entry in FORMATS.items():
         assert entry.name == name

@@ -248,7 +248,7 @@ def test_labels_of_cvat(tmp_path: Path) -> None:
         ("1,1,1,1,0,6\n", "width and height must be above 0"),
         ("9,1,1,1,5,6\n", "frame 9: the video has only 4 frames"),
         ("1,-1,1,1,5,6\n", "the file holds detections, not tracks"),
-        ("1,1,1,1,5,6\n1,1,1,1,5,7\n", "track 1, frame 1: there are two boxes"),
+        ("1,1,1,1,5,6\n1,1,1,1,5,7\n", "track 1 comes twice in frame 1, expected one"),
         ("1," * 99999, "expected numbers"),
     ],
 )

@@ -20,9 +20,10 @@ _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
 _PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
 _STEPS = "optimiser steps; default: the preset's"
 _FORMATS = (
-    "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio, labelme, ctc, tiff, npz "
-    "or csv"
+    "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio, labelme, ctc, tiff, npz, "
+    "csv, yolo, bdd100k, bdd100k-masks, ovis or ome-zarr"
 )
+_PICTURES = "; to look at: mp4, gif or sheet"
 _MOST_ID = 255
 """An indexed PNG has no more values."""
 _JSON = "print the result as JSON, for scripts"
@@ -315,7 +316,7 @@ def _add_predict(parser: _Parser) -> None:
 
 def _add_export(parser: _Parser) -> None:
     parser.add_argument("session", metavar="DIR", help="the session's folder")
-    parser.add_argument("--format", required=True, metavar="NAME", help=_FORMATS)
+    parser.add_argument("--format", required=True, metavar="NAME", help=_FORMATS + _PICTURES)
     parser.add_argument("--out", required=True, metavar="PATH", help="the file or folder to write")
     parser.add_argument("--json", action="store_true", help=_JSON)
 
@@ -363,7 +364,9 @@ def _add_convert(parser: _Parser) -> None:
     parser.add_argument("source", metavar="IN", help="the file or folder to read")
     parser.add_argument("target", metavar="OUT", help="the file or folder to write")
     parser.add_argument("--from", required=True, dest="source_format", metavar="F", help=_FORMATS)
-    parser.add_argument("--to", required=True, dest="target_format", metavar="G", help=_FORMATS)
+    parser.add_argument(
+        "--to", required=True, dest="target_format", metavar="G", help=_FORMATS + _PICTURES
+    )
     parser.add_argument("--video", metavar="PATH", help="the video, where IN does not say its size")
     parser.add_argument("--json", action="store_true", help=_JSON)
 

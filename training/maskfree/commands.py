@@ -169,15 +169,21 @@ def _parse_frames(text: str | None) -> tuple[int, int] | None:
 def _export(args: argparse.Namespace) -> None:
     from maskfree.formats import export, get_format
     from maskfree.frame_check import require_frames
+    from maskfree.picture_exports import PICTURES, export_picture
     from maskfree.session import Session
     from maskfree.told_frames import untrained_words
 
-    wanted = get_format(args.format)  # an unknown one is said before the video is opened
+    drawn = args.format in PICTURES  # an unknown one is said before the video is opened
+    holds_masks = drawn or get_format(args.format, others=PICTURES).holds_masks
     session = Session.open(args.session)
     with session.open_video() as video:
         require_frames(session, video)
-        report = export(annotations_of(session, video.names), args.out, args.format)
-    if wanted.holds_masks and (words := untrained_words(session)):
+        annotations = annotations_of(session, video.names)
+        if drawn:
+            report = export_picture(annotations, video, args.out, args.format)
+        else:
+            report = export(annotations, args.out, args.format)
+    if holds_masks and (words := untrained_words(session)):
         warnings.warn(words, InputWarning, stacklevel=2)
     _show_export(args, report)
 
@@ -231,8 +237,12 @@ def _correspond(args: argparse.Namespace) -> None:
 
 def _convert(args: argparse.Namespace) -> None:
     from maskfree.formats import VideoFacts, convert
+    from maskfree.picture_exports import PICTURES
 
     facts = None
+    if args.target_format in PICTURES:
+        _show_export(args, _picture_of(args))
+        return
     if args.video is not None:
         from maskfree.video import open_video
 
@@ -241,6 +251,21 @@ def _convert(args: argparse.Namespace) -> None:
     formats = args.source_format, args.target_format
     report = convert(args.source, args.target, *formats, video=facts)
     _show_export(args, report)
+
+
+def _picture_of(args: argparse.Namespace) -> ExportReport:
+    from maskfree.formats import VideoFacts, read
+    from maskfree.picture_exports import export_picture
+    from maskfree.video import open_video
+
+    if args.video is None:
+        raise InputError(
+            f"{args.target_format} shows the video's frames. Give the video as well: maskfree "
+            "convert … --video PATH."
+        )
+    with open_video(args.video) as video:
+        annotations = read(args.source, args.source_format, video=VideoFacts.of(video))
+        return export_picture(annotations, video, args.target, args.target_format)
 
 
 def _convert_weights(args: argparse.Namespace) -> None:

@@ -1278,6 +1278,20 @@ class FormatConfig(Section):
     array_bytes: int = setting(
         1 << 27, "most that one array of an npz file that is read may take", unit="bytes", low=1
     )
+    video_crf: int = setting(
+        18, "of a video with masks drawn on it; lower is better", low=0, high=51, source="x264"
+    )
+    gif_frames: int = setting(150, "most frames of an animation, evenly spread", low=2)
+    gif_side: int = setting(480, "longest side of an animation", unit="pixels", low=16)
+    picture_difference: float = setting(
+        12.0,
+        "mean difference to what was drawn beyond which a picture is another one",
+        unit="grey levels",
+        low=0.0,
+    )
+    most_chunks: int = setting(
+        1 << 14, "of one frame of a zarr array that is read; each is a file", low=1
+    )
     line_characters: int = setting(
         1 << 16, "most characters of one line of a table that is read", low=80
     )

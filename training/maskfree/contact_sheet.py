@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maskfree.tracks import BoxState
     from maskfree.types import BoxTracks, InstanceMasks
 
-__all__ = ["contact_sheet"]
+__all__ = ["FILL", "HEM", "Size", "contact_sheet", "draw_tag"]
 
 ROWS = 3
 """Rows of a sheet whose frames were not chosen."""
@@ -169,8 +169,8 @@ def _cell(
     for track_id, state in boxes.items():
         _draw_box(draw, corners[track_id], track_colour(track_id), dashed=not state.keyframe)
     for track_id, (x0, y0, _, _) in corners.items():
-        _draw_tag(draw, (x0, y0), size, str(track_id), (*track_colour(track_id), 255))
-    _draw_tag(draw, (PAD, size.height - PAD), size, f"frame {number}", (*HEM, PILL_ALPHA))
+        draw_tag(draw, (x0, y0), size, str(track_id), (*track_colour(track_id), 255))
+    draw_tag(draw, (PAD, size.height - PAD), size, f"frame {number}", (*HEM, PILL_ALPHA))
     picture.alpha_composite(overlay)
     return picture.convert("RGB")
 
@@ -243,7 +243,7 @@ def _dashes(start: int, end: int, dashed: bool) -> list[tuple[int, int]]:
     return [(mark, mark + DASH) for mark in starts]
 
 
-def _draw_tag(
+def draw_tag(
     draw: ImageDraw.ImageDraw,
     left_bottom: tuple[int, int],
     size: Size,

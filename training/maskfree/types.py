@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
@@ -43,11 +43,14 @@ class Keyframe:
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """One instance over the video: id (1, 2, …), class label, keyframes in order of frame."""
+    """One instance over the video: id (1, 2, …), class label, keyframes in order of frame.
+
+    ``keyframes``: a tuple, or `packed_keyframes.PackedKeyframes`, which is equal to one.
+    """
 
     id: int
     label: str
-    keyframes: tuple[Keyframe, ...]
+    keyframes: Sequence[Keyframe]
     parent: int | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
 from maskfree.formats import (
+    bdd100k,
+    bdd100k_masks,
     boxes,
     coco,
     csv_table,
@@ -22,7 +24,10 @@ from maskfree.formats import (
     mots,
     mots_png,
     npz,
+    ome_zarr,
+    ovis,
     tiff,
+    yolo,
     ytvis,
 )
 from maskfree.formats.base import Annotations, Format, VideoFacts
@@ -30,6 +35,7 @@ from maskfree.formats.export import ExportReport, export_as
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
 __all__ = [
     "FORMATS",
@@ -40,6 +46,7 @@ __all__ = [
     "convert",
     "export",
     "get_format",
+    "read",
 ]
 
 FORMATS: dict[str, Format] = {
@@ -59,13 +66,18 @@ FORMATS: dict[str, Format] = {
         tiff.FORMAT,
         npz.FORMAT,
         csv_table.FORMAT,
+        yolo.FORMAT,
+        bdd100k.FORMAT,
+        bdd100k_masks.FORMAT,
+        ovis.FORMAT,
+        ome_zarr.FORMAT,
     )
 }
 """Every format by its name on the command line."""
 
 
-def get_format(name: str) -> Format:
-    """Return the format of that name.
+def get_format(name: str, *, others: Iterable[str] = ()) -> Format:
+    """Return the format of that name; ``others``: names that are valid where it is asked.
 
     Raises
     ------
@@ -73,9 +85,9 @@ def get_format(name: str) -> Format:
         For an unknown name, with the nearest valid one.
     """
     if name not in FORMATS:
+        known = [*FORMATS, *others]
         raise InputError(
-            f'There is no format "{name}". Choose one of {", ".join(FORMATS)}.'
-            f"{nearest(name, FORMATS)}"
+            f'There is no format "{name}". Choose one of {", ".join(known)}.{nearest(name, known)}'
         )
     return FORMATS[name]
 
@@ -122,7 +134,18 @@ def convert(
         As :func:`export`, and where ``source`` cannot be read.
     """
     wanted = get_format(target_format)
-    given = get_format(source_format)
-    path = Path(source)
-    annotations = given.read_of(path, video) if given.read_of else given.read(path)
-    return export_as(annotations, target, wanted)
+    return export_as(read(source, source_format, video=video), target, wanted)
+
+
+def read(
+    source: str | os.PathLike[str], format_name: str, *, video: VideoFacts | None = None
+) -> Annotations:
+    """Return the annotations of a file or folder; ``video``: what is known of the video itself.
+
+    Raises
+    ------
+    InputError
+        For an unknown format, and where ``source`` cannot be read.
+    """
+    given, path = get_format(format_name), Path(source)
+    return given.read_of(path, video) if given.read_of else given.read(path)

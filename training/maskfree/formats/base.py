@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskfree.config import FormatConfig
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.tracks import boxes_at
 from maskfree.types import Box, InstanceMasks, Keyframe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from maskfree.types import BoxTracks
@@ -184,19 +185,23 @@ def tight_box(mask: np.ndarray) -> Box:
     )
 
 
-def keyframes(boxes: Mapping[int, Box], known: Iterable[int]) -> tuple[Keyframe, ...]:
+def keyframes(boxes: Mapping[int, Box], known: Iterable[int]) -> PackedKeyframes:
     """Return a keyframe for each frame of ``boxes``, and ``outside`` where the object goes absent.
 
     ``boxes``: frame to box; ``known``: the frames, in order, of which something is known. In a
     frame that is not known the track is left to interpolation.
     """
-    found: list[Keyframe] = []
+    return PackedKeyframes(_in_order(boxes, known))
+
+
+def _in_order(boxes: Mapping[int, Box], known: Iterable[int]) -> Iterator[Keyframe]:
+    there = False
     for frame in known:
         if frame in boxes:
-            found.append(Keyframe(frame, boxes[frame]))
-        elif found and not found[-1].outside:
-            found.append(Keyframe(frame, None, outside=True))
-    return tuple(found)
+            yield Keyframe(frame, boxes[frame])
+        elif there:
+            yield Keyframe(frame, None, outside=True)
+        there = frame in boxes
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maskfree.errors import InputError
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import Keyframe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from maskfree.types import Box
 
 __all__ = ["BoxArrays"]
@@ -21,14 +24,41 @@ class BoxArrays:
 
     def __init__(self) -> None:
         self._frames, self._boxes, self._occluded = array("q"), array("d"), array("b")
+        self._extras: dict[int, Mapping[str, Any]] = {}
 
-    def put(self, frame: int, box: Box, occluded: bool = False) -> None:
-        """Add the box ``xyxy`` that the track has in ``frame``."""
+    def put(
+        self,
+        frame: int,
+        box: Box,
+        occluded: bool = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add the box ``xyxy`` that the track has in ``frame``; ``extra``: of its keyframe."""
+        if extra:
+            self._extras[len(self._frames)] = extra
         self._frames.append(frame)
         self._boxes.extend(box)
         self._occluded.append(occluded)
 
-    def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> tuple[Keyframe, ...]:
+    def frames(self) -> np.ndarray:
+        """Return the frames of the boxes as they came, int64."""
+        return np.array(self._frames, np.int64)
+
+    def with_others(self, others: BoxArrays) -> BoxArrays:
+        """Return these boxes, and those of ``others`` in frames that have none of these."""
+        missing = ~np.isin(others.frames(), self.frames())
+        if not missing.any():
+            return self
+        found = BoxArrays()
+        for each, kept in ((self, range(len(self._frames))), (others, np.flatnonzero(missing))):
+            for place in kept:
+                at = int(place)
+                x0, y0, x1, y1 = each._boxes[4 * at : 4 * at + 4]
+                hidden, extra = bool(each._occluded[at]), each._extras.get(at)
+                found.put(each._frames[at], (x0, y0, x1, y1), hidden, extra)
+        return found
+
+    def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> PackedKeyframes:
         """Return a keyframe for each box, and ``outside`` where the object goes absent.
 
         As :func:`maskfree.formats.base.keyframes`, in time that grows with the boxes alone.
@@ -47,11 +77,13 @@ class BoxArrays:
         InputError
             Where a frame has two boxes.
         """
+        return PackedKeyframes(self._in_order(known, where, first))
+
+    def _in_order(self, known: np.ndarray, where: str, first: int) -> Iterator[Keyframe]:
         numbers = np.array(self._frames, np.int64) - first
         order = np.argsort(numbers, kind="stable")
         frames = numbers[order].tolist()
         places = np.searchsorted(known, frames, side="right").tolist()
-        found: list[Keyframe] = []
         for n, (frame, at, place) in enumerate(zip(frames, order.tolist(), places, strict=True)):
             following = frames[n + 1] if n + 1 < len(frames) else None
             if frame == following:
@@ -60,7 +92,7 @@ class BoxArrays:
                     "Remove one of the two."
                 )
             x0, y0, x1, y1 = self._boxes[4 * at : 4 * at + 4]
-            found.append(Keyframe(frame, (x0, y0, x1, y1), occluded=bool(self._occluded[at])))
+            hidden, extra = bool(self._occluded[at]), self._extras.get(at, {})
+            yield Keyframe(frame, (x0, y0, x1, y1), occluded=hidden, extra=extra)
             if place < len(known) and known[place] != following:
-                found.append(Keyframe(int(known[place]), None, outside=True))
-        return tuple(found)
+                yield Keyframe(int(known[place]), None, outside=True)

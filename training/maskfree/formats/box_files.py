@@ -11,10 +11,11 @@ from maskfree.errors import InputError
 from maskfree.formats.base import list_names
 from maskfree.formats.limits import check_size
 from maskfree.numbered_names import NumberedNames
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import BoxTracks, Keyframe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
     from maskfree.formats.base import Annotations, VideoFacts
@@ -104,18 +105,18 @@ def within(box: Box, video: BoxTracks) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def with_gaps(
-    keyframes: Iterable[Keyframe], num_frames: int, *, step: int = 1
-) -> tuple[Keyframe, ...]:
+def with_gaps(keyframes: Iterable[Keyframe], num_frames: int, *, step: int = 1) -> PackedKeyframes:
     """Return keyframes, in order, with ``outside`` where the next is over ``step`` frames on."""
-    ordered = list(keyframes)
-    found: list[Keyframe] = []
-    for this, after in itertools.zip_longest(ordered, ordered[1:]):
-        found.append(this)
+    return PackedKeyframes(_with_gaps(keyframes, num_frames, step))
+
+
+def _with_gaps(keyframes: Iterable[Keyframe], num_frames: int, step: int) -> Iterator[Keyframe]:
+    for this, after in itertools.pairwise(itertools.chain(keyframes, [None])):
+        assert this is not None
+        yield this
         end = this.frame + step
         if end < (num_frames if after is None else after.frame) and not this.outside:
-            found.append(Keyframe(end, None, outside=True))
-    return tuple(found)
+            yield Keyframe(end, None, outside=True)
 
 
 def read_head(file: BinaryIO, where: str) -> str:

@@ -20,6 +20,7 @@ from maskfree.boxes_file import checked_keyframe
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import DEFAULT_LABEL, Annotations, VideoFacts
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.storage import not_text, open_bytes, reading
 from maskfree.types import BoxTracks, Keyframe, Track
 
@@ -202,7 +203,7 @@ class _Rows:
         self.label = label
         self.drawn, self.masks = array("d"), array("d")
 
-    def keyframes(self, video: BoxTracks, path: Path, track_id: int) -> tuple[Keyframe, ...]:
+    def keyframes(self, video: BoxTracks, path: Path, track_id: int) -> PackedKeyframes:
         """Return the keyframes that the rows tell of."""
         rows = np.array(self.drawn or self.masks).reshape(-1, _WIDE)
         rows = rows[np.argsort(rows[:, 0], kind="stable")]
@@ -222,4 +223,4 @@ class _Rows:
             last, hidden = frame, keyframe.occluded
         if found and last + 1 < video.num_frames:
             found.append(Keyframe(last + 1, None, outside=True))
-        return tuple(found)
+        return PackedKeyframes(found)

@@ -23,6 +23,7 @@ from maskfree.formats.cvat_walk import KIND, META, TRACK, Grid, video_of, walk, 
 from maskfree.formats.ytvis_reader import masks_of
 from maskfree.formats.ytvis_walk import xyxy
 from maskfree.json_checks import show
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe, Track
 
@@ -68,13 +69,17 @@ def read_of(path: Path, video: VideoFacts | None) -> Annotations:
 
 @dataclasses.dataclass
 class _Kept:
-    """One track while it is read; ``between``: the boxes since the last keyframe."""
+    """One track while it is read; ``between``: the boxes since the last keyframe.
+
+    ``packed``: its keyframes once the next track has begun.
+    """
 
     number: int
     label: str
     extra: dict[str, Any]
     keyframes: list[Keyframe] = dataclasses.field(default_factory=list)
     between: list[Keyframe] = dataclasses.field(default_factory=list)
+    packed: PackedKeyframes = dataclasses.field(default_factory=PackedKeyframes)
     masks: dict[int, str] = dataclasses.field(default_factory=dict)
     last: int = -1
     kind: str = ""
@@ -177,9 +182,7 @@ class _Reader:
             Track(
                 track_id,
                 track.label,
-                tuple(track.keyframes)
-                if track.kind == BOX
-                else with_gaps(track.keyframes, length, step=step),
+                track.packed if track.kind == BOX else with_gaps(track.packed, length, step=step),
                 extra=track.extra,
             )
             for track_id, track in kept.items()
@@ -197,7 +200,9 @@ class _Reader:
 
     def _settle(self) -> None:
         if self._tracks:
-            self._tracks[-1].settle(None)
+            last = self._tracks[-1]
+            last.settle(None)
+            last.packed, last.keyframes = PackedKeyframes(last.keyframes), []
 
     def _numbered(self) -> dict[int, _Kept]:
         """Return the tracks by id; CVAT's own ids begin at 0, ours at 1."""

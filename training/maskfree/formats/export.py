@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from maskfree.formats.base import Annotations, Format
 
-__all__ = ["ExportReport", "export_as"]
+__all__ = ["ExportReport", "export_as", "staged_file"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +73,31 @@ def _check(annotations: Annotations) -> None:
 def _staged(target: Path, format: Format) -> contextlib.AbstractContextManager[Path]:
     if format.folder:
         return atomic_folder(target, format.is_ours)
+    return _one_file(target, format.name)
+
+
+def _one_file(target: Path, name: str) -> contextlib.AbstractContextManager[Path]:
     if target.is_dir():
         raise InputError(
-            f"{target} is a folder, {format.name} is one file. Name the file, for instance "
+            f"{target} is a folder, {name} is one file. Name the file, for instance "
             f"{target / 'annotations.json'}."
         )
     return atomic_file(target)
+
+
+@contextlib.contextmanager
+def staged_file(target: Path, name: str) -> Iterator[Path]:
+    """Yield a path beside ``target``; on success that file takes its place.
+
+    ``name``: of the format. Missing folders above are made, and go again on a failure.
+
+    Raises
+    ------
+    InputError
+        As :func:`maskfree.storage.atomic_file`, and where a folder is in the way.
+    """
+    with _new_parents(target), _one_file(target, name) as staged:
+        yield staged
 
 
 @contextlib.contextmanager

@@ -19,9 +19,11 @@ __all__ = [
     "davis_palette",
     "encode_grey",
     "encode_ids",
+    "encode_rgba",
     "is_ours",
     "list_pngs",
     "read_ids",
+    "read_rgba",
 ]
 
 MAX_ID = 255
@@ -30,7 +32,7 @@ MAX_ID = 255
 _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
-_GREY, _INDEXED = 0, 3
+_GREY, _INDEXED, _RGBA = 0, 3, 6
 _DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
 
 
@@ -60,6 +62,11 @@ def encode_grey(ids: np.ndarray) -> bytes:
     return _encoded(Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint16)))
 
 
+def encode_rgba(picture: np.ndarray) -> bytes:
+    """Return ``picture``, uint8 ``(H, W, 4)``, as an RGBA PNG that says who wrote it."""
+    return _encoded(Image.fromarray(np.ascontiguousarray(picture, dtype=np.uint8)))
+
+
 def _encoded(image: Image.Image) -> bytes:
     info = PngImagePlugin.PngInfo()
     info.add_text("Software", _MARK)
@@ -69,7 +76,10 @@ def _encoded(image: Image.Image) -> bytes:
 
 
 def is_ours(path: Path, mode: str = "P") -> bool:
-    """Return whether we made this file; ``mode``: "P" :func:`encode_ids`, else `encode_grey`."""
+    """Return whether we made this file.
+
+    ``mode``: "P" for :func:`encode_ids`, "I;16" for `encode_grey`, "RGBA" for `encode_rgba`.
+    """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return image.mode == mode and image.info.get("Software") == _MARK
@@ -88,16 +98,41 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     InputError
         When the file cannot be read, is no PNG, or has colours instead of ids.
     """
-    colour = _check_header(path)
+    colour, depth = _read_header(path)
+    if depth not in _DEPTHS.get(colour, ()):
+        kind = f"{depth}-bit grey" if colour == _GREY else "colour"
+        raise InputError(
+            f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
+            "instance ids; save it as one."
+        )
+    return _pixels(path).astype(np.uint16 if (colour, depth) == (_GREY, 16) else np.uint8)
+
+
+def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
+    """Return the pixels of an 8-bit RGBA PNG, uint8 ``(H, W, 4)``.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or is none.
+    """
+    if _read_header(path) != (_RGBA, 8):
+        raise InputError(
+            f"{path} is no RGBA PNG of 8 bits a channel. Save it as one, without premultiplying."
+        )
+    return _pixels(path)
+
+
+def _pixels(path: str | os.PathLike[str]) -> np.ndarray:
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            ids = np.array(image)
+            return np.array(image)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise InputError(f"{path} is a damaged PNG ({error}). Write it again.") from None
-    return ids.astype(np.uint16 if colour == (_GREY, 16) else np.uint8)
 
 
-def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
+def _read_header(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return colour type and bits of a PNG, after a check of its size."""
     try:
         with open(path, "rb") as file:
             head = file.read(_HEADER.size)
@@ -107,12 +142,6 @@ def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise InputError(f"{path} is not a PNG. Masks are PNGs whose pixels are instance ids.")
     _, width, height, depth, colour = _HEADER.unpack(head)
     check_size(height, width, os.fspath(path))
-    if depth not in _DEPTHS.get(colour, ()):
-        kind = f"{depth}-bit grey" if colour == _GREY else "colour"
-        raise InputError(
-            f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
-            "instance ids; save it as one."
-        )
     return colour, depth
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import tifffile
 
-__all__ = ["LabelTiff", "is_ours", "write_picture", "write_stack"]
+__all__ = ["LabelTiff", "as_ids", "is_ours", "write_picture", "write_stack"]
 
 _MARK = "napari-maskfree"
 _DAMAGED = "Copy or write it again."
@@ -131,7 +131,7 @@ class LabelTiff:
             picture = np.asarray(page.asarray(maxworkers=1))
         if picture.shape != self.size:
             raise InputError(f"{where} is a damaged picture. {_DAMAGED}")
-        return _as_ids(picture, where)
+        return as_ids(picture, where)
 
     def _open(self) -> tifffile.TiffFile:
         import tifffile
@@ -201,8 +201,16 @@ def _inflates_beyond(data: bytes, most: int) -> bool:
     return total > most
 
 
-def _as_ids(picture: np.ndarray, where: str) -> np.ndarray:
-    """Return a picture of any numbers as unsigned ids; whole floats are ids too (ImageJ)."""
+def as_ids(picture: np.ndarray, where: str) -> np.ndarray:
+    """Return a picture of any numbers as unsigned ids of 1, 2 or 4 bytes.
+
+    Whole floats are ids too (ImageJ); ``where`` begins the message.
+
+    Raises
+    ------
+    InputError
+        For numbers that are no ids.
+    """
     kind, wide = picture.dtype.kind, picture.dtype.itemsize
     if kind == "b" or (kind == "u" and wide <= 2):
         return picture.astype(picture.dtype.newbyteorder("=") if kind == "u" else np.uint8)

@@ -38,6 +38,7 @@ from maskfree.formats.box_files import (
     within,
 )
 from maskfree.json_checks import as_flag, as_list, as_number, as_object, as_whole, show
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.storage import read_json
 from maskfree.types import Keyframe, Track
 
@@ -288,14 +289,14 @@ def _track(
     return Track(track_id, label, keyframes, extra={OWN: extra} if extra else {})
 
 
-def _keyframes(drawn: list[tuple[bool, Keyframe]], num_frames: int) -> tuple[Keyframe, ...]:
+def _keyframes(drawn: list[tuple[bool, Keyframe]], num_frames: int) -> PackedKeyframes:
     found = []
     for (enabled, this), after in itertools.zip_longest(drawn, drawn[1:]):
         found.append(this)
         end = num_frames if after is None else after[1].frame
         if not enabled and not this.outside and this.frame + 1 < end:
             found.append(Keyframe(this.frame + 1, None, outside=True))
-    return tuple(found)
+    return PackedKeyframes(found)
 
 
 def _box(item: dict[str, Any], video: BoxTracks, where: str, turned: list[int]) -> Box | None:

@@ -14,14 +14,17 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import DEFAULT_LABEL, Annotations
-from maskfree.formats.box_files import Said, frame_names, read_head, with_gaps, within
+from maskfree.formats.box_arrays import BoxArrays
+from maskfree.formats.box_files import Said, frame_names, read_head, within
 from maskfree.formats.mot_rows import rows
 from maskfree.json_checks import as_number
 from maskfree.storage import open_bytes
-from maskfree.types import Keyframe, Track
+from maskfree.types import Track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +194,7 @@ class _Kept:
 
     def __init__(self, video: BoxTracks, where: str) -> None:
         self._video, self._where = video, where
-        self._boxes: dict[int, dict[int, Keyframe]] = {}
+        self._boxes: dict[int, BoxArrays] = {}
         self._kinds: dict[int, set[int]] = {}
 
     def take(self, row: Row) -> None:
@@ -208,9 +211,7 @@ class _Kept:
                 "the box has no id: the file holds detections, not tracks. Give what a tracker "
                 "wrote.",
             )
-        boxes = self._boxes.setdefault(row.number, {})
-        if row.frame in boxes:
-            raise self._fault(row, "there are two boxes. Remove one of them.")
+        boxes = self._boxes.setdefault(row.number, BoxArrays())
         self._kinds.setdefault(row.number, set()).add(row.kind)
         xyxy = within(row.xyxy, video)
         if xyxy is None:
@@ -222,7 +223,7 @@ class _Kept:
         if row.visibility != (0 if occluded else 1):
             own["visibility"] = row.visibility
         extra = {OWN: own} if own else {}
-        boxes[row.frame] = Keyframe(row.frame, xyxy, occluded=occluded, extra=extra)
+        boxes.put(row.frame + 1, xyxy, occluded, extra)
 
     def _fault(self, row: Row, what: str) -> InputError:
         return InputError(f"{self._where}: track {row.number}, frame {row.frame + 1}: {what}")
@@ -232,15 +233,14 @@ class _Kept:
         first = 1 if 0 in self._boxes else 0
         if first:
             _warn(f"{self._where}: ids begin at 0, they are raised by 1.")
-        length = self._video.num_frames
-        return tuple(
-            Track(
-                number + first,
-                self._label(number, classes),
-                with_gaps((boxes[frame] for frame in sorted(boxes)), length),
+        known, found = np.arange(self._video.num_frames), []
+        for number in sorted(self._boxes):
+            # What was packed by row goes as soon as it is packed by track.
+            drawn = self._boxes.pop(number).keyframes(
+                known, f"{self._where}: track {number}", first=1
             )
-            for number, boxes in sorted(self._boxes.items())
-        )
+            found.append(Track(number + first, self._label(number, classes), drawn))
+        return tuple(found)
 
     def _label(self, number: int, classes: Sequence[str]) -> str:
         kinds = sorted(self._kinds[number])

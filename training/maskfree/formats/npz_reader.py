@@ -20,6 +20,7 @@ from maskfree.errors import InputError
 from maskfree.formats.base import Annotations
 from maskfree.json_checks import as_list, as_object, as_whole, show
 from maskfree.json_faults import unique_fields
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.storage import open_bytes
 from maskfree.types import InstanceMasks, Keyframe
 from maskfree.video_source import reading
@@ -186,7 +187,8 @@ def _boxes(header: dict[str, Any], arrays: _Arrays, file: zipfile.ZipFile) -> Bo
             raise arrays.fault(f"the keyframes of track {owner} are not in order of frame")
         row.append(checked_keyframe(keyframe, boxes, f"{arrays.where}: track {owner}"))
     tracks = (
-        dataclasses.replace(track, keyframes=tuple(found[track.id])) for track in boxes.tracks
+        dataclasses.replace(track, keyframes=PackedKeyframes(found.pop(track.id)))
+        for track in boxes.tracks
     )
     return dataclasses.replace(boxes, tracks=tuple(tracks))
 

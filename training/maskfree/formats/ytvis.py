@@ -34,15 +34,15 @@ from maskfree.formats.json_text import compact, file_names, utf8, xywh
 from maskfree.formats.spool import Spool
 from maskfree.formats.ytvis_reader import read
 from maskfree.formats.ytvis_reopen import reopen
-from maskfree.formats.ytvis_walk import CROWD
+from maskfree.formats.ytvis_walk import CROWD, LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from maskfree.types import BoxTracks
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "read", "write", "write_file"]
 
 _LISTS = ("segmentations", "bboxes", "areas")
 
@@ -57,8 +57,21 @@ def write(annotations: Annotations, path: Path) -> None:
     InputError
         When there is neither a box nor a mask, or a name or label is no text.
     """
+    write_file(annotations, path, levels=None)
+
+
+def write_file(
+    annotations: Annotations, path: Path, *, levels: Callable[[int, int], str] | None
+) -> None:
+    """Write the file; ``levels``: from track id and frame to its entry in ``occlusion`` (OVIS).
+
+    Raises
+    ------
+    InputError
+        As :func:`write`.
+    """
     with Spool(path.parent, most_bytes=FormatConfig().spool_bytes) as spool:
-        tracks = _collect(annotations, spool)
+        tracks = _collect(annotations, spool, levels)
         if not any(track.has_box for track in tracks.values()):
             raise InputError(
                 "There is neither a box nor a mask to export. Draw a box, or run `maskfree "
@@ -96,16 +109,22 @@ def _head(annotations: Annotations, categories: dict[str, int]) -> Iterator[str]
 class _Lists:
     """One annotation while it is written: lists of a value a frame, null where absent."""
 
-    def __init__(self, track_id: int, label: str, crowd: int, spool: Spool) -> None:
+    def __init__(
+        self, track_id: int, label: str, crowd: int, spool: Spool, names: tuple[str, ...]
+    ) -> None:
         self.label, self.has_box = label, False
         self._id, self._crowd, self._spool = track_id, crowd, spool
-        self._lengths = dict.fromkeys(_LISTS, 0)
+        self._lengths = dict.fromkeys(names, 0)
 
     def put(self, frame: int, name: str, value: Any) -> None:
         self.fill(frame, name)
         self._append(name, compact(value))
         self._lengths[name] += 1
         self.has_box = self.has_box or name == "bboxes"
+
+    def fill_all(self, length: int) -> None:
+        for name in self._lengths:
+            self.fill(length, name)
 
     def fill(self, length: int, name: str) -> None:
         """Append null until there are ``length`` values."""
@@ -118,7 +137,7 @@ class _Lists:
         head = {"id": self._id, "video_id": 1, "category_id": category, CROWD: self._crowd}
         head |= {"height": video.height, "width": video.width}  # so in the data set's own files
         out.write(compact(head)[:-1].encode())
-        for name in _LISTS:
+        for name in self._lengths:
             out.write(f',"{name}":['.encode())
             self._spool.copy((self._id, name), out)
             out.write(b"]")
@@ -129,27 +148,38 @@ class _Lists:
         self._spool.append((self._id, name), f"{comma}{text}".encode())
 
 
-def _collect(annotations: Annotations, spool: Spool) -> dict[int, _Lists]:
+def _collect(
+    annotations: Annotations, spool: Spool, levels: Callable[[int, int], str] | None
+) -> dict[int, _Lists]:
+    names = _LISTS if levels is None else (*_LISTS, LEVELS)
+
+    def lists(track_id: int, label: str, crowd: int) -> _Lists:
+        return _Lists(track_id, label, crowd, spool, names)
+
     tracks = {
-        track.id: _Lists(track.id, track.label, int(track.extra.get(CROWD, 0)), spool)
+        track.id: lists(track.id, track.label, int(track.extra.get(CROWD, 0)))
         for track in annotations.boxes.tracks
     }
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
         if masks is None:
-            for track_id, box in boxes_in(annotations, frame).items():
+            here = boxes_in(annotations, frame)
+            for track_id, box in here.items():
                 tracks[track_id].put(frame, "bboxes", xywh(box))
-            continue
-        size = list(masks.masks.shape[1:])
-        for track_id, mask in present(masks).items():
-            track = tracks.setdefault(track_id, _Lists(track_id, DEFAULT_LABEL, 0, spool))
-            counts = rle.encode(mask[None])[0]
-            track.put(frame, "segmentations", {"size": size, "counts": counts})
-            track.put(frame, "bboxes", xywh(tight_box(mask)))
-            track.put(frame, "areas", int(np.count_nonzero(mask)))
+        else:
+            size = list(masks.masks.shape[1:])
+            here = {i: tight_box(mask) for i, mask in present(masks).items()}
+            for track_id, mask in present(masks).items():
+                track = tracks.setdefault(track_id, lists(track_id, DEFAULT_LABEL, 0))
+                counts = rle.encode(mask[None])[0]
+                track.put(frame, "segmentations", {"size": size, "counts": counts})
+                track.put(frame, "bboxes", xywh(here[track_id]))
+                track.put(frame, "areas", int(np.count_nonzero(mask)))
+        if levels is not None:
+            for track_id in here:
+                tracks[track_id].put(frame, LEVELS, levels(track_id, frame))
     for track in tracks.values():
-        for name in _LISTS:
-            track.fill(len(annotations.frame_names), name)
+        track.fill_all(len(annotations.frame_names))
     return tracks
 
 

@@ -9,6 +9,8 @@ to be empty.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -17,49 +19,80 @@ from pycocotools import mask as coco
 
 from maskfree import rle
 from maskfree.errors import InputError, InputWarning
-from maskfree.formats.base import Annotations, keyframes
+from maskfree.formats.base import Annotations
+from maskfree.formats.box_arrays import BoxArrays
+from maskfree.formats.frame_records import FrameRecords
 from maskfree.formats.segmentation import parse
 from maskfree.formats.ytvis_walk import CROWD, T, box_of, stem, walk, xyxy
+from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from maskfree.formats.ytvis_walk import Instance
     from maskfree.json_stream import JsonStream
-    from maskfree.types import Box, BoxTracks
+    from maskfree.types import BoxTracks
 
-__all__ = ["masks_of", "numbered", "read"]
+__all__ = ["LEVEL", "OWN", "masks_of", "numbered", "read", "read_file"]
+
+OWN, LEVEL = "ovis", "occlusion"
+"""Where a keyframe's extra fields keep OVIS' word for how much is hidden."""
+_NOT_HIDDEN = "no_occlusion"
 
 
 class _Kept:
-    """Keeps what an annotation holds: frame to compressed counts, frame to box."""
+    """Keeps what an annotation holds: masks in the ``records`` by frame, boxes packed.
 
-    def __init__(self, video: BoxTracks) -> None:
-        self._video = video
-        self.counts: dict[int, str] = {}
-        self._boxes: dict[int, Box] = {}
+    ``place``: the annotation's among those of the file.
+    """
+
+    def __init__(self, video: BoxTracks, records: FrameRecords, place: int) -> None:
+        self._video, self._records, self._place = video, records, place
+        self._own, self._given = BoxArrays(), BoxArrays()
+        self._levels: dict[int, str] = {}
 
     def mask(self, stream: JsonStream, frame: int, where: str) -> None:
-        counts = parse(stream.value(), self._video.height, self._video.width, where)
+        size = self._video.height, self._video.width
+        counts = parse(stream.value(), *size, where)
         if counts is not None:
-            self.counts[frame] = counts
+            self._records.put(frame, [self._place, counts])
+            self._own.put(frame, xyxy(coco.toBbox({"size": list(size), "counts": counts})))
 
     def box(self, stream: JsonStream, frame: int, where: str) -> None:
         box = box_of(stream.value(), self._video, where)
         if box is not None:
-            self._boxes[frame] = box
+            self._given.put(frame, box)
 
-    def boxes(self) -> dict[int, Box]:
-        """Return frame to box, the mask's own where the file has none."""
-        size = [self._video.height, self._video.width]
-        own = {
-            frame: xyxy(coco.toBbox({"size": size, "counts": counts}))
-            for frame, counts in self.counts.items()
-            if frame not in self._boxes
-        }
-        return {**self._boxes, **own}
+    def level(self, stream: JsonStream, frame: int, where: str) -> None:
+        level = stream.value()
+        if isinstance(level, str) and level != _NOT_HIDDEN:
+            self._levels[frame] = sys.intern(level)
+
+    def every_level(self, stream: JsonStream) -> None:
+        level = stream.value()
+        if level != _NOT_HIDDEN:
+            self._levels = dict.fromkeys(range(self._video.num_frames), level)
+
+    def marked(self, found: PackedKeyframes) -> PackedKeyframes:
+        """Return the keyframes, those occluded that are hidden."""
+        if not self._levels:
+            return found
+        return PackedKeyframes(
+            dataclasses.replace(each, occluded=True, extra={OWN: {LEVEL: self._levels[each.frame]}})
+            if each.frame in self._levels and not each.outside
+            else each
+            for each in found
+        )
+
+    def masked(self) -> np.ndarray:
+        """Return the frames in which it has a mask."""
+        return self._own.frames()
+
+    def boxes(self) -> BoxArrays:
+        """Return its boxes, the mask's own where the file has none."""
+        return self._given.with_others(self._own)
 
 
 def read(path: Path) -> Annotations:
@@ -71,29 +104,42 @@ def read(path: Path) -> Annotations:
         For a file that is not JSON or no YouTube-VIS file, holds several videos, or whose lists,
         sizes, runs, boxes or categories do not fit each other.
     """
-    walked = walk(path, _Kept)
+    return read_file(path, levels=False)
+
+
+def read_file(path: Path, *, levels: bool) -> Annotations:
+    """Read the file; ``levels``: OVIS' ``occlusion`` as well.
+
+    Raises
+    ------
+    InputError
+        As :func:`read`.
+    """
+    records, places = FrameRecords(), itertools.count()
+    walked = walk(path, lambda video: _Kept(video, records, next(places)), levels=levels)
     video, length = walked.video, walked.video.num_frames
+    ids = {each.taken: place for place, each in enumerate(walked.instances)}
     by_id = numbered(walked.instances, path)
-    boxes = {track_id: each.taken.boxes() for track_id, each in by_id.items()}
-    known = _known_frames([each.taken.counts for each in by_id.values()], boxes.values(), length)
-    tracks = tuple(
-        Track(
-            track_id,
-            each.label,
-            keyframes(boxes[track_id], range(length)),
-            extra={CROWD: each.crowd} if each.crowd else {},
-        )
-        for track_id, each in by_id.items()
-    )
+    track_ids = {ids[each.taken]: track_id for track_id, each in by_id.items()}
+    masked, boxed = np.zeros((2, length), bool)
+    frames, tracks = np.arange(length), []
+    for track_id, each in by_id.items():
+        boxes = each.taken.boxes()
+        masked[each.taken.masked()] = True
+        boxed[boxes.frames()] = True
+        drawn = each.taken.marked(boxes.keyframes(frames, f"{path}: annotation {track_id}"))
+        extra = {CROWD: each.crowd} if each.crowd else {}
+        tracks.append(Track(track_id, each.label, drawn, extra=extra))
+    known = (masked | ~boxed) & masked.any()
 
     def read_masks(frame: int) -> InstanceMasks | None:
-        if frame not in known:
+        if not known[frame]:
             return None
-        counts = {i: each.taken.counts.get(frame) for i, each in by_id.items()}
-        return masks_of(counts, video)
+        counts = {track_ids[place]: text for place, text in records.at(frame)}
+        return masks_of({track_id: counts[track_id] for track_id in sorted(counts)}, video)
 
     names = walked.file_names
-    tracked = dataclasses.replace(video, tracks=tracks)
+    tracked = dataclasses.replace(video, tracks=tuple(tracks))
     return Annotations(tracked, [stem(name) for name in names], read_masks, names)
 
 
@@ -132,11 +178,3 @@ def _ids(numbers: list[int], path: Path) -> list[int]:
         stacklevel=2,
     )
     return list(range(1, len(numbers) + 1))
-
-
-def _known_frames(
-    counts: Iterable[dict[int, str]], boxes: Iterable[dict[int, Box]], length: int
-) -> frozenset[int]:
-    masked = {frame for each in counts for frame in each}
-    boxed = {frame for each in boxes for frame in each}
-    return frozenset(range(length)) - (boxed - masked) if masked else frozenset()

@@ -21,24 +21,31 @@ from maskfree.storage import reading
 from maskfree.types import Track
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from maskfree.types import Box, BoxTracks, InstanceMasks
 
-__all__ = ["reopen"]
+__all__ = ["Reopened", "reopen", "reopen_file"]
 
 
 class _Places:
     """Where an annotation's values begin, by frame: bytes of the file, 0 where there is null."""
 
     def __init__(self, video: BoxTracks) -> None:
-        self.masks, self.boxes = np.zeros((2, video.num_frames), np.int64)
+        self.masks, self.boxes, self.levels = np.zeros((3, video.num_frames), np.int64)
 
     def mask(self, stream: JsonStream, frame: int, where: str) -> None:
         self.masks[frame] = _place(stream)
 
     def box(self, stream: JsonStream, frame: int, where: str) -> None:
         self.boxes[frame] = _place(stream)
+
+    def level(self, stream: JsonStream, frame: int, where: str) -> None:
+        self.levels[frame] = _place(stream)
+
+    def every_level(self, stream: JsonStream) -> None:
+        """Leave it: what we write has one for each frame."""
 
 
 def _place(stream: JsonStream) -> int:
@@ -70,6 +77,9 @@ class _Values:
         boxes = {i: box_of(value, self._video, self._where(i, frame)) for i, value in found.items()}
         return {i: box for i, box in boxes.items() if box is not None}
 
+    def levels(self, frame: int) -> dict[int, str]:
+        return self._at(frame, {i: int(each.levels[frame]) for i, each in self._places.items()})
+
     def _at(self, frame: int, places: dict[int, int]) -> dict[int, Any]:
         """Return id to value; opens the file anew each time, so that it can be moved meanwhile."""
         name, chunk = f"{KIND} {self._path}", FormatConfig().value_bytes
@@ -84,6 +94,13 @@ class _Values:
         return f"{self._path}: annotation {track_id}, frame {frame}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Reopened(Annotations):
+    """What an export wrote, looked up a frame at a time; ``read_levels``: OVIS' words by track."""
+
+    read_levels: Callable[[int], dict[int, str]] = lambda frame: {}
+
+
 def reopen(path: Path, written: Annotations) -> Annotations:
     """Read the file that an export made of ``written``; boxes are looked up, not kept.
 
@@ -93,9 +110,27 @@ def reopen(path: Path, written: Annotations) -> Annotations:
         As :func:`maskfree.formats.ytvis.read`; what is wrong with a frame's values, when they are
         looked up.
     """
-    walked = walk(path, _Places)
+    return reopen_file(path, written, levels=False)
+
+
+def reopen_file(path: Path, written: Annotations, *, levels: bool) -> Reopened:
+    """Read the file back; ``levels``: OVIS' ``occlusion`` as well.
+
+    Raises
+    ------
+    InputError
+        As :func:`reopen`.
+    """
+    walked = walk(path, _Places, levels=levels)
     by_id = numbered(walked.instances, path)
     values = _Values(path, walked.video, {i: each.taken for i, each in by_id.items()})
     tracks = tuple(Track(i, each.label, ()) for i, each in by_id.items())
     video = dataclasses.replace(walked.video, tracks=tracks)
-    return Annotations(video, written.frame_names, values.masks, walked.file_names, values.boxes)
+    return Reopened(
+        video,
+        written.frame_names,
+        values.masks,
+        walked.file_names,
+        values.boxes,
+        values.levels,
+    )

@@ -24,10 +24,24 @@ if TYPE_CHECKING:
 
     from maskfree.types import Box
 
-__all__ = ["CROWD", "KIND", "Instance", "Taker", "Walked", "box_of", "stem", "walk", "xyxy"]
+__all__ = [
+    "CROWD",
+    "KIND",
+    "LEVELS",
+    "Instance",
+    "Taker",
+    "Walked",
+    "box_of",
+    "stem",
+    "walk",
+    "xyxy",
+]
 
 CROWD = "iscrowd"
 """COCO's mark of an annotation that covers a group; kept in the track's extras."""
+
+LEVELS = "occlusion"
+"""OVIS' list of how much of the instance is hidden in each frame."""
 
 KIND = "YouTube-VIS file"
 """In messages."""
@@ -44,6 +58,12 @@ class Taker(Protocol):
 
     def box(self, stream: JsonStream, frame: int, where: str) -> None:
         """Take an ``xywh`` box."""
+
+    def level(self, stream: JsonStream, frame: int, where: str) -> None:
+        """Take how much is hidden (OVIS)."""
+
+    def every_level(self, stream: JsonStream) -> None:
+        """Take how much is hidden in all frames."""
 
 
 T = TypeVar("T", bound=Taker)
@@ -68,8 +88,10 @@ class Walked(Generic[T]):
     instances: list[Instance[T]]
 
 
-def walk(path: Path, taker: Callable[[BoxTracks], T]) -> Walked[T]:
+def walk(path: Path, taker: Callable[[BoxTracks], T], *, levels: bool = False) -> Walked[T]:
     """Walk over the file of one video; ``taker`` is asked for somebody to take each annotation.
+
+    ``levels``: whether OVIS' ``occlusion`` is taken too.
 
     Raises
     ------
@@ -80,7 +102,7 @@ def walk(path: Path, taker: Callable[[BoxTracks], T]) -> Walked[T]:
     name = f"{KIND} {path}"
     with open_bytes(path, KIND) as opened, reading(name):
         file = opened if opened.seekable() else io.BytesIO(opened.read())
-        return _Walk(path, file, name, taker).walked()
+        return _Walk(path, file, name, taker, levels).walked()
 
 
 class _Walk(Generic[T]):
@@ -89,9 +111,15 @@ class _Walk(Generic[T]):
     """
 
     def __init__(
-        self, path: Path, file: BinaryIO, name: str, taker: Callable[[BoxTracks], T]
+        self,
+        path: Path,
+        file: BinaryIO,
+        name: str,
+        taker: Callable[[BoxTracks], T],
+        levels: bool,
     ) -> None:
         self._path, self._file, self._name, self._taker = path, file, name, taker
+        self._levels = levels
         self._head: dict[str, Any] = {}
 
     def walked(self) -> Walked[T]:
@@ -124,8 +152,39 @@ class _Walk(Generic[T]):
         instances = []
         for n in stream.items():
             where, taker = f"{self._path}: annotations[{n}]", self._taker(video)
-            instances.append(_instance(stream, where, self._path, video, labels, taker))
+            instances.append(self._instance(stream, where, video, labels, taker))
         return Walked(video, names, instances)
+
+    def _instance(
+        self, stream: JsonStream, where: str, video: BoxTracks, labels: dict[int, str], taker: T
+    ) -> Instance[T]:
+        if stream.peek() != "{":
+            as_object(stream.value(), where, "an annotation", "id")
+        fields: dict[str, Any] = {}
+        for field in stream.fields():
+            if field == "id":
+                fields[field] = as_whole(stream.value(), where, field)
+                where = f"{self._path}: annotation {fields[field]}"
+            elif field in ("category_id", CROWD):
+                fields[field] = stream.value()
+            elif field == "segmentations":
+                _frames(stream, field, video.num_frames, where, taker.mask)
+            elif field == "bboxes":
+                _frames(stream, field, video.num_frames, where, taker.box)
+            elif field == LEVELS and self._levels and stream.peek() == '"':
+                taker.every_level(stream)
+            elif field == LEVELS and self._levels:
+                _frames(stream, field, video.num_frames, where, taker.level)
+        number = as_whole(fields.get("id"), where, "id")
+        category = as_whole(fields.get("category_id"), where, "category_id")
+        if category not in labels:
+            raise InputError(
+                f"{where}: there is no category {category}, only {show(sorted(labels))}. Add it to "
+                '"categories".'
+            )
+        return Instance(
+            number, labels[category], as_whole(fields.get(CROWD, 0), where, CROWD, low=0), taker
+        )
 
 
 def _video(data: dict[str, Any], path: Path) -> tuple[BoxTracks, list[str]]:
@@ -173,34 +232,6 @@ def _categories(data: dict[str, Any], path: Path) -> dict[int, str]:
             raise InputError(f"{where}: name must be text, got {show(name)}. Correct it.")
         labels[as_whole(category.get("id"), where, "id")] = name
     return labels
-
-
-def _instance(
-    stream: JsonStream, where: str, path: Path, video: BoxTracks, labels: dict[int, str], taker: T
-) -> Instance[T]:
-    if stream.peek() != "{":
-        as_object(stream.value(), where, "an annotation", "id")
-    fields: dict[str, Any] = {}
-    for field in stream.fields():
-        if field == "id":
-            fields[field] = as_whole(stream.value(), where, field)
-            where = f"{path}: annotation {fields[field]}"
-        elif field in ("category_id", CROWD):
-            fields[field] = stream.value()
-        elif field == "segmentations":
-            _frames(stream, field, video.num_frames, where, taker.mask)
-        elif field == "bboxes":
-            _frames(stream, field, video.num_frames, where, taker.box)
-    number = as_whole(fields.get("id"), where, "id")
-    category = as_whole(fields.get("category_id"), where, "category_id")
-    if category not in labels:
-        raise InputError(
-            f"{where}: there is no category {category}, only {show(sorted(labels))}. Add it to "
-            '"categories".'
-        )
-    return Instance(
-        number, labels[category], as_whole(fields.get(CROWD, 0), where, CROWD, low=0), taker
-    )
 
 
 def _frames(

@@ -1,0 +1,358 @@
+"""Reading YOLO folders, ours and those of Ultralytics and others.
+
+The folder of label files, or the one that holds it as ``labels``. The names of classes are those of
+``data.yaml``, else of ``classes.txt`` (a line each), in the folder or above it. Ids are those of
+``track_ids`` beside the labels (ours), else behind the shapes (``yolo_lines.py``); a shape without
+one is a track of its own frame. Nothing says the size of the frames unless we wrote the folder: the
+video does (``--video``; a folder of pictures is one).
+
+Frames: those of the video where it is given; its label files are named as its frames, or end in
+``_N``, frames from 1 (``save_txt`` of a video). Else the files are the frames, told apart as in
+`davis.py`. A frame without a file is one that nobody looked at; in a folder that has any outline a
+frame with boxes alone has no known masks, and an empty file says that nothing is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskfree.config import FormatConfig
+from maskfree.errors import InputError, InputWarning
+from maskfree.formats.base import Annotations, list_names, tight_box
+from maskfree.formats.box_arrays import BoxArrays
+from maskfree.formats.box_files import Said, read_head
+from maskfree.formats.davis import names_of_frames
+from maskfree.formats.instances import Instance
+from maskfree.formats.limits import check_masks
+from maskfree.formats.outline import fill
+from maskfree.formats.yolo_lines import KIND, Tails, numbers_of, shape_of
+from maskfree.json_checks import as_number, show
+from maskfree.storage import open_bytes, reading
+from maskfree.types import InstanceMasks, Track
+from maskfree.video_folder import natural_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from maskfree.formats.base import VideoFacts
+    from maskfree.types import BoxTracks
+
+__all__ = ["DATA", "IDS", "LABELS", "OWN", "SUFFIX", "Folder", "Layout", "read_of"]
+
+DATA, CLASSES = "data.yaml", "classes.txt"
+LABELS, IDS, SUFFIX = "labels", "track_ids", ".txt"
+OWN = "napari_maskfree"
+"""What we add to ``data.yaml``: the video's size and frames a second, and the export's mark."""
+_ABOVE = 2
+"""Folders above the labels in which the names of classes are looked for."""
+_NUMBERED = re.compile(r"(.*)_(\d{1,9})")
+_NO_CLASS = "class {}"
+
+
+class Layout:
+    """Where the parts of a folder lie, and what ``data.yaml`` says.
+
+    ``labels``: the folder of label files; ``names``: of the classes; ``said``: of the video;
+    ``mark``: of an export of ours, else empty.
+
+    Raises
+    ------
+    InputError
+        Where there is no such folder, or ``data.yaml`` is no YAML.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            there = "is a file" if path.exists() else "does not exist"
+            raise InputError(f"{path} {there}. Give the folder that holds {LABELS}.")
+        self.labels = path / LABELS if (path / LABELS).is_dir() else path
+        ids = self.labels.parent / IDS
+        self.ids = ids if ids.is_dir() else None
+        data = self._data()
+        self.names = _names(data.get("names")) or self._classes()
+        own = data.get(OWN)
+        self._own = own if isinstance(own, dict) else {}
+        self.mark = str(self._own.get("mark", ""))
+        self.said = Said(None, self._whole("height"), self._whole("width"), self._fps())
+
+    def _near(self, name: str) -> Path | None:
+        here = self.labels.absolute()
+        folders = [here, *here.parents][: _ABOVE + 1]
+        return next((each / name for each in folders if (each / name).is_file()), None)
+
+    def _data(self) -> dict[str, Any]:
+        path = self._near(DATA)
+        if path is None:
+            return {}
+        import yaml
+
+        where = f"{DATA} {path}"
+        with open_bytes(path, DATA) as file:
+            text = read_head(file, where)
+        try:
+            # Text alone: no dates, no objects, nothing that runs.
+            data = yaml.load(text, Loader=yaml.BaseLoader)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"The {where} is no YAML ({show(reason)}). Mend it.") from None
+        return data if isinstance(data, dict) else {}
+
+    def _classes(self) -> dict[int, str]:
+        path = self._near(CLASSES)
+        if path is None:
+            return {}
+        with open_bytes(path, CLASSES) as file:
+            text = read_head(file, f"{CLASSES} {path}")
+        return {n: line.strip() for n, line in enumerate(text.splitlines()) if line.strip()}
+
+    def _number(self, name: str) -> float | None:
+        try:
+            return as_number(float(str(self._own.get(name))))
+        except ValueError:
+            return None
+
+    def _whole(self, name: str) -> int | None:
+        value = self._number(name)
+        return None if value is None or value < 1 else int(value)
+
+    def _fps(self) -> float | None:
+        value = self._number("fps")
+        return value if value and value > 0 else None
+
+    def files(self) -> dict[str, str]:
+        """Return stem to name of the label files, in natural order.
+
+        Raises
+        ------
+        InputError
+            Where there is none.
+        """
+        folder = self.labels
+        with reading(f"folder {folder}"), os.scandir(folder) as entries:
+            found, folders = list[str](), list[str]()
+            for each in entries:
+                if each.is_dir():
+                    folders.append(each.name)
+                elif _is_label(each.name):
+                    found.append(each.name)
+        if not found:
+            inside = f" Its folders are {list_names(sorted(folders))}." if folders else ""
+            raise InputError(
+                f"{folder} holds no label file ({SUFFIX}).{inside} Give the folder with one a "
+                "frame."
+            )
+        ordered = sorted(found, key=lambda name: natural_key(os.path.splitext(name)[0]))
+        return {os.path.splitext(name)[0]: name for name in ordered}
+
+    def label(self, kind: int) -> str:
+        """Return the name of a class."""
+        return self.names.get(kind, _NO_CLASS.format(kind))
+
+    def ids_of(self, stem: str) -> list[int] | None:
+        """Return the ids of a file's shapes, in its order; None where none are kept.
+
+        Raises
+        ------
+        InputError
+            Where they are no ids.
+        """
+        if self.ids is None:
+            return None
+        path = self.ids / f"{stem}{SUFFIX}"
+        if not path.is_file():
+            return None
+        where, most = f"file of track ids {path}", FormatConfig().line_bytes
+        with open_bytes(path, "file of track ids") as file, reading(where):
+            words = file.read(most).split()
+        if not all(word.isdigit() and 0 < int(word[:20]) < 2**63 for word in words):
+            raise InputError(f"The {where} must hold a whole number from 1 a line. Correct it.")
+        return [int(word) for word in words]
+
+
+def _is_label(name: str) -> bool:
+    return name.endswith(SUFFIX) and name != CLASSES and not name.startswith(".")
+
+
+def _names(value: object) -> dict[int, str]:
+    if isinstance(value, list):
+        return {n: str(name) for n, name in enumerate(value)}
+    if not isinstance(value, dict):
+        return {}
+    return {int(n): str(name) for n, name in value.items() if re.fullmatch(r"\d{1,9}", str(n))}
+
+
+def read_of(path: Path, video: VideoFacts | None) -> Annotations:
+    """Read a folder; masks are read a frame at a time.
+
+    Raises
+    ------
+    InputError
+        For a folder without label files, a file at fault, an instance that comes twice in a frame,
+        and where nothing says the size of the frames, or the video is another.
+    """
+    layout = Layout(path)
+    files = layout.files()
+    names, by_frame = _frames(layout, files, video)
+    said = dataclasses.replace(layout.said, num_frames=len(names))
+    facts = said.of(f"YOLO folder {path}", video)
+    folder = Folder(layout, facts, by_frame)
+    tracks = folder.scan()
+    boxes = dataclasses.replace(facts, tracks=tracks)
+    return Annotations(boxes, names, folder.read_masks)
+
+
+def _frames(
+    layout: Layout, files: dict[str, str], video: VideoFacts | None
+) -> tuple[Sequence[str], dict[int, str]]:
+    """Return the frames' names, and frame to stem of its file."""
+    if video is None:
+        names: Sequence[str] = names_of_frames(list(files))
+        return names, {frame: name for frame, name in enumerate(names) if name in files}
+    places = {name: frame for frame, name in enumerate(video.frame_names)}
+    if all(stem in places for stem in files):
+        return video.frame_names, {places[stem]: stem for stem in files}
+    matches = {stem: _NUMBERED.fullmatch(stem) for stem in files}
+    by_number = {int(match[2]) - 1: stem for stem, match in matches.items() if match}
+    one = len({match[1] for match in matches.values() if match}) == 1
+    fit = min(by_number, default=-1) >= 0 and max(by_number, default=0) < video.num_frames
+    if len(by_number) == len(files) and one and fit:
+        return video.frame_names, by_number
+    strange = next(stem for stem in files if stem not in places)
+    raise InputError(
+        f"{layout.labels / files[strange]} is no frame of the video: its {video.num_frames} frames "
+        f"are named {video.frame_names[0]} to {video.frame_names[-1]}. Give the video that the "
+        "labels were made for, or name the files after its frames."
+    )
+
+
+class Folder:
+    """The shapes of a folder, a frame at a time.
+
+    ``video``: its size and length; ``by_frame``: frame to stem of its file.
+    """
+
+    def __init__(self, layout: Layout, video: BoxTracks, by_frame: dict[int, str]) -> None:
+        self._layout, self._video, self._by_frame = layout, video, by_frame
+        self._tails, self._masked = Tails(any=layout.ids is None), False
+        # The number of the first shape of a frame among those without an id.
+        self._nameless: dict[int, int] = {}
+
+    def scan(self) -> tuple[Track, ...]:
+        """Look at all files; return the tracks, with a keyframe for each box."""
+        known = np.array(sorted(self._by_frame), np.int64)
+        nameless, largest = 0, 0
+        for frame in known.tolist():
+            lines = numbers_of(self._path(frame))
+            self._tails.look(lines)
+        for frame in known.tolist():
+            numbers = self._numbers(frame)
+            largest = max([largest, *(number for number in numbers if number is not None)])
+            if missing := numbers.count(None):
+                self._nameless[frame] = nameless
+                nameless += missing
+        self._nameless = {f: largest + 1 + number for f, number in self._nameless.items()}
+        if nameless:
+            _warn(
+                f"{self._layout.labels}: {nameless} shapes have no id: each is a track of its own."
+            )
+        return self._tracks(known)
+
+    def _path(self, frame: int) -> Path:
+        return self._layout.labels / f"{self._by_frame[frame]}{SUFFIX}"
+
+    def _numbers(self, frame: int) -> list[int | None]:
+        lines = numbers_of(self._path(frame))
+        own = self._layout.ids_of(self._by_frame[frame])
+        if own is None:
+            return [self._tails.split(line)[1] for line in lines]
+        if len(own) != len(lines):
+            raise InputError(
+                f"{self._path(frame)} has {len(lines)} shapes, its file in {IDS} {len(own)} ids. "
+                f"Write an id for each line, or remove the folder {IDS}."
+            )
+        return list(own)
+
+    def instances(self, frame: int) -> dict[int, Instance]:
+        """Return the shapes of a frame by track id; what has no pixel is left out.
+
+        Raises
+        ------
+        InputError
+            Where an instance comes twice, and as :func:`read_of`.
+        """
+        path, found = self._path(frame), dict[int, Instance]()
+        lines, numbers = numbers_of(path), self._numbers(frame)
+        nameless = self._nameless.get(frame, 0)
+        size = self._video.height, self._video.width
+        outlined = 0
+        for place, (line, number) in enumerate(zip(lines, numbers, strict=True), start=1):
+            where = f"{KIND} {path}, shape {place}"
+            shape = shape_of(line, self._tails, self._video, where)
+            if number is None:
+                track_id, nameless = nameless, nameless + 1
+            else:
+                track_id = number
+            if track_id in found:
+                raise InputError(f"{where}: track {track_id} comes twice in a frame. Remove one.")
+            if shape.xyxy is None:
+                continue
+            mask = None
+            box = shape.xyxy
+            if shape.points is not None:
+                outlined += 1
+                check_masks(outlined, *size, where)
+                mask = fill(shape.points, *size, where)
+                if not mask.any():
+                    continue
+                box = tight_box(mask)
+            label = self._layout.label(shape.kind)
+            found[track_id] = Instance(label, box, mask, score=shape.score)
+        return found
+
+    def _tracks(self, known: np.ndarray) -> tuple[Track, ...]:
+        boxes: dict[int, BoxArrays] = {}
+        labels: dict[int, str] = {}
+        several = set[int]()
+        for frame in known.tolist():
+            for track_id, each in self.instances(frame).items():
+                boxes.setdefault(track_id, BoxArrays()).put(frame, each.xyxy)
+                self._masked = self._masked or each.mask is not None
+                if labels.setdefault(track_id, each.label) != each.label:
+                    several.add(track_id)
+        if several:
+            _warn(
+                f"{self._layout.labels}: a track has one label, but these have several classes: "
+                f"{show(sorted(several))}. Each keeps its first."
+            )
+        return tuple(
+            Track(
+                track_id,
+                labels[track_id],
+                boxes[track_id].keyframes(known, f"{self._layout.labels}: track {track_id}"),
+            )
+            for track_id in sorted(boxes)
+        )
+
+    def read_masks(self, frame: int) -> InstanceMasks | None:
+        """Return the masks of a frame; None where none are known."""
+        if not self._masked or frame not in self._by_frame:
+            return None
+        here = self.instances(frame)
+        masked = {i: each for i, each in sorted(here.items()) if each.mask is not None}
+        if here and not masked:
+            return None
+        masks = np.zeros((len(masked), self._video.height, self._video.width), bool)
+        for index, each in enumerate(masked.values()):
+            masks[index] = each.mask
+        return InstanceMasks(tuple(masked), masks, tuple(each.score for each in masked.values()))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, InputWarning, stacklevel=3)
