@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from maskfree.errors import InputError
 from maskfree.frame_files import stamp_of
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
+from maskfree.limits import check_size
 from maskfree.mask_store import masks_from_json, masks_to_json
+from maskfree.png_damage import PNG_DAMAGE
 from maskfree.storage import atomic_write, make_folder, read_json
 
 if TYPE_CHECKING:
@@ -135,8 +138,10 @@ class PreviewFiles:
     def picture(self, frame: int) -> np.ndarray | None:
         """Return a frame's picture, uint8 ``(h, w, 3)``; None where there is none that is whole."""
         try:
-            found = np.asarray(iio.imread(self._picture(frame)))
-        except (OSError, ValueError, SyntaxError):  # pillow: a broken PNG is a SyntaxError
+            with Image.open(self._picture(frame), formats=["PNG"]) as image:
+                check_size(image.height, image.width, "preview")
+                found = np.asarray(image)
+        except PNG_DAMAGE:
             return None
         return found if found.ndim == 3 and found.shape[2] == 3 else None
 

@@ -12,8 +12,7 @@
     other/NAME/masks/…      the masks of other videos
     predict.jsonl           the log of the last predictions
 
-Every file is written whole or not at all, so that a reader in another process, a full disk or a
-killed program never leaves a half-written one.
+Every file is written whole or not at all: no full disk or killed program leaves a half of one.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from maskfree.json_checks import as_object, as_whole
 from maskfree.json_log import JsonLog
 from maskfree.mask_store import MaskStore
 from maskfree.run import Run, list_runs, new_run
+from maskfree.session_guard import check_contents
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 from maskfree.video_link import VideoLink
 
@@ -84,8 +84,7 @@ class Session:
         boxes
             The boxes; there may be none yet.
         video_options
-            How the video is opened: ``axes``, ``depth``, ``channels``, ``fps`` of
-            `maskfree.video.open_video`.
+            As `maskfree.video.open_video`: ``axes``, ``depth``, ``channels``, ``fps``.
 
         Raises
         ------
@@ -113,7 +112,7 @@ class Session:
         Raises
         ------
         InputError
-            Where there is none, or it was made by a newer version.
+            Where there is none, a newer version made it, or something in it leads out of it.
         """
         folder = Path(os.path.abspath(path))
         if not os.path.exists(folder):
@@ -122,6 +121,7 @@ class Session:
             raise InputError(f"A session is a folder, but {folder} is a file. {_HOW}")
         if not is_session(folder):
             raise InputError(f"{folder} is not a session: there is no {_FILE} in it. {_HOW}")
+        check_contents(folder)
         data = _read(folder / _FILE)
         link = VideoLink.from_json(data.pop("video", None), str(folder / _FILE))
         return cls(folder, link, data)
