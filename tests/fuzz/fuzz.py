@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cases import Case
-
     from runner import Outcome
 
 HERE = Path(__file__).parent
@@ -92,7 +91,6 @@ def seeds_of(reader: str) -> list[Case]:
 def fuzz(reader: str, count: int, cache: Path, *, fresh: bool = False) -> Outcome:
     """Run a reader up to so many inputs, from where it was stopped."""
     from readers import IMPORTS, READERS
-
     from runner import Outcome, run
 
     for module in IMPORTS.get(reader, ()):
@@ -153,7 +151,6 @@ def show(reader: str, number: int, keep_as: str | None) -> int:
 
     from cases import CORPUS, entry, keep, write
     from readers import READERS
-
     from runner import input_of, scratch_folder
 
     seed, case, touched = input_of(reader, number, seeds_of(reader))

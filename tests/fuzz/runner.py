@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cases import Case, entry, write
-from mutators import mutate
-
 from maskfree.errors import InputError
+from mutators import mutate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cases import case_of
 from PIL import Image
 
+from cases import case_of
 from maskfree.formats import FORMATS, Annotations, export
 from maskfree.types import BoxTracks, IgnoreRegion, InstanceMasks, Keyframe, Track
 

@@ -216,7 +216,7 @@ def _instances(file: Path, video: BoxTracks, unread: set[str]) -> tuple[dict[Key
         here = f"{where}: shapes[{number}]"
         shape = as_object(item, here, "a shape", "label")
         kind = shape.get("shape_type", "polygon")
-        if kind != RECTANGLE and kind not in FILLED:
+        if not isinstance(kind, str) or (kind != RECTANGLE and kind not in FILLED):
             unread.add(show(kind))
             continue
         key = _key(shape, here, nth)

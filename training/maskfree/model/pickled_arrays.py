@@ -92,6 +92,13 @@ def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes(*items: Any) -> bytes:
+    """Stand in for ``bytes()``: all others are told by ``_codecs.encode``."""
+    if items:
+        raise ValueError("bytes of something else")
+    return b""
+
+
 def _mapping(*items: Any) -> dict[Any, Any]:
     """Stand in for a dictionary of any kind."""
     found: dict[Any, Any] = {}
@@ -115,6 +122,8 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     **CONTAINERS,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encoded,
+    "builtins.bytes": _no_bytes,
+    "__builtin__.bytes": _no_bytes,
     "numpy.core.multiarray._reconstruct": _empty_array,
     "numpy._core.multiarray._reconstruct": _empty_array,
     "numpy.core.multiarray.scalar": _scalar,
