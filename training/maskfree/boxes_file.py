@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from maskfree.errors import InputError, InputWarning
 from maskfree.ignore_regions import region_from_json, region_to_json
 from maskfree.json_checks import as_flag, as_list, as_number, as_object, as_whole, show
+from maskfree.limits import check_length, check_size
 from maskfree.storage import atomic_write, read_json
 from maskfree.types import BoxTracks, Keyframe, Track
 
@@ -142,7 +143,7 @@ def boxes_from_json(
         keyframes on one frame, a frame before 0 or beyond the end, a box that is not finite, has
         ``x1 <= x0`` or ``y1 <= y0`` or lies wholly outside the frame, a ``parent`` that is no
         other track, an ignore region at fault (see `ignore_regions.py`), and (unless
-        ``allow_empty``) no box at all.
+        ``allow_empty``) no box at all; for sizes beyond `maskfree.limits`.
     """
     fields = as_object(data, where, "a boxes file", "tracks")
     _check_version(fields.pop("version", None), where)
@@ -150,6 +151,8 @@ def boxes_from_json(
     num_frames = as_whole(video.pop("frames", None), f"{where}: video", "frames", low=1)
     height = as_whole(video.pop("height", None), f"{where}: video", "height", low=1)
     width = as_whole(video.pop("width", None), f"{where}: video", "width", low=1)
+    check_length(num_frames, f"{where}: video")
+    check_size(height, width, f"{where}: video")
     fps = _fps(video.pop("fps", None), where)
     items = as_list(fields.pop("tracks", None), where, "tracks")
     ignore = fields.pop("ignore", None)

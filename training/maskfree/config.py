@@ -50,10 +50,14 @@ class ModelConfig(Section):
     """Mask2Former-video: sizes of backbone, pixel decoder and transformer decoder."""
 
     backbone_sizes: tuple[int, ...] = setting(
-        (32, 64, 96, 128), "channels of the four ResNet stages", unit="channels", source="measured"
+        (32, 64, 96, 128),
+        "channels of the four ResNet stages",
+        unit="channels",
+        high=8192,
+        source="measured",
     )
     backbone_depths: tuple[int, ...] = setting(
-        (1, 1, 1, 1), "blocks in each ResNet stage", unit="blocks", source="measured"
+        (1, 1, 1, 1), "blocks in each ResNet stage", unit="blocks", high=200, source="measured"
     )
     backbone_layer: str = setting(
         "basic",
@@ -73,7 +77,9 @@ class ModelConfig(Section):
         128, "width of the feed-forward layers", unit="channels", low=16, high=8192
     )
     num_heads: int = setting(4, "attention heads", low=1, high=32)
-    encoder_layers: int = setting(2, "deformable-attention layers of the pixel decoder", low=1)
+    encoder_layers: int = setting(
+        2, "deformable-attention layers of the pixel decoder", low=1, high=64
+    )
     decoder_layers: int = setting(
         4, "decoder outputs, the one on the query features included", low=2, high=12
     )
@@ -1294,6 +1300,24 @@ class FormatConfig(Section):
     )
     line_characters: int = setting(
         1 << 16, "most characters of one line of a table that is read", low=80
+    )
+    video_pixels: int = setting(
+        1 << 28, "of one frame of a video; more are not read", unit="pixels", low=1
+    )
+    json_bytes: int = setting(
+        1 << 28,
+        "longest JSON file that is read at once; a box a frame takes 70",
+        unit="bytes",
+        low=1,
+    )
+    json_memory: int = setting(
+        1 << 30,
+        "that the values of such a file may take, by its brackets and commas",
+        unit="bytes",
+        low=1,
+    )
+    log_bytes: int = setting(
+        1 << 28, "longest log of a run that is read; a step takes some 400", unit="bytes", low=1
     )
 
 

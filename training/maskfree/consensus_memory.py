@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy as np
 from maskfree.appearance import ColourModel
 from maskfree.belief import Belief
 from maskfree.errors import InputError
+from maskfree.limits import check_length, check_size
+from maskfree.safe_npz import DAMAGE, open_archive, read_arrays, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,21 +21,10 @@ if TYPE_CHECKING:
 
     from maskfree.config import ConsensusConfig
 
-__all__ = ["DAMAGE", "ConsensusMemory", "has_evidence", "read_belief", "read_evidence"]
+__all__ = ["ConsensusMemory", "has_evidence", "read_belief", "read_evidence"]
 
 _EVIDENCE, _FRAMES, _LENGTH = "evidence", "evidence_frames", "evidence_length"
 """Beliefs of the frames that were looked at; which these are, and of how many: else of all."""
-DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    RuntimeError,  # an encrypted member, an unknown compression
-    TypeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a damaged ``.npz`` file may raise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +79,8 @@ class ConsensusMemory:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Read a file's arrays, but for the evidence."""
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files if name != _EVIDENCE}
+    with path.open("rb") as raw:
+        return read_arrays(raw, leave_out=_EVIDENCE)
 
 
 def _write_belief(file: zipfile.ZipFile, belief: Belief) -> None:
@@ -111,12 +101,11 @@ def _read_belief(path: Path, arrays: Mapping[str, np.ndarray]) -> Belief | None:
     ValueError
         For arrays that do not fit together, and as `DAMAGE` says.
     """
-    with zipfile.ZipFile(path) as file:
+    with path.open("rb") as raw, open_archive(raw) as file:
         if f"{_EVIDENCE}.npy" not in file.namelist():
             return None
         with file.open(f"{_EVIDENCE}.npy") as member:
-            np.lib.format.read_magic(member)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+            shape, _, dtype = read_head(member)
             if dtype != np.int8 or len(shape) != 3 or 0 in shape[1:]:
                 raise InputError(
                     f"{path}: expected evidence int8 (T, h, w), got {dtype} {shape}. "
@@ -126,6 +115,8 @@ def _read_belief(path: Path, arrays: Mapping[str, np.ndarray]) -> Belief | None:
             if frames.shape != shape[:1]:
                 raise ValueError("beliefs of other frames")
             count, rows, columns = int(arrays.get(_LENGTH, shape[0])), shape[1], shape[2]
+            check_size(rows, columns, f"{path}: evidence")
+            check_length(count, f"{path}: evidence")
             made = Belief((count, rows, columns))
             for t in frames.tolist():
                 content = member.read(rows * columns)

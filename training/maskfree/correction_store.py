@@ -11,6 +11,7 @@ from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.frame_files import FrameFiles
 from maskfree.json_checks import as_flag, as_list, as_object, as_whole, show
+from maskfree.limits import check_masks, check_size
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 
 if TYPE_CHECKING:
@@ -115,8 +116,11 @@ def frame_from_json(data: object, where: str) -> dict[int, Correction]:
     if len(sides) != 2:
         raise InputError(f"{where}: size must be [height, width], got {show(sides)}. {_REMEDY}")
     height, width = (as_whole(side, where, "size", low=1) for side in sides)
+    check_size(height, width, where)
+    listed = as_list(fields.get("tracks"), where, "tracks")
+    check_masks(len(listed), height, width, where)
     found = {}
-    for n, item in enumerate(as_list(fields.get("tracks"), where, "tracks")):
+    for n, item in enumerate(listed):
         one = as_object(item, f"{where}: tracks[{n}]", "a track", "id")
         track_id = as_whole(one.get("id"), where, "id", low=1)
         counts = [one.get(key) for key in _PIXELS]

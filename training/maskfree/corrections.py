@@ -95,11 +95,7 @@ class Correction:
         area, taken, spans = size[0] * size[1], 0, []
         for counts in (object_counts, other_counts):
             runs = rle.run_lengths(counts)
-            if (runs < 0).any() or runs.sum() != area:
-                raise ValueError(
-                    f"the run lengths must fill {size[0]} x {size[1]} pixels, but sum to "
-                    f"{runs.sum()}"
-                )
+            rle.check_runs(runs, *size)
             ends = np.cumsum(runs)
             spans.append(np.stack([ends[0::2][: len(ends) // 2], ends[1::2]], 1))
             taken += int(runs[1::2].sum())

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from maskfree.errors import InputError
 
-__all__ = ["not_json", "twice", "unique_fields", "unreadable"]
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+__all__ = ["first_twice", "not_json", "twice", "unique_fields", "unreadable"]
+
+T = TypeVar("T", bound="Hashable")
 
 
 def not_json(where: str, what: str, line: int, column: int) -> InputError:
@@ -29,6 +34,16 @@ def twice(name: str) -> ValueError:
     return ValueError(f'the field "{name}" comes twice in one object')
 
 
+def first_twice(values: Iterable[T]) -> T:
+    """Return the first value that comes for the second time; there must be one."""
+    seen: set[T] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    raise ValueError("no value comes twice")
+
+
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of a file; for the decoder's ``object_pairs_hook``.
 
@@ -39,6 +54,5 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise twice(next(name for name in names if names.count(name) > 1))
+        raise twice(first_twice(name for name, _ in pairs))
     return fields

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskfree.config import FormatConfig
+from maskfree.errors import InputError
+from maskfree.limits import check_json
 from maskfree.storage import append_line, writing
 
 if TYPE_CHECKING:
@@ -57,6 +60,11 @@ class JsonLog:
 
         A last line that is still being written, and one that a killed process left broken, are
         left out.
+
+        Raises
+        ------
+        InputError
+            Where the log is longer than ``FormatConfig.log_bytes``, or cannot be read.
         """
         self._follow()
         return self._records[start:]
@@ -73,21 +81,31 @@ class JsonLog:
     def _follow(self) -> None:
         try:
             with self.path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._consumed:  # begun anew
+                size = file.seek(0, os.SEEK_END)
+                if size < self._consumed:  # begun anew
                     self._records, self._consumed = [], 0
+                self._check_length(size)
                 file.seek(self._consumed)
-                fresh = file.read()
+                fresh = file.read(size - self._consumed)
         except FileNotFoundError:
             self._records, self._consumed = [], 0
             return
+        check_json(fresh, f"log {self.path}")
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._consumed += len(whole)
         self._records.extend(record for line in whole.splitlines() if (record := _parsed(line)))
+
+    def _check_length(self, size: int) -> None:
+        most = FormatConfig().log_bytes
+        if size > most:
+            raise InputError(
+                f"The log {self.path} is longer than {most} bytes, which no run writes. Remove it."
+            )
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from maskfree.config import FormatConfig
 from maskfree.json_faults import not_json, twice, unique_fields, unreadable
+from maskfree.limits import check_json
 from maskfree.storage import not_text, nothing_in, reading
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class JsonStream:
     what comes then by `value`, steps into it, or leaves it, and it is passed over. In memory are a
     chunk of the text and the value that is taken; a list that is passed over is never a whole.
     Values are parsed by the standard library, so what counts as JSON and what is said where it is
-    none are those of :func:`maskfree.storage.read_json`.
+    none are those of :func:`maskfree.storage.read_json`; so is how large a value may be.
 
     Parameters
     ----------
@@ -165,6 +166,7 @@ class JsonStream:
 
     def _read_on(self) -> None:
         self._drop()
+        check_json(self._text, self._name)
         with reading(self._name):
             # As much as there is at least: a long value is then begun anew only a few times.
             raw = self._file.read(max(self._chunk, len(self._text)))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.consensus_memory import DAMAGE
 from maskfree.errors import InputError
+from maskfree.safe_npz import DAMAGE, read_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,10 +72,11 @@ class KeptTubes:
         """
         made = cls({}, {}, {})
         try:
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                for key in file.files:
-                    track_id, name = key.split("/")
-                    vars(made)[name][int(track_id)] = file[key].astype(float, casting="safe")
+            with path.open("rb") as raw:
+                arrays = read_arrays(raw)
+            for key, values in arrays.items():
+                track_id, name = key.split("/")
+                vars(made)[name][int(track_id)] = values.astype(float, casting="safe")
             if not made.drawn.keys() == made.boxes.keys() == made.slack.keys():
                 raise ValueError("incomplete")
         except DAMAGE as error:

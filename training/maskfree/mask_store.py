@@ -12,6 +12,7 @@ from maskfree import rle
 from maskfree.errors import InputError
 from maskfree.frame_files import FrameFiles
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
+from maskfree.limits import check_masks, check_size
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 from maskfree.types import InstanceMasks
 
@@ -136,6 +137,7 @@ def masks_from_json(data: object, where: str) -> InstanceMasks:
     items = _instances(fields, where)
     ids = tuple(as_whole(item.get("id"), where, "id", low=1) for item in items)
     scores = tuple(_score(item.get("score"), where) for item in items)
+    check_masks(len(items), height, width, where)
     masks = np.zeros((len(items), height, width), dtype=bool)
     for n, item in enumerate(items):
         masks[n] = _mask(item.get("counts"), height, width, where)
@@ -154,6 +156,7 @@ def _size(value: Any, where: str) -> tuple[int, int]:
     if len(sides) != 2:
         raise InputError(f"{where}: size must be [height, width], got {show(value)}. {_REMEDY}")
     height, width = (as_whole(side, where, "size", low=1) for side in sides)
+    check_size(height, width, where)
     return height, width
 
 

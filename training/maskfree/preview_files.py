@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from maskfree.errors import InputError
 from maskfree.frame_files import stamp_of
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.mask_store import masks_from_json, masks_to_json
+from maskfree.png_damage import PNG_DAMAGE
 from maskfree.storage import atomic_write, make_folder, read_json
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ MOMENTS = ("before", "now", "best")
 MEASURES = ("gold", "confidence")
 """What previews are scored by: see :mod:`maskfree.preview_score`."""
 _VERSION = 1
+_MOST_PIXELS = 1 << 24
+"""Of a picture: more was not made here."""
 _REMEDY = "Fine-tune again."
 
 
@@ -135,8 +139,11 @@ class PreviewFiles:
     def picture(self, frame: int) -> np.ndarray | None:
         """Return a frame's picture, uint8 ``(h, w, 3)``; None where there is none that is whole."""
         try:
-            found = np.asarray(iio.imread(self._picture(frame)))
-        except (OSError, ValueError, SyntaxError):  # pillow: a broken PNG is a SyntaxError
+            with Image.open(self._picture(frame), formats=["PNG"]) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    return None
+                found = np.asarray(image)
+        except PNG_DAMAGE:
             return None
         return found if found.ndim == 3 and found.shape[2] == 3 else None
 

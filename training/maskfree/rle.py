@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from pycocotools import mask as coco
 
-__all__ = ["decode", "encode", "run_lengths"]
+__all__ = ["check_runs", "decode", "encode", "run_lengths"]
 
 _FIRST_LETTER = 48
 _LETTERS = 64
@@ -39,12 +39,25 @@ def decode(counts: str, height: int, width: int) -> np.ndarray:
         Where the counts are broken, or their sum is not ``height * width``.
     """
     runs = run_lengths(counts)
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError(
-            f"the run lengths must fill {height} x {width} pixels, but sum to {runs.sum()}"
-        )
+    check_runs(runs, height, width)
     columns = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height)
     return np.ascontiguousarray(columns.T)
+
+
+def check_runs(runs: np.ndarray, height: int, width: int) -> None:
+    """Check that runs, int64 ``(N,)``, fill a mask of that size.
+
+    Raises
+    ------
+    ValueError
+        Where they do not.
+    """
+    pixels = height * width
+    # Each on its own first: a sum of runs beyond any frame would wrap round to the right one.
+    if (runs < 0).any() or (runs > pixels).any() or runs.sum() != pixels:
+        raise ValueError(
+            f"the run lengths must fill {height} x {width} pixels, but sum to {sum(runs.tolist())}"
+        )
 
 
 def run_lengths(counts: str) -> np.ndarray:

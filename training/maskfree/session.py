@@ -36,6 +36,7 @@ from maskfree.json_checks import as_object, as_whole
 from maskfree.json_log import JsonLog
 from maskfree.mask_store import MaskStore
 from maskfree.run import Run, list_runs, new_run
+from maskfree.session_guard import check_contents
 from maskfree.storage import atomic_write, make_folder, read_json, writing
 from maskfree.swap import finish_left, swap_waits
 from maskfree.video_link import VideoLink
@@ -87,8 +88,7 @@ class Session:
         boxes
             The boxes; there may be none yet.
         video_options
-            How the video is opened: ``axes``, ``depth``, ``channels``, ``fps`` of
-            `maskfree.video.open_video`.
+            As `maskfree.video.open_video`: ``axes``, ``depth``, ``channels``, ``fps``.
 
         Raises
         ------
@@ -116,10 +116,11 @@ class Session:
         Raises
         ------
         InputError
-            Where there is none, or it was made by a newer version.
+            Where there is none, a newer version made it, or something in it leads out of it.
         """
         folder = Path(os.path.abspath(path))
         if swap_waits(folder):  # a shift that was killed
+            check_contents(folder)
             finish_left(folder)
         if not os.path.exists(folder):
             raise InputError(f"There is no session folder {folder}. {_HOW}")
@@ -127,6 +128,7 @@ class Session:
             raise InputError(f"A session is a folder, but {folder} is a file. {_HOW}")
         if not is_session(folder):
             raise InputError(f"{folder} is not a session: there is no {_FILE} in it. {_HOW}")
+        check_contents(folder)
         data = _read(folder / _FILE)
         link = VideoLink.from_json(data.pop("video", None), str(folder / _FILE))
         return cls(folder, link, data)

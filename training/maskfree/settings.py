@@ -8,6 +8,7 @@ plugin shows, and the saved file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -31,6 +32,10 @@ __all__ = [
 S = TypeVar("S", bound="Section")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+_LARGEST = 2**53
+"""Whole numbers beyond it are no exact floats, and no setting needs them."""
+_SHOWN = 60
+"""Characters of a value that a message repeats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +88,13 @@ class Section:
             _check(field, getattr(self, field.name), field.name)
 
 
+@functools.cache
+def _hints(owner: type) -> dict[str, Any]:
+    return typing.get_type_hints(owner)
+
+
 def _kinds(field: dataclasses.Field[Any], owner: type) -> tuple[type, ...]:
-    hint = typing.get_type_hints(owner)[field.name]
+    hint = _hints(owner)[field.name]
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return tuple(k for k in typing.get_args(hint))
     return (typing.get_origin(hint) or hint,)
@@ -100,9 +110,13 @@ def _check(field: dataclasses.Field[Any], value: Any, key: str) -> None:
         options = ", ".join(str(c) for c in meta["choices"])
         hint = nearest(str(value), [str(c) for c in meta["choices"]])
         raise InputError(f'{key} must be one of {options}, got "{value}".{hint}')
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    for item in value if isinstance(value, tuple) else (value,):
+        if not isinstance(item, int | float) or isinstance(item, bool):
+            continue
         low, high = meta["low"], meta["high"]
-        if (low is not None and value < low) or (high is not None and value > high):
+        if isinstance(item, int) and abs(item) > _LARGEST:
+            raise InputError(f"{key} must lie in {-_LARGEST} to {_LARGEST}, got a larger number.")
+        if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"{'-inf' if low is None else low} to {'inf' if high is None else high}"
             unit = f" {meta['unit']}" if meta["unit"] else ""
             raise InputError(f"{key} must lie in {bounds}{unit}, got {value}.")
@@ -153,10 +167,10 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "config") -> 
         For an unknown key (with the nearest valid one), a value of the wrong type or out of range.
     """
     if not isinstance(data, Mapping):
-        raise InputError(f"{where} must be a section of settings, got {data!r}.")
+        raise InputError(f"{where} must be a section of settings, got {_short(data)}.")
     values: dict[str, Any] = {}
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     for name, value in data.items():
         if name not in fields:
             raise InputError(f'{where} has no setting "{name}".{nearest(name, fields)}')
@@ -219,10 +233,15 @@ def _cast(field: dataclasses.Field[Any], owner: type, value: Any, key: str) -> A
     kind = next(k for k in kinds if k is not type(None))
     try:
         result = _parse(kind, value)
-    except (TypeError, ValueError):
-        raise InputError(f"{key} must be {_describe(kind)}, got {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} must be {_describe(kind)}, got {_short(value)}.") from None
     _check(field, result, key)
     return result
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _describe(kind: type) -> str:

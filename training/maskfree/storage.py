@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.json_faults import not_json, unique_fields, unreadable
+from maskfree.limits import check_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,11 +253,16 @@ def read_text(path: str | os.PathLike[str], what: str = "file") -> str:
     Raises
     ------
     InputError
-        As `open_bytes`, and where it is empty or no UTF-8 text.
+        As `open_bytes`, and where it is empty, no UTF-8 text, or longer than
+        ``FormatConfig.json_bytes``.
     """
-    where = f"{what} {os.fspath(path)}"
+    where, most = f"{what} {os.fspath(path)}", FormatConfig().json_bytes
     with open_bytes(path, what) as file, reading(where):
-        raw = file.read()
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise InputError(
+            f"The {where} is longer than {most} bytes. Check that it is the file you meant."
+        )
     if not raw.strip():
         raise nothing_in(where)
     try:
@@ -271,10 +278,12 @@ def read_json(path: str | os.PathLike[str], what: str = "file") -> Any:
     ------
     InputError
         As `read_text`; where it is not JSON (line and column are named); where one object holds a
-        field twice, since one of the two would be lost.
+        field twice, since one of the two would be lost; where its values would take more memory
+        than ``FormatConfig.json_memory``.
     """
     where = f"{what} {os.fspath(path)}"
     text = read_text(path, what)
+    check_json(text, where)
     try:
         return json.loads(text, object_pairs_hook=unique_fields)
     except json.JSONDecodeError as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from maskfree.errors import InputError
+from maskfree.model.torch_file import read_torch_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["load_state", "plain_rng", "wide_rng"]
 
 
-def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what the trainer saved.
+def load_state(path: Path) -> Any:
+    """Read what the trainer saved; tensors are on the CPU.
 
     Raises
     ------
@@ -26,16 +24,8 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
         When the file is damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        return state
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        LookupError,
-        pickle.UnpicklingError,
-    ) as error:
+        return read_torch_file(path)
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be resumed: it is damaged or incomplete. Fine-tune without --resume."
         ) from error

@@ -244,7 +244,7 @@ class Trainer:
         InputError
             When the file is damaged, or is the state of other tracks or another network.
         """
-        state = load_state(path, self.device)
+        state = load_state(path)
         try:
             if (state["track_ids"], state["classes"]) != (self.track_ids, self.classes):
                 raise ValueError("other tracks or labels")

@@ -251,8 +251,10 @@ def _existing(source: str | Path) -> Path:
         raise InputError(f"{source} is a web address. Download it and pass the file.")
     path = Path(source).expanduser().absolute()
     try:
-        if path.exists():
+        if path.is_file() or path.is_dir():
             return path
+        if path.exists():
+            raise InputError(f"{path} is neither a file nor a folder. Pass a video file.")
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     except PermissionError:
         raise InputError(

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from maskfree.errors import InputError
 from maskfree.evenly import evenly
+from maskfree.limits import check_frame
 from maskfree.video_axes import GREY_ALPHA, MOST_CHANNELS
 from maskfree.video_source import PictureSource, check_readable, reading
 from maskfree.video_stack import TIFF_SUFFIXES, tifffile_complaints
@@ -29,6 +30,8 @@ SUFFIXES = TIFF_SUFFIXES | frozenset(
 DAMAGED = "Copy or write that picture again."
 PNG_SIGNATURE = b"\x89PNG"
 PNG_BIT_DEPTH_BYTE, DEEP = 24, 16
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "PPM", "JPEG2000")
+"""Of Pillow, by content: of others, some start programs (EPS starts Ghostscript)."""
 PHOTO_FORMATS = ("JPEG", "MPO", "WEBP")
 EXIF_ORIENTATION, FIRST_TURNED = 0x0112, 5
 
@@ -43,6 +46,7 @@ class ImageFolder(PictureSource):
         self.names = [file.stem for file in self._files]
         check_readable(self._files[0])
         height, width = _header_size(self._files[0])
+        check_frame(height, width, str(self._files[0]))
         self.size = len(self._files), height, width
         for i in evenly(range(len(self._files)), config.size_checks):
             check_readable(self._files[i])
@@ -121,7 +125,7 @@ def _header_size(file: Path) -> tuple[int, int]:
     with reading(str(file), DAMAGED):
         if file.suffix.lower() in TIFF_SUFFIXES:
             return _tiff_header_size(file)
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             turned = _is_photo(image) and image.getexif().get(EXIF_ORIENTATION, 1) >= FIRST_TURNED
     return (width, height) if turned else (height, width)
@@ -149,7 +153,7 @@ def read_picture(file: Path) -> np.ndarray:
             return _read_tiff(file)
         if _is_deep_png(file):
             return _read_deep_png(file)
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return _to_array(ImageOps.exif_transpose(image) if _is_photo(image) else image)
 
 

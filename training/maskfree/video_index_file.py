@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from maskfree.config import FormatConfig
 from maskfree.errors import InputError
+from maskfree.safe_npz import DAMAGE, read_arrays
 from maskfree.storage import atomic_write
 from maskfree.video_decode import Identify
 from maskfree.video_index import FrameIndex
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from maskfree.config import VideoConfig
@@ -70,24 +73,40 @@ def write_index(folder: Path, index: FrameIndex, known_by: bytes) -> None:
 
 def read_index(folder: Path, known_by: bytes) -> FrameIndex | None:
     """Return the index in ``folder``; None where there is none, another one, or a damaged one."""
+    most = FormatConfig().array_bytes
     try:
-        kept = (folder / INDEX_FILE).read_bytes()
+        with (folder / INDEX_FILE).open("rb") as file:
+            kept = file.read(most + 1)
     except OSError:
         return None
     data = kept[2 * len(known_by) :]
-    if kept[: -len(data)] != known_by + hashlib.sha256(data).digest():
+    head = known_by + hashlib.sha256(data).digest()
+    if len(kept) > most or kept[: len(head)] != head:
         return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        announced, cut = arrays["facts"].tolist()
-        return FrameIndex(
-            Identify[str(arrays["identify"])],
-            np.cumsum(arrays["keys"], axis=0),
-            starts=np.cumsum(arrays["starts"], axis=0),
-            start_times=np.cumsum(arrays["start_times"], axis=0),
-            numbers=dict(np.cumsum(arrays["numbers"], axis=0).tolist()),
-            announced=announced,
-            cut=bool(cut),
-        )
+    try:
+        return _index(read_arrays(io.BytesIO(data)))
+    except (*DAMAGE, IndexError):
+        return None
+
+
+def _index(arrays: Mapping[str, np.ndarray]) -> FrameIndex:
+    """Return the index that arrays hold; ValueError or KeyError where they do not."""
+    announced, cut = arrays["facts"].tolist()
+    keys, starts = np.cumsum(arrays["keys"], axis=0), np.cumsum(arrays["starts"], axis=0)
+    times = np.cumsum(arrays["start_times"], axis=0)
+    whole = keys.ndim == starts.ndim == 1 and times.shape == (len(starts), 2) and len(keys)
+    inside = not len(starts) or 0 <= starts.min() <= starts.max() < len(keys)
+    if not whole or not inside or any(each.dtype != np.int64 for each in (keys, starts, times)):
+        raise ValueError("no index of frames")
+    return FrameIndex(
+        Identify[str(arrays["identify"])],
+        keys,
+        starts=starts,
+        start_times=times,
+        numbers=dict(np.cumsum(arrays["numbers"], axis=0).tolist()),
+        announced=announced,
+        cut=bool(cut),
+    )
 
 
 def _differences(values: np.ndarray) -> np.ndarray:

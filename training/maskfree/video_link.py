@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError, nearest
-from maskfree.json_checks import as_object, show
+from maskfree.json_checks import as_number, as_object, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["VideoLink"]
 
 _OPTIONS = ("axes", "depth", "channels", "fps")
 _FIELDS = ("path", "relative", "options")
+_MOST = 2**31
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "axes": lambda value: isinstance(value, str),
+    "depth": lambda value: _is_whole(value),
+    "channels": lambda value: isinstance(value, list | tuple) and all(map(_is_whole, value)),
+    "fps": lambda value: as_number(value) is not None,
+}
+"""What makes each of them right."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +143,19 @@ def _checked_options(options: Mapping[str, Any], where: str) -> dict[str, Any]:
                 f"{nearest(name, _OPTIONS)}"
             )
     chosen = {name: value for name, value in options.items() if value is not None}
+    for name, is_right in _RIGHT.items():
+        if name in chosen and not is_right(chosen[name]):
+            raise InputError(
+                f"{where}the video option {name} cannot be {show(chosen[name])}. Correct it, or "
+                "leave it out."
+            )
     if "channels" in chosen:
         chosen["channels"] = tuple(chosen["channels"])
     return chosen
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def _text(value: object, where: str, field: str) -> str | None:

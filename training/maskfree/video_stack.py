@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree.config import FormatConfig
 from maskfree.errors import InputError, InputWarning
+from maskfree.limits import check_frame
 from maskfree.numbered_names import NumberedNames
 from maskfree.video_axes import AXES, OME_AXES, plan_layout, with_time
 from maskfree.video_source import PictureSource, first_line, reading
@@ -69,9 +72,21 @@ class ArraySource(PictureSource):
         self._remedy = remedy
         self.joint = self._layout.joint
         self.size = self._layout.size(shape)
+        if path is not None:
+            self._check_claims(array)
         self.names = NumberedNames(self.size[0])
         self.path = path
         self.cheap = isinstance(array, np.ndarray)
+
+    def _check_claims(self, array: Any) -> None:
+        """Check what a file says of its frames, and of the pieces that they are stored in."""
+        check_frame(*self.size[1:], self._name)
+        pieces = getattr(array, "chunks", None) or array.shape
+        if len(pieces) != len(array.shape) or math.prod(pieces) > 4 * FormatConfig().video_pixels:
+            raise InputError(
+                f"{self._name} is stored in pieces of {pieces}, which are too large to be read. "
+                "Store it with a piece a frame."
+            )
 
     def raw(self, index: int) -> np.ndarray:
         """Return frame ``index`` as stored; see :class:`PictureSource`."""

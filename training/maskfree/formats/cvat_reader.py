@@ -23,6 +23,7 @@ from maskfree.formats.cvat_walk import KIND, META, TRACK, Grid, video_of, walk, 
 from maskfree.formats.ytvis_reader import masks_of
 from maskfree.formats.ytvis_walk import xyxy
 from maskfree.json_checks import show
+from maskfree.json_faults import first_twice
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.tracks import box_at
 from maskfree.types import Keyframe, Track
@@ -208,7 +209,7 @@ class _Reader:
         """Return the tracks by id; CVAT's own ids begin at 0, ours at 1."""
         numbers = [track.number for track in self._tracks]
         if len(set(numbers)) < len(numbers):
-            twice = next(number for number in numbers if numbers.count(number) > 1)
+            twice = first_twice(numbers)
             raise InputError(f"{self._where}: two tracks have the id {twice}. Give one another.")
         first = 1 if 0 in numbers else 0
         return {track.number + first: track for track in self._tracks}

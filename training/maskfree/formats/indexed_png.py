@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from maskfree.errors import InputError
 from maskfree.formats.limits import check_size
+from maskfree.png_damage import PNG_DAMAGE
 from maskfree.video_folder import natural_key
 
 __all__ = [
@@ -83,7 +84,7 @@ def is_ours(path: Path, mode: str = "P") -> bool:
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return image.mode == mode and image.info.get("Software") == _MARK
-    except (OSError, SyntaxError, ValueError):
+    except PNG_DAMAGE:
         return False
 
 
@@ -126,8 +127,12 @@ def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
 def _pixels(path: str | os.PathLike[str]) -> np.ndarray:
     try:
         with Image.open(path, formats=["PNG"]) as image:
+            # A second header further on counts for Pillow.
+            check_size(image.height, image.width, os.fspath(path))
             return np.array(image)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except InputError:
+        raise
+    except PNG_DAMAGE as error:
         raise InputError(f"{path} is a damaged PNG ({error}). Write it again.") from None
 
 

@@ -23,6 +23,7 @@ from maskfree.formats.base import Annotations, tight_box
 from maskfree.formats.box_files import Said
 from maskfree.formats.davis import names_of_frames
 from maskfree.formats.labelme_shapes import FILLED, RECTANGLE, box_of, mask_of
+from maskfree.formats.limits import check_masks
 from maskfree.json_checks import as_list, as_object, as_whole, show
 from maskfree.storage import read_json, reading
 from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
@@ -210,14 +211,17 @@ def _instances(file: Path, video: BoxTracks, unread: set[str]) -> tuple[dict[Key
     content = _content(file)
     found: dict[Key, Instance] = {}
     nth: dict[str, int] = {}
+    masked = 0
     for number, item in enumerate(as_list(content.get("shapes"), where, "shapes")):
         here = f"{where}: shapes[{number}]"
         shape = as_object(item, here, "a shape", "label")
         kind = shape.get("shape_type", "polygon")
-        if kind != RECTANGLE and kind not in FILLED:
+        if not isinstance(kind, str) or (kind != RECTANGLE and kind not in FILLED):
             unread.add(show(kind))
             continue
         key = _key(shape, here, nth)
+        masked += kind != RECTANGLE
+        check_masks(masked, video.height, video.width, where)
         mask = None if kind == RECTANGLE else mask_of(shape, video, here)
         if mask is not None and not mask.any():
             continue

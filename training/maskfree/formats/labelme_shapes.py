@@ -6,7 +6,6 @@ import base64
 import io
 import math
 import struct
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from maskfree.formats.base import tight_box
 from maskfree.formats.box_files import within
 from maskfree.formats.segmentation import parse
 from maskfree.json_checks import as_list, as_number, show
+from maskfree.png_damage import PNG_DAMAGE
 
 if TYPE_CHECKING:
     from maskfree.types import Box, BoxTracks
@@ -29,7 +29,8 @@ FILLED = frozenset(("polygon", "circle", "mask"))
 """Shapes that are masks; a file from before there were kinds has polygons."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIZE = struct.Struct(">16xII")
-_ON = 255
+_ROWS = 64
+"""Rows of a disc that are computed at once."""
 
 
 def rectangle(box: Box) -> dict[str, Any]:
@@ -81,12 +82,21 @@ def mask_of(shape: dict[str, Any], video: BoxTracks, where: str) -> np.ndarray:
         return _mask(shape, video, where)
     if kind == "circle":
         (x, y), (edge_x, edge_y) = _points(shape, where, 2)[:2]
-        rows, columns = np.ogrid[: size[0], : size[1]]
-        radius = math.hypot(edge_x - x, edge_y - y)
-        return np.asarray((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2)
+        return _disc((x, y), math.hypot(edge_x - x, edge_y - y), size)
     flat = [value for point in _points(shape, where, 3) for value in point]
     counts = parse([flat], *size, where)
     return np.zeros(size, bool) if counts is None else rle.decode(counts, *size)
+
+
+def _disc(middle: tuple[float, float], radius: float, size: tuple[int, int]) -> np.ndarray:
+    """Return the pixels of a disc, bool ``(H, W)``, made some rows at a time."""
+    mask = np.zeros(size, bool)
+    columns = (np.arange(size[1]) + 0.5 - middle[0]) ** 2
+    for row in range(0, size[0], _ROWS):
+        part = mask[row : row + _ROWS]
+        rows = (np.arange(row, row + len(part))[:, None] + 0.5 - middle[1]) ** 2
+        np.less_equal(columns + rows, radius**2, out=part)
+    return mask
 
 
 def _points(shape: dict[str, Any], where: str, least: int) -> list[tuple[float, float]]:
@@ -119,8 +129,10 @@ def _mask(shape: dict[str, Any], video: BoxTracks, where: str) -> np.ndarray:
         if size != (width, height):
             raise ValueError(f"the picture has {size[0]} x {size[1]} pixels")
         with Image.open(io.BytesIO(raw), formats=["PNG"]) as image:
+            if image.size != size:
+                raise ValueError("it has two sizes")
             part = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except PNG_DAMAGE as error:
         raise InputError(
             f"{where}: a mask must be a PNG of {width} x {height} pixels as base64 ({error}). Save "
             "it again."

@@ -24,6 +24,7 @@ from maskfree.formats.box_arrays import BoxArrays
 from maskfree.formats.frame_records import FrameRecords
 from maskfree.formats.segmentation import parse
 from maskfree.formats.ytvis_walk import CROWD, T, box_of, stem, walk, xyxy
+from maskfree.json_faults import first_twice
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import InstanceMasks, Track
 
@@ -167,7 +168,7 @@ def numbered(instances: list[Instance[T]], path: Path) -> dict[int, Instance[T]]
 
 def _ids(numbers: list[int], path: Path) -> list[int]:
     if len(set(numbers)) < len(numbers):
-        twice = next(number for number in numbers if numbers.count(number) > 1)
+        twice = first_twice(numbers)
         raise InputError(f"{path}: two annotations have the id {twice}. Give one another id.")
     if all(number >= 1 for number in numbers):
         return numbers

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import stat
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import safetensors.torch
 import torch
 from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -22,6 +25,9 @@ from transformers import ResNetBackbone, ResNetConfig
 from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.model.convert import read_weights
+from maskfree.model.known_weights import check_digest
+from maskfree.model.tensors_file import check_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,15 +250,15 @@ def _read(folder: Path, expected: ResNetConfig) -> dict[str, torch.Tensor]:
             f"first of them beside its {_CONFIG}."
         )
     try:
-        backbone, told = ResNetBackbone.from_pretrained(
-            folder,
-            config=expected,
-            dtype=torch.float32,
-            local_files_only=True,
-            weights_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+        with _safe_weights(folder) as safe:
+            backbone, told = ResNetBackbone.from_pretrained(
+                safe,
+                config=expected,
+                dtype=torch.float32,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
     except Exception as error:
         if isinstance(error, MemoryError):
             raise
@@ -269,6 +275,26 @@ def _read(folder: Path, expected: ResNetConfig) -> dict[str, torch.Tensor]:
         )
     weights: dict[str, torch.Tensor] = backbone.state_dict()
     return weights
+
+
+@contextlib.contextmanager
+def _safe_weights(folder: Path) -> Iterator[Path]:
+    """Yield a folder whose weights are safetensors: ``folder`` itself, or one with those of it.
+
+    What torch saved is read by our own reader: transformers would have torch's read it.
+    """
+    safe, saved = (folder / name for name in _WEIGHTS)
+    if safe.is_file():
+        check_digest(safe)
+        check_header(safe)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as made, warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        tensors = read_weights(saved)
+        safetensors.torch.save_file(tensors, Path(made) / safe.name, metadata={"format": "pt"})
+        shutil.copyfile(folder / _CONFIG, Path(made) / _CONFIG)
+        yield Path(made)
 
 
 def _reason(error: Exception) -> str:

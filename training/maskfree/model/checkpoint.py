@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import safetensors
 import safetensors.torch
 
 from maskfree.config import Config
 from maskfree.errors import InputError
+from maskfree.json_checks import as_list, as_object, as_whole
 from maskfree.model.mask2former_video import Mask2FormerVideo, build_model
+from maskfree.model.tensors_file import read_tensors
 from maskfree.settings import from_dict, to_dict
-from maskfree.storage import atomic_write
+from maskfree.storage import atomic_write, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
+    from maskfree.config import ModelConfig
+
 __all__ = ["load_model", "read_tensors", "save_model"]
 
 _FORMAT = 1
+_ALWAYS = 1 << 24
+"""Numbers that a network may have whatever its file holds: 64 MB."""
 
 
 def save_model(
@@ -55,19 +60,15 @@ def load_model(
     """
     about_path = path.with_suffix(".json")
     try:
-        about = json.loads(about_path.read_text(encoding="utf-8"))
-        if about["format"] != _FORMAT:
-            raise ValueError(f"format {about['format']} is not {_FORMAT}, update napari-maskfree")
-        config = from_dict(Config, about["config"], about_path.name)
-        classes, track_ids = list(about["classes"]), [int(i) for i in about["track_ids"]]
-        queries = int(about["num_queries"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        config, classes, track_ids, queries = _described(about_path)
+    except InputError as error:
         raise InputError(
-            f"{about_path} should describe the weights beside it and cannot be read: {error}. "
+            f"{about_path} should describe the weights beside it and cannot be read: {error} "
             "Fine-tune again to make a new run."
         ) from error
-    model = build_model(config.model, num_classes=len(classes), num_queries=queries)
     tensors = read_tensors(path)
+    _check_size(config.model, len(classes), queries, tensors, path)
+    model = build_model(config.model, num_classes=len(classes), num_queries=queries)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     wrong = [k for k, v in expected.items() if k not in tensors or tuple(tensors[k].shape) != v]
     wrong += [k for k in tensors if k not in expected]
@@ -80,19 +81,36 @@ def load_model(
     return model.to(device), config, classes, track_ids
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file.
+def _described(path: Path) -> tuple[Config, list[str], list[int], int]:
+    """Return config, classes, track ids and number of queries."""
+    where = str(path)
+    about = as_object(read_json(path, "description"), where, "a description", "format")
+    found = as_whole(about.get("format"), where, "format")
+    if found != _FORMAT:
+        raise InputError(f"format {found} is not {_FORMAT}, update napari-maskfree.")
+    classes = as_list(about.get("classes"), where, "classes")
+    if not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{where}: classes must be a list of text.")
+    listed = as_list(about.get("track_ids"), where, "track_ids")
+    return (
+        from_dict(Config, as_object(about.get("config"), where, "config", "preset"), path.name),
+        classes,
+        [as_whole(each, where, "track_ids") for each in listed],
+        as_whole(about.get("num_queries"), where, "num_queries", low=1),
+    )
 
-    Raises
-    ------
-    InputError
-        When the file is missing, truncated or something else.
-    """
-    try:
-        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
-        return tensors
-    except (OSError, safetensors.SafetensorError) as error:
+
+def _check_size(
+    config: ModelConfig, classes: int, queries: int, tensors: dict[str, Any], path: Path
+) -> None:
+    """Check, before a network of that size is made, that the file could hold its weights."""
+    sizes = zip(config.backbone_sizes, config.backbone_depths, strict=False)
+    least = sum(depth * size**2 for size, depth in sizes)
+    least += 2 * config.encoder_layers * config.hidden_size * config.feedforward_size
+    least += config.hidden_size * (max(queries, config.num_queries) + classes)
+    found = sum(tensor.numel() for tensor in tensors.values())
+    if least > max(found, _ALWAYS):
         raise InputError(
-            f"{path} is not a readable safetensors file: {error}. Fine-tune again, or convert "
-            "foreign weights with: maskfree convert-weights IN OUT"
-        ) from error
+            f"{path} holds {found} numbers, the network that {path.with_suffix('.json').name} "
+            f"describes has more than {least}. Fine-tune again to make a new run."
+        )

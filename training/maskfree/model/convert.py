@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import pickletools
-import re
+import io
 import warnings
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import safetensors.torch
 import torch
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.model.checkpoint import read_tensors
+from maskfree.model.known_weights import check_digest
+from maskfree.model.pickled_arrays import BUILDERS, WORDS, PickledArray
+from maskfree.model.plain_pickle import Forbidden, read_pickle
+from maskfree.model.tensors_file import read_tensors
+from maskfree.model.torch_file import Script, is_torch_file, read_torch_file
 from maskfree.storage import atomic_write
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["convert_weights"]
+__all__ = ["convert_weights", "read_weights"]
 
 WEIGHT_KEYS = ("model", "state_dict", "model_state_dict")
 """Where training tools keep the weights in a checkpoint that holds more than those."""
 _SAFE = ".safetensors"
-_NAMED = re.compile(r"GLOBAL ([\w.]+)")
-_SCRIPT = "TorchScript"
+_HEAD = 64
+"""Bytes that tell the kind of a file."""
 
 
 def convert_weights(
@@ -34,89 +35,67 @@ def convert_weights(
 ) -> dict[str, torch.Tensor]:
     """Write the tensors of ``source`` to the safetensors file ``target``; return them.
 
-    ``source`` is what ``torch.save`` wrote: tensors by name, alone or under "model" or
-    "state_dict" among other things, which are left out; or a safetensors file. It is read by
-    torch's restricted reader, which builds tensors and plain values and calls nothing.
+    As :func:`read_weights`.
 
     Raises
     ------
     InputError
-        For a file that would run code (naming what), is missing, damaged or no checkpoint, or
-        holds no tensors; where ``target`` cannot be written.
+        As there; where ``target`` cannot be written.
     """
-    path, out = Path(source), Path(target)
+    out = Path(target)
     if out.suffix != _SAFE:
         raise InputError(f"OUT must end in {_SAFE}, got {out}. Try {out.with_suffix(_SAFE)}")
+    tensors = read_weights(Path(source))
+    atomic_write(out, safetensors.torch.save(tensors))
+    return tensors
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint by name, each with memory of its own.
+
+    ``path`` is what ``torch.save`` wrote, or a pickle of numpy arrays (detectron2's ``.pkl``):
+    tensors by name, alone or under "model" or "state_dict" among other things, which are left out;
+    or a safetensors file. Nothing that a file names is imported or called.
+
+    Raises
+    ------
+    InputError
+        For a file that would run code (naming what), is missing, damaged, no checkpoint or not the
+        one that its name says, or holds no tensors.
+    """
     if path.is_dir():
         raise InputError(f"Expected a checkpoint file, but {path} is a folder. Give the file.")
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}. Check the path.")
     if path.stat().st_size == 0:
         raise InputError(f"The checkpoint {path} is empty. Download it again.")
-    tensors = read_tensors(path) if path.suffix == _SAFE else _tensors(_load(path), path)
-    atomic_write(out, safetensors.torch.save(tensors))
-    return tensors
+    check_digest(path)
+    return read_tensors(path) if path.suffix == _SAFE else _tensors(_load(path), path)
 
 
 def _load(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_globals()):
-            warnings.simplefilter("ignore")  # torch's, about how the file was pickled
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        if isinstance(error, MemoryError | PermissionError):
-            raise
-        raise InputError(_refusal(path, str(error))) from error
-
-
-def _numpy_globals() -> list[Any]:
-    """Return what arrays are rebuilt with, under the names of numpy 2 and numpy 1."""
-    rebuild = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-    kinds = {type(np.dtype(code)) for code in np.typecodes["All"]}
-    return [
-        (rebuild, "numpy._core.multiarray._reconstruct"),
-        (rebuild, "numpy.core.multiarray._reconstruct"),
-        np.ndarray,
-        np.dtype,
-        *kinds,
-    ]
-
-
-def _refusal(path: Path, why: str) -> str:
-    """Say why torch's restricted reader did not read a file."""
-    archive = zipfile.is_zipfile(path)
-    told = _NAMED.search(why)
-    called = told.group(1) if told else _called(path.read_bytes()) if not archive else ""
-    if called:
-        return (
-            f"{path} would run code when loaded (it calls {called}); it was refused and nothing of "
-            "it was run. Ask its maker for safetensors, or for the plain state_dict()."
-        )
-    if _SCRIPT in why:
-        return (
+        with path.open("rb") as file:
+            if is_torch_file(file.read(_HEAD)):
+                return read_torch_file(path)
+            file.seek(0)
+            return read_pickle(io.BytesIO(file.read()), BUILDERS, words=WORDS)
+    except Forbidden as error:
+        raise InputError(
+            f"{path} would run code when loaded (it calls {error.name}); it was refused and "
+            "nothing of it was run. Ask its maker for safetensors, or for the plain state_dict()."
+        ) from None
+    except Script:
+        raise InputError(
             f"{path} is a TorchScript archive, which holds code; it was refused. Save the model's "
             "state_dict() with torch.save instead."
-        )
-    return (
-        f"{path} is damaged, incomplete or no checkpoint that torch.save wrote. Download it again, "
-        "or give a .pth, .pt, .bin or .safetensors file that holds tensors by name."
-    )
-
-
-def _called(data: bytes) -> str:
-    """Return the first function or class that a pickle would call, by reading its opcodes only."""
-    texts: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in {"GLOBAL", "INST"}:
-                return str(argument).replace(" ", ".")
-            if opcode.name == "STACK_GLOBAL":
-                return ".".join(texts[-2:])
-            if isinstance(argument, str):
-                texts.append(argument)
-    except ValueError:  # not a pickle, or not a whole one
-        pass
-    return ""
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged, incomplete or no checkpoint that torch.save wrote. Download it "
+            "again, or give a .pth, .pt, .bin, .pkl or .safetensors file that holds tensors by "
+            "name."
+        ) from error
 
 
 def _tensors(content: Any, path: Path) -> dict[str, torch.Tensor]:
@@ -131,8 +110,8 @@ def _tensors(content: Any, path: Path) -> dict[str, torch.Tensor]:
     tensors = {}
     left_out = []
     for name, value in content.items():
-        if isinstance(value, np.ndarray):
-            value = torch.from_numpy(value)
+        if isinstance(value, PickledArray) and value.value is not None:
+            value = _as_tensor(value, name, path)
         if isinstance(value, torch.Tensor):
             # a copy, since safetensors holds no two tensors that share their memory
             tensors[str(name)] = value.detach().clone(memory_format=torch.contiguous_format)
@@ -151,3 +130,10 @@ def _tensors(content: Any, path: Path) -> dict[str, torch.Tensor]:
             stacklevel=3,
         )
     return tensors
+
+
+def _as_tensor(array: PickledArray, name: object, path: Path) -> torch.Tensor:
+    try:
+        return torch.from_numpy(array.value)
+    except TypeError as error:
+        raise InputError(f'{path}: "{name}" cannot be a tensor ({error}). Leave it out.') from None
