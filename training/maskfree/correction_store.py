@@ -85,7 +85,7 @@ class CorrectionStore(FrameFiles):
         path = self._file(frame)
         if not os.path.isfile(path):
             return {}
-        return _decode(read_json(path, "corrections file"), path)
+        return _decode(read_json(path, "corrections file"), path, frame)
 
     def read_all(self) -> dict[int, dict[int, Correction]]:
         """Return the corrections by frame and track id.
@@ -98,7 +98,7 @@ class CorrectionStore(FrameFiles):
         return {frame: self.read(frame) for frame in self.frames()}
 
 
-def _decode(data: object, where: str) -> dict[int, Correction]:
+def _decode(data: object, where: str, frame: int) -> dict[int, Correction]:
     fields = as_object(data, where, "a frame's corrections", "tracks")
     sides = as_list(fields.get("size"), where, "size")
     if len(sides) != 2:
@@ -116,6 +116,8 @@ def _decode(data: object, where: str) -> dict[int, Correction]:
             )
         place = f"{where}: track {track_id}"
         gold, source = as_flag(one.get("gold", False), place, "gold"), one.get("carried")
+        if source is True or source is False:  # as it was before the frame was noted
+            source = frame if source else None
         carried = None if source is None else as_whole(source, place, "carried", low=0)
         known, other = map(str, counts)
         try:

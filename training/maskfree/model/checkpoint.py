@@ -58,7 +58,7 @@ def load_model(
         about = json.loads(about_path.read_text(encoding="utf-8"))
         if about["format"] != _FORMAT:
             raise ValueError(f"format {about['format']} is not {_FORMAT}, update napari-maskfree")
-        config = from_dict(Config, about["config"], about_path.name)
+        config = from_dict(Config, about["config"], about_path.name, kept=True)
         classes, track_ids = list(about["classes"]), [int(i) for i in about["track_ids"]]
         queries = int(about["num_queries"])
     except (OSError, ValueError, KeyError, TypeError) as error:
