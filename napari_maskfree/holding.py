@@ -78,6 +78,16 @@ class Holding(Undoable):
         if self.read_only:
             raise InputError(self._words())
 
+    def hold_on(self, session: Session | None) -> None:
+        """Hold a session from now on, where nobody else does; give the one before back."""
+        if session is None:
+            self.let_go()
+            return
+        if self._hold is None or self._hold.path != Path(os.path.realpath(session.path)):
+            self.let_go()
+            self._hold = SessionHold(session.path, _PROGRAM)
+        self._take()
+
     def try_to_hold(self) -> bool:
         """Look after the hold on the open session; True where it has become this window's."""
         return self._take() if self._hold is not None else False
@@ -97,7 +107,7 @@ class Holding(Undoable):
 
     def set_session(self, session: Session | None) -> None:
         """Work in a session: as the one that edits it, where nobody else does."""
-        self._hold_on(session)
+        self.hold_on(session)
         super().set_session(session)
 
     def set_video(self, video: VideoInfo | None, *, keep: bool = False) -> None:
@@ -159,15 +169,6 @@ class Holding(Undoable):
             f"{self.why_read_only} Nothing was changed. It can be edited here as soon as it is "
             "closed there; Save in… (section 1) works on a copy."
         )
-
-    def _hold_on(self, session: Session | None) -> None:
-        if session is None:
-            self.let_go()
-            return
-        if self._hold is None or self._hold.path != Path(os.path.realpath(session.path)):
-            self.let_go()
-            self._hold = SessionHold(session.path, _PROGRAM)
-        self._take()
 
     def _take(self) -> bool:
         assert self._hold is not None

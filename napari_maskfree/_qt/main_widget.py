@@ -316,7 +316,6 @@ class MaskFreeWidget(QWidget):
             self._guard.release()
         self.session_watch.stop()
         self.frames.stop()
-        self.hold.stop()
         self.boxes.audit.stop()
         self.boxes.proposal.stop()
         self.timeline.close()
@@ -334,6 +333,7 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        self.hold.stop()
         window = self._home()
         if window is not None and isalive(window) and window.isVisible():
             self.project.matches.close()
