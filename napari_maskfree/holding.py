@@ -78,6 +78,17 @@ class Holding(Undoable):
         if self.read_only:
             raise InputError(self._words())
 
+    def hold_on(self, session: Session | None) -> bool:
+        """Hold a session from now on, and give the one before back; False where another does."""
+        if session is None:
+            self.let_go()
+            return True
+        if self._hold is None or self._hold.path != Path(os.path.realpath(session.path)):
+            self.let_go()
+            self._hold = SessionHold(session.path, _PROGRAM)
+        self._take()
+        return not self.read_only
+
     def try_to_hold(self) -> bool:
         """Look after the hold on the open session; True where it has become this window's."""
         return self._take() if self._hold is not None else False
@@ -95,17 +106,9 @@ class Holding(Undoable):
         """Say why no box can be drawn; empty text when nothing is in the way."""
         return super().why_no_boxes() or self.why_read_only
 
-    def hold(self, session: Session | None) -> bool:
-        """Take a session to edit it, in place of the one before; False where another program does.
-
-        None: give back the one before.
-        """
-        self._hold_on(session)
-        return not self.read_only
-
     def set_session(self, session: Session | None) -> None:
         """Work in a session: as the one that edits it, where nobody else does."""
-        if not self.hold(session) and session is not None:
+        if not self.hold_on(session) and session is not None:
             self.journal.look_on(session)
         super().set_session(session)
 
@@ -168,15 +171,6 @@ class Holding(Undoable):
             f"{self.why_read_only} Nothing was changed. It can be edited here as soon as it is "
             "closed there; Save in… (section 1) works on a copy."
         )
-
-    def _hold_on(self, session: Session | None) -> None:
-        if session is None:
-            self.let_go()
-            return
-        if self._hold is None or self._hold.path != Path(os.path.realpath(session.path)):
-            self.let_go()
-            self._hold = SessionHold(session.path, _PROGRAM)
-        self._take()
 
     def _take(self) -> bool:
         assert self._hold is not None

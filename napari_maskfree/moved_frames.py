@@ -7,9 +7,10 @@ any thread.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.tracks import check_against_video
 
 if TYPE_CHECKING:
@@ -32,20 +33,22 @@ class OtherVideo(InputError):
 
 
 def check_size(session: Session, boxes: BoxTracks | None, size: tuple[int, int, int]) -> None:
-    """Check that boxes fit a video of ``size`` (frames, height, width); None: there are none.
+    """Check that boxes, where there are some, fit a video of ``size`` (frames, height, width).
 
     Raises
     ------
     OtherVideo
         Where they do not.
     """
-    frames, height, width = size
     if boxes is None:
         return
-    try:
-        check_against_video(boxes, num_frames=frames, height=height, width=width)
-    except InputError as error:
-        raise OtherVideo(str(error), session) from None
+    frames, height, width = size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # who takes them over says it
+        try:
+            check_against_video(boxes, num_frames=frames, height=height, width=width)
+        except InputError as error:
+            raise OtherVideo(str(error), session) from None
 
 
 def frames_job(session: Session, alive: Callable[[], None]) -> Callable[[], FrameNews | None]:

@@ -90,13 +90,13 @@ def reopen(state: State, session: Session) -> list[str]:
     """
     before = state.session
     try:
-        if state.hold(session):
+        if state.hold_on(session):
             return _reopen(state, session)
         look_on(state, session)
         return []
     finally:
         if state.session is before:  # it could not be opened
-            state.hold(before)
+            state.hold_on(before)
 
 
 def _reopen(state: State, session: Session) -> list[str]:

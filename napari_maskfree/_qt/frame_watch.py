@@ -19,7 +19,6 @@ from napari_maskfree.saving import save_session_boxes
 if TYPE_CHECKING:
     from maskfree.frame_check import FrameNews
     from maskfree.session import Session
-    from maskfree.shift_session import Shifted
     from napari_maskfree._qt.main_widget import MaskFreeWidget
     from napari_maskfree.moved_frames import OtherVideo
 
@@ -110,11 +109,15 @@ class FrameWatch(QObject):
             if not saved or not reported(self.state.corrections.save)[0]:
                 return
         offset = news.match.offset if answer == "shift" else 0
-        self._background.run(shift_job(session, offset), lambda done: self._shifted(session, done))
-
-    def _shifted(self, session: Session, done: Shifted) -> None:
-        show_info(_DONE.format(done.offset, done.kept, session.path))
-        reopen_session(self.main, session.path)
+        is_open = self.state.session is session
+        if is_open:
+            self.state.journal.look_on(session)  # it is about the old numbers, and put aside
+        # not beside the window: so is what would be changed meanwhile
+        ok, done = reported(shift_job(session, offset))
+        if ok:
+            show_info(_DONE.format(done.offset, done.kept, session.path))
+        if ok or is_open:
+            reopen_session(self.main, session.path)
 
 
 def _is_longer(news: FrameNews) -> bool:

@@ -318,7 +318,6 @@ class MaskFreeWidget(QWidget):
             self._guard.release()
         self.session_watch.stop()
         self.frames.stop()
-        self.hold.stop()
         self.boxes.audit.stop()
         self.boxes.proposal.stop()
         self.timeline.close()
@@ -336,6 +335,7 @@ class MaskFreeWidget(QWidget):
         self.background.close()
         self.video.close_panel()
         self.project.close()
+        self.hold.stop()
         end(self.state)
         window = self._home()
         if window is not None and isalive(window) and window.isVisible():

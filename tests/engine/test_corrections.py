@@ -209,7 +209,7 @@ def test_a_round_trip_over_the_disk(tmp_path: Path) -> None:
         ('{"tracks": [{"id": 0}], "size": [4, 6]}', "id"),
         ('{"tracks": [{"id": 1, "object": 3}], "size": [4, 6]}', "must be COCO run-length"),
         (
-            '{"tracks": [{"id": 1, "object": "0", "other": "0", "carried": true}], "size": [4, 6]}',
+            '{"tracks": [{"id": 1, "object": "0", "other": "0", "carried": "2"}], "size": [4, 6]}',
             "track 1: carried",
         ),
         ('{"tracks": [{"id": 1, "object": "0", "other": "0"}], "size": [4, 6]}', "run lengths"),

@@ -95,7 +95,18 @@ def test_before_the_plan_is_written_nothing_changes(
 
 @pytest.mark.parametrize(
     "name",
-    ["../out.json", "/etc/passwd", "C:\\x", "a\\..\\..\\b", "", None, 5, "C:x", "link/a.json"],
+    [
+        "../out.json",
+        "/etc/passwd",
+        "C:\\x",
+        "a\\..\\..\\b",
+        "",
+        None,
+        5,
+        "C:x",
+        "a\0b",
+        "link/a.json",
+    ],
 )
 def test_a_strangers_plan_leads_nowhere(root: Path, tmp_path: Path, name: object) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside"

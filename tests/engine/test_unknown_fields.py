@@ -60,5 +60,6 @@ def test_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a run of version 1, got 2: it was made by a"):
         newer.config  # noqa: B018
     assert Session.open(session.path).info()["runs"][0]["preset"] == "unknown"
+    data["config"]["predict"]["later"] = data["config"]["later"] = {"weight": 1}
     run.config_path.write_text(json.dumps({**data, "note": 1}), encoding="utf-8")
     assert Session.open(session.path).runs()[0].config == Config()

@@ -78,7 +78,7 @@ class CorrectionStore(FrameFiles):
         path = self._file(frame)
         if not os.path.isfile(path):
             return {}
-        return frame_from_json(read_json(path, "corrections file"), path)
+        return frame_from_json(read_json(path, "corrections file"), path, frame)
 
     def read_all(self) -> dict[int, dict[int, Correction]]:
         """Return the corrections by frame and track id.
@@ -103,8 +103,8 @@ def frame_to_json(corrections: Mapping[int, Correction]) -> dict[str, Any]:
     return {"size": [height, width], "tracks": tracks}
 
 
-def frame_from_json(data: object, where: str) -> dict[int, Correction]:
-    """Return the corrections by track id of a frame's file; ``where`` begins every message.
+def frame_from_json(data: object, where: str, frame: int) -> dict[int, Correction]:
+    """Return the corrections by track id of the file of ``frame``; ``where`` begins messages.
 
     Raises
     ------
@@ -131,6 +131,8 @@ def frame_from_json(data: object, where: str) -> dict[int, Correction]:
             )
         place = f"{where}: track {track_id}"
         gold, source = as_flag(one.get("gold", False), place, "gold"), one.get("carried")
+        if source is True or source is False:  # as it was before the frame was noted
+            source = frame if source else None
         carried = None if source is None else as_whole(source, place, "carried", low=0)
         known, other = map(str, counts)
         try:

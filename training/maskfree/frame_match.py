@@ -128,17 +128,18 @@ class _Grid:
         self.prints, self.config = prints, config
         self.length, self._seconds = len(video), video.seconds
         own = [each.frame for each in prints.prints]
-        rows, reach = list(range(len(own))), (-max(own), len(video) - 1)
-        looked: Sequence[int] = range(len(video))
+        rows, looked = list(range(len(own))), np.arange(len(video))
+        # the offsets that bring any print into the video
+        self.offsets = np.unique(looked[None] - np.array(own)[:, None])
         if near:
-            rows, reach = evenly(rows, config.anchors), (-config.near, config.near)
-            around = {own[n] + k for n in rows for k in range(reach[0], reach[1] + 1)}
-            looked = sorted(f for f in around if f < len(video) and f >= 0)
+            rows = evenly(rows, config.anchors)
+            self.offsets = np.arange(-config.near, config.near + 1)
+            looked = np.unique(np.array(own)[rows, None] + self.offsets)
+            looked = looked[(looked >= 0) & (looked < len(video))]
         self.frames = np.array([own[n] for n in rows])
-        self.rows, self.offsets = rows, np.arange(reach[0], reach[1] + 1)
         self._place = np.full(len(video), -1)
-        self._place[np.asarray(looked, int)] = np.arange(len(looked))
-        self._values = self._compare(prints.greys[rows], video, looked, watch)
+        self._place[looked] = np.arange(len(looked))
+        self._values = self._compare(prints.greys[rows], video, looked.tolist(), watch)
         self.table = np.stack([self._at(n, f + self.offsets) for n, f in enumerate(self.frames)])
 
     def _compare(

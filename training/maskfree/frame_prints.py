@@ -52,6 +52,10 @@ __all__ = [
 
 PRINTS_FILE = "frame_prints.json"
 VERSION = 1
+_MOST, _MOST_SIDE = 256, 64
+"""Prints in a file, and pixels of a square's side: more are not read."""
+_LONGEST = 2**31
+"""No video has as many frames, rows or columns."""
 _ENDS = 2**16
 """Bytes at a file's start and at its end that tell it from others."""
 
@@ -211,27 +215,35 @@ def _decode(data: object, where: str) -> FramePrints:
         raise InputError(f"{where} was made by a newer version.")
     video = as_object(fields.pop("video", None), where, "the video", "frames")
     frames, height, width = (
-        as_whole(video.get(name), where, name, low=1) for name in ("frames", "height", "width")
+        min(as_whole(video.get(name), where, name, low=1), _LONGEST)
+        for name in ("frames", "height", "width")
     )
     file = fields.pop("file", None)
     listed = as_list(fields.pop("prints", None), where, "prints")
-    prints = tuple(_print(each, where) for each in listed)
-    lengths = {len(each.grey) for each in prints}
-    if len(lengths) != 1 or math.isqrt(*lengths) ** 2 != max(lengths) or not max(lengths):
-        raise InputError(f"{where}: the squares differ in size.")
+    if len(listed) > _MOST:
+        raise InputError(f"{where} has more prints than are ever made.")
+    prints = tuple(_print(each, where, frames) for each in listed)
+    sides = {math.isqrt(len(each.grey)) for each in prints}
+    if len({len(each.grey) for each in prints}) != 1 or not 0 < max(sides) <= _MOST_SIDE:
+        raise InputError(f"{where}: the squares are too large, or differ in size.")
+    if max(sides) ** 2 != len(prints[0].grey):
+        raise InputError(f"{where}: the squares are none.")
     known = file if isinstance(file, str) else None
     rate = as_number(video.get("fps"))
     return FramePrints(frames, height, width, rate, known, prints, fields)
 
 
-def _print(data: object, where: str) -> FramePrint:
+def _print(data: object, where: str, num_frames: int) -> FramePrint:
     fields = as_object(data, where, "a print", "frame")
+    frame = as_whole(fields.get("frame"), where, "frame", low=0)
+    if frame >= num_frames:
+        raise InputError(f"{where}: a print is of frame {frame}, beyond the video.")
     try:
         grey = base64.b64decode(str(fields.get("grey")), validate=True)
     except (binascii.Error, ValueError):
         raise InputError(f"{where}: grey is no base64.") from None
     return FramePrint(
-        as_whole(fields.get("frame"), where, "frame", low=0),
+        frame,
         str(fields.get("name")),
         as_number(fields.get("seconds")),
         str(fields.get("pixels")),

@@ -160,7 +160,7 @@ def read_edit(record: Mapping[str, Any], tracks: BoxTracks, where: str) -> Edit:
         if not text.isdecimal() or len(text) > _DIGITS or len(pair) != 2:
             raise InputError(f"{here}: corrections must be two of a frame. It is left aside.")
         for own, side in zip(frames, pair, strict=True):
-            own[int(text)] = {} if side is None else frame_from_json(side, here)
+            own[int(text)] = {} if side is None else frame_from_json(side, here, int(text))
     selected = read_id(ends[0], here), read_id(ends[1], here)
     return Edit(str(record.get("name", "")), after, selected, *frames)
 

@@ -67,10 +67,12 @@ class Run:
         Raises
         ------
         InputError
-            Where ``config.json`` is missing, broken, or has a setting that this version lacks.
+            Where ``config.json`` is missing or broken, or holds a value that is not allowed (any
+            more). Settings that only another version has are passed over.
         """
         where = str(self.config_path)
-        return from_dict(Config, as_object(self._settings.get("config"), where, "config", "preset"))
+        known = as_object(self._settings.get("config"), where, "config", "preset")
+        return from_dict(Config, known, kept=True)
 
     @property
     def seed(self) -> int:

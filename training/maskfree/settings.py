@@ -158,8 +158,16 @@ def to_dict(config: Section) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "config") -> S:
+def from_dict(
+    kind: type[S], data: Mapping[str, Any], where: str = "config", *, kept: bool = False
+) -> S:
     """Build a ``kind`` from nested dictionaries; absent values keep their defaults.
+
+    Parameters
+    ----------
+    kept
+        It was kept by a program of another version: settings that only that one has are passed
+        over.
 
     Raises
     ------
@@ -173,10 +181,12 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "config") -> 
     hints = _hints(kind)
     for name, value in data.items():
         if name not in fields:
+            if kept:
+                continue
             raise InputError(f'{where} has no setting "{name}".{nearest(name, fields)}')
         hint = hints[name]
         if isinstance(hint, type) and issubclass(hint, Section):
-            values[name] = from_dict(hint, value, f"{where}.{name}")
+            values[name] = from_dict(hint, value, f"{where}.{name}", kept=kept)
         else:
             values[name] = _cast(fields[name], kind, value, f"{where}.{name}")
     return kind(**values)

@@ -19,7 +19,7 @@ import psutil
 from maskfree.errors import InputError
 from maskfree.frame_files import FrameFiles
 from maskfree.frame_prints import PRINTS_FILE, make_prints, write_prints
-from maskfree.json_checks import as_list, as_object
+from maskfree.json_checks import as_list, as_object, as_whole
 from maskfree.masks_lock import masks_lock
 from maskfree.session_hold import holding
 from maskfree.shifted_boxes import shifted_boxes, shifted_frames
@@ -148,8 +148,9 @@ def unshift_session(session: Session, *, program: str = "maskfree shift") -> Pat
         where = str(last / _NOTE)
         note = as_object(read_json(where, "note"), where, "a shift", "names")
         names = [str(name) for name in as_list(note.get("names"), where, "names")]
+        offset = as_whole(note.get("frames"), where, "frames")
         kept = _next(session.path / _KEPT)
-        _write_note(kept, -int(note.get("frames") or 0), names)
+        _write_note(kept, -offset, names)
         swap(session.path, last, kept, names)
         with writing(last):
             (last / _NOTE).unlink(missing_ok=True)

@@ -144,7 +144,8 @@ def _why_not(run: Run, config: Config, boxes: BoxTracks) -> str:
     try:
         about = json.loads(run.kept_weights_path.with_suffix(".json").read_text(encoding="utf-8"))
         ids, classes = list(about["track_ids"]), list(about["classes"])
-        queries, network = int(about["num_queries"]), from_dict(Config, about["config"]).model
+        queries = int(about["num_queries"])
+        network = from_dict(Config, about["config"], kept=True).model
     except (OSError, ValueError, KeyError, TypeError, InputError):
         return f"run {run.name} does not say what its network is"
     if network != config.model:

@@ -45,9 +45,10 @@ def swap(root: Path, staged: Path, kept: Path, names: Iterable[str]) -> None:
     InputError
         Where that is not possible; the next `finish_swap` goes on then.
     """
+    checked = _check_names(names, (root, staged, kept), str(root))
     moves = [
         {"name": name, "had": (root / name).exists(), "gets": (staged / name).exists()}
-        for name in names
+        for name in checked
     ]
     plan = {
         "version": _VERSION,
@@ -126,9 +127,23 @@ def _read(path: Path, root: Path) -> tuple[Path, Path, list[tuple[str, bool, boo
         had, gets = (as_flag(move.get(key), where, key) for key in ("had", "gets"))
         moves.append((name, had, gets))
     staged, kept = (root / _inside(fields.get(key), where) for key in ("staged", "kept"))
-    for folder in (root, staged, kept):
-        _check_inside([folder / name for name, _, _ in moves], root, where)
+    _check_names([name for name, _, _ in moves], (root, staged, kept), where)
     return staged, kept, moves
+
+
+def _check_names(names: Iterable[str], folders: tuple[Path, Path, Path], where: str) -> list[str]:
+    """Return the names where none leads out of the session, and none is within another.
+
+    ``folders``: the session's, the staged one, and that of what is kept.
+    """
+    listed = [_inside(name, where) for name in names]
+    for folder in folders:
+        _check_inside([folder / name for name in listed], folders[0], where)
+    known = set(listed)
+    for name in listed:
+        if known.intersection(str(parent) for parent in PurePosixPath(name).parents):
+            raise InputError(f"{where} is damaged: {name} is within another. Remove it.")
+    return listed
 
 
 def _check_inside(paths: Iterable[Path], root: Path, where: str) -> None:
@@ -141,7 +156,7 @@ def _check_inside(paths: Iterable[Path], root: Path, where: str) -> None:
 
 def _inside(value: Any, where: str) -> str:
     """Return a path of a plan, which may not lead out of the session."""
-    path = PurePosixPath(value) if isinstance(value, str) and "\\" not in value else None
+    path = PurePosixPath(value) if isinstance(value, str) and not {"\\", "\0"} & {*value} else None
     if path is None or path.is_absolute() or not path.parts or ".." in path.parts or ":" in value:
         raise InputError(f"{where} is damaged: {value!r} is no path in the session. Remove it.")
     return str(path)

@@ -92,8 +92,9 @@ def _described(path: Path) -> tuple[Config, list[str], list[int], int]:
     if not all(isinstance(name, str) for name in classes):
         raise InputError(f"{where}: classes must be a list of text.")
     listed = as_list(about.get("track_ids"), where, "track_ids")
+    settings = as_object(about.get("config"), where, "config", "preset")
     return (
-        from_dict(Config, as_object(about.get("config"), where, "config", "preset"), path.name),
+        from_dict(Config, settings, path.name, kept=True),
         classes,
         [as_whole(each, where, "track_ids") for each in listed],
         as_whole(about.get("num_queries"), where, "num_queries", low=1),
