@@ -174,8 +174,8 @@ def _changed_track(
 
 
 def _spliced(
-    items: tuple[T, ...], splice: Any, read: Callable[[Any, int], T], where: str
-) -> tuple[T, ...]:
+    items: Sequence[T], splice: Any, read: Callable[[Any, int], T], where: str
+) -> Sequence[T]:
     if splice is None:
         return items
     fields = as_object(splice, where, "a change of a list", "at")
@@ -183,7 +183,7 @@ def _spliced(
     gone = as_list(fields.get("was"), where, "was")
     new = as_list(fields.get("now"), where, "now")
     end = at + len(gone)
-    _check(items[at:end] == tuple(read(item, n) for n, item in enumerate(gone)), where)
+    _check(tuple(items[at:end]) == tuple(read(item, n) for n, item in enumerate(gone)), where)
     _check(at <= len(items), where)
     return (*items[:at], *(read(item, n) for n, item in enumerate(new)), *items[end:])
 
