@@ -145,7 +145,7 @@ def changed(tracks: BoxTracks, delta: Mapping[str, Any], *, where: str) -> BoxTr
         return region_from_json(item, n, tracks, where)[0]
 
     ignore = _spliced(tracks.ignore, delta.get("ignore"), region, where)
-    return dataclasses.replace(tracks, tracks=tuple(known[i] for i in ids), ignore=ignore)
+    return dataclasses.replace(tracks, tracks=tuple(known[i] for i in ids), ignore=tuple(ignore))
 
 
 def _changed_track(
