@@ -90,6 +90,22 @@ def test_an_edit_costs_hundreds_of_bytes_whatever_there_is(session, state, clip_
     killed(state)
 
 
+def test_an_edit_while_the_boxes_are_being_saved_is_not_saved_with_them(
+    session, state, clip_folder
+):
+    state.dirty = True
+    mark, boxes = state.journal.mark(), state.tracks
+    state.set_box(1, (1, 2, 30, 40), 5)  # the first of all: the journal begins in between
+    session.save_boxes(boxes, state.journal.announcing(mark))
+    state.journal.saved("0" * 64, mark)
+    before = all_of(state)
+    killed(state)
+    again, said = opened(session, clip_folder)
+    assert (all_of(again), again.dirty, len(said)) == (before, True, 1)
+    assert "are back" in said[0]
+    killed(again)
+
+
 def test_killed_between_the_announcement_and_the_file(session, state, clip_folder, monkeypatch):
     work(state)
     save_session_boxes(state)
