@@ -269,7 +269,7 @@ class EditJournal:
         """Return the moment, for :meth:`announcing` and :meth:`saved` in any thread."""
         with self._lock:
             number = self._journal.number if self._journal is not None else 0
-            return self._epoch, number + len(self._pending)
+            return self._epoch, max(number + len(self._pending), 1)  # 1: what it begins with
 
     def announcing(self, mark: Mark) -> Callable[[str], None]:
         """Return a function that is told the digest of the boxes file before it is written.

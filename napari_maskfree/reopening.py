@@ -212,7 +212,7 @@ def _boxes(
 def _corrections(state: State, session: Session, found: Remembered, said: list[str]) -> None:
     """Show the corrections of the journal, frame by frame, or those that somebody else wrote."""
     store, book = session.corrections, state.corrections
-    ours, news, aside = {}, {}, []
+    ours, news, aside = {}, {}, {}
     for frame, own in found.corrections.items():
         theirs = book[frame]
         if own == theirs:
@@ -226,11 +226,10 @@ def _corrections(state: State, session: Session, found: Remembered, said: list[s
             path = free_name(Path(store.path) / f"{frame:05d}.json")
             with contextlib.suppress(InputError):
                 atomic_write(path, json.dumps(frame_to_json(own)) + "\n")
-                aside.append(path.name)
+                aside[frame] = path.name
     if aside:
-        frames = ", ".join(map(str, sorted(news)))
-        where = f"the corrections of frame {frames}"
-        said.append(_THEIRS.format(where, ", ".join(sorted(aside)), ""))
+        where = f"the corrections of frame {', '.join(map(str, sorted(aside)))}"
+        said.append(_THEIRS.format(where, ", ".join(aside[f] for f in sorted(aside)), ""))
     if news:
         state.took_corrections(_TAKE_CORRECTIONS, {f: found.corrections[f] for f in news}, news)
     if ours:

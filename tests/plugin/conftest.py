@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from edited_session import opened
 from estimate_machine import Machine
 from maskfree.session import Session
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from maskfree.types import InstanceMasks
     from napari_maskfree._qt.main_widget import MaskFreeWidget
+    from napari_maskfree.state import State
 
 FRAMES, HEIGHT, WIDTH = 8, 64, 96
 
@@ -282,6 +284,22 @@ def saved(clip_folder: Path, tmp_path: Path) -> object:
     made.set_session(session)
     made.select(1)
     made.set_frame(3)
+    return made
+
+
+@pytest.fixture
+def unedited(saved: object) -> Session:
+    """The session of ``saved`` as it is on the disk; no window has edited it."""
+    saved.journal.close()
+    (saved.session.path / "journal.jsonl").unlink()
+    return Session.open(saved.session.path)
+
+
+@pytest.fixture
+def edited(unedited: Session, clip_folder: Path) -> State:
+    """That session as a window that has just been opened has it."""
+    made, said = opened(unedited, clip_folder)
+    assert said == []
     return made
 
 

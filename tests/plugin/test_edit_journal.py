@@ -3,96 +3,27 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shutil
 
-import numpy as np
 import pytest
 
+from edited_session import FRAMES, MINE, all_of, killed, opened, records, work
 from maskfree.config import JournalConfig
-from maskfree.corrections import Correction
-from maskfree.journal import Journal
 from maskfree.session import Session
-from maskfree.tracks import read_boxes, write_boxes
+from maskfree.tracks import read_boxes
 from napari_maskfree import edit_journal
-from napari_maskfree.reopening import bring_back, reopen
-from napari_maskfree.saving import end, save_session_boxes
-from napari_maskfree.state import State
+from napari_maskfree.saving import save_session_boxes
 from napari_maskfree.unsaved import unsaved_folder
-from napari_maskfree.video_info import VideoInfo
-
-FRAMES, HEIGHT, WIDTH = 8, 64, 96
-
-
-def half():
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[:, : WIDTH // 2] = True
-    return mask
-
-
-MINE, THEIRS, OTHER = (
-    {1: Correction.whole(half())},
-    {1: Correction.whole(~half())},
-    {2: Correction.whole(half())},
-)
-
-
-def video(clip_folder):
-    return VideoInfo("clip", str(clip_folder), FRAMES, HEIGHT, WIDTH)
-
-
-def opened(session, clip_folder, *, saving=True):
-    """The session as a window that has just been opened has it, and what that said."""
-    state = State()
-    state.set_video(video(clip_folder))
-    if saving:
-        state.corrections.changed.connect(lambda *_: state.corrections.try_save())
-    said = reopen(state, session)
-    return state, said
-
-
-def killed(state):
-    """The window is gone from one moment to the next; so is its lock."""
-    state.journal.close()
-
-
-def all_of(state):
-    names = [state.history_steps, state.undo_name, state.redo_name]
-    return state.tracks, state.corrections.items(), names
 
 
 @pytest.fixture
-def session(saved):
-    """A session of two tracks, as it is on the disk; no window has edited it."""
-    saved.journal.close()
-    (saved.session.path / "journal.jsonl").unlink()
-    return Session.open(saved.session.path)
+def session(unedited):
+    return unedited
 
 
 @pytest.fixture
-def state(session, clip_folder):
-    made, said = opened(session, clip_folder)
-    assert said == []
-    return made
-
-
-def records(session):
-    path = session.path / "journal.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
-
-
-def work(state):
-    state.set_box(1, (20, 6, 50, 40), 3)
-    state.rename_track(2, "ox")
-    state.ignoring.draw([(1, 1), (9, 1), (9, 9)], 2)
-    state.apply("paint frame 2", state.tracks, {2: MINE})
-    state.new_track("bird")
-    state.apply("paint frame 2", state.tracks, {2: THEIRS, 4: OTHER})
-    state.remove_track(2)
-    state.undo()
-    state.undo()
+def state(edited):
+    return edited
 
 
 def test_nothing_is_written_by_opening(session, state):
@@ -159,6 +90,22 @@ def test_an_edit_costs_hundreds_of_bytes_whatever_there_is(session, state, clip_
     killed(state)
 
 
+def test_an_edit_while_the_boxes_are_being_saved_is_not_saved_with_them(
+    session, state, clip_folder
+):
+    state.dirty = True
+    mark, boxes = state.journal.mark(), state.tracks
+    state.set_box(1, (1, 2, 30, 40), 5)  # the first of all: the journal begins in between
+    session.save_boxes(boxes, state.journal.announcing(mark))
+    state.journal.saved("0" * 64, mark)
+    before = all_of(state)
+    killed(state)
+    again, said = opened(session, clip_folder)
+    assert (all_of(again), again.dirty, len(said)) == (before, True, 1)
+    assert "are back" in said[0]
+    killed(again)
+
+
 def test_killed_between_the_announcement_and_the_file(session, state, clip_folder, monkeypatch):
     work(state)
     save_session_boxes(state)
@@ -188,191 +135,6 @@ def test_killed_between_the_file_and_the_word_that_it_is_there(session, state, c
     killed(state)
     again, said = opened(session, clip_folder)
     assert (all_of(again), said, again.dirty) == (before, [], False)
-    killed(again)
-
-
-# ---- other programs
-
-
-def test_boxes_of_another_program_stand_and_ours_are_kept(session, state, clip_folder):
-    state.set_box(1, (1, 2, 30, 40), 5)
-    save_session_boxes(state)
-    saved = state.tracks
-    state.set_box(1, (1, 2, 30, 50), 6)
-    ours = state.tracks
-    killed(state)
-    theirs = session.boxes
-    theirs = type(theirs)(**{**vars(theirs), "tracks": theirs.tracks[:1]})
-    write_boxes(session.path / "boxes.json", theirs)
-    again, said = opened(session, clip_folder)
-    assert again.tracks == theirs
-    assert read_boxes(session.path / "boxes.other.json") == ours
-    assert "kept in boxes.other.json, which Load… (section 2) opens" in said[0]
-    assert not again.dirty
-    again.undo()
-    assert again.tracks == ours
-    again.undo()
-    assert again.tracks == saved
-    killed(again)
-
-
-def test_boxes_of_another_program_over_saved_ones_say_nothing(session, state, clip_folder):
-    state.set_box(1, (1, 2, 30, 40), 5)
-    save_session_boxes(state)
-    ours = state.tracks
-    killed(state)
-    theirs = session.boxes
-    write_boxes(session.path / "boxes.json", type(theirs)(**{**vars(theirs), "fps": 5.0}))
-    again, said = opened(session, clip_folder)
-    assert (again.tracks.fps, said) == (5.0, [])
-    assert not list(session.path.glob("boxes.other*"))
-    again.undo()
-    assert again.tracks == ours
-    killed(again)
-    once_more, said = opened(session, clip_folder)
-    assert once_more.tracks == ours, "the undo was not saved"
-    assert said
-    killed(once_more)
-
-
-def test_boxes_taken_over_while_the_session_is_open_are_no_surprise(session, state, clip_folder):
-    from napari_maskfree.elsewhere import take_boxes
-
-    state.set_box(1, (1, 2, 30, 40), 5)
-    save_session_boxes(state)
-    theirs = session.boxes
-    write_boxes(session.path / "boxes.json", type(theirs)(**{**vars(theirs), "fps": 5.0}))
-    assert take_boxes(state)
-    before = all_of(state)
-    killed(state)
-    again, said = opened(session, clip_folder)
-    assert (all_of(again), said, again.dirty) == (before, [], False)
-    killed(again)
-
-
-def test_broken_boxes_are_those_of_the_journal(session, state, clip_folder):
-    work(state)
-    save_session_boxes(state)
-    before = all_of(state)
-    killed(state)
-    (session.path / "boxes.json").write_text("{nope", encoding="utf-8")
-    again, said = opened(session, clip_folder)
-    assert (all_of(again), again.dirty) == (before, True)
-    assert "The boxes that the journal knows are shown" in said[0]
-    assert (session.path / "boxes.other.json").read_text(encoding="utf-8") == "{nope"
-    killed(again)
-
-
-def test_corrections_frame_by_frame(session, state, clip_folder):
-    """Written here; not written; written by another program over either; broken."""
-    state.apply("paint", state.tracks, {0: MINE, 1: MINE, 2: MINE})
-    store, book = session.corrections, state.corrections
-    book._store = None  # the disk is gone
-    state.apply("paint", state.tracks, {1: THEIRS, 2: THEIRS, 3: THEIRS, 4: THEIRS})
-    killed(state)
-    store.write(0, OTHER)  # over what was written
-    store.write(2, OTHER)  # over what was not
-    store.write(4, OTHER)
-    again, said = opened(session, clip_folder)
-    expected = {0: OTHER, 1: THEIRS, 2: OTHER, 3: THEIRS, 4: OTHER}
-    assert again.corrections.items() == store.read_all() == expected
-    kept = [session.path / "corrections" / f"0000{n}.other.json" for n in (2, 4)]
-    assert all(path.is_file() for path in kept)
-    assert not (session.path / "corrections" / "00000.other.json").exists()
-    assert any("00002.other.json, 00004.other.json" in words for words in said)
-    assert any("are back: 1, 3" in words for words in said)
-    again.undo()
-    assert again.corrections.items() == dict.fromkeys((1, 2, 3, 4), THEIRS) | {0: MINE}
-    killed(again)
-
-
-def test_a_broken_correction_is_that_of_the_journal(session, state, clip_folder):
-    state.apply("paint", state.tracks, {1: MINE})
-    killed(state)
-    path = session.path / "corrections" / "00001.json"
-    path.write_text("{nope", encoding="utf-8")
-    again, _ = opened(session, clip_folder)
-    assert again.corrections.items() == session.corrections.read_all() == {1: MINE}
-    assert path.with_suffix(".other.json").read_text(encoding="utf-8") == "{nope"
-    killed(again)
-
-
-# ---- damage
-
-
-def test_a_half_written_last_line_is_said(session, state, clip_folder):
-    state.set_box(1, (1, 2, 30, 40), 5)
-    before = all_of(state)
-    state.set_box(1, (1, 2, 30, 50), 5)
-    killed(state)
-    path = session.path / "journal.jsonl"
-    path.write_bytes(path.read_bytes()[:-7])
-    again, said = opened(session, clip_folder)
-    assert all_of(again) == before
-    assert any("The last edit was not finished" in words for words in said)
-    again.set_box(1, (1, 2, 30, 60), 5)
-    after = all_of(again)
-    killed(again)
-    once_more, said = opened(session, clip_folder)
-    assert all_of(once_more) == after
-    assert not any("not finished" in words for words in said)
-    killed(once_more)
-
-
-@pytest.mark.parametrize("how", ["bytes", "sense"])
-def test_damage_in_the_middle_is_said_and_kept(session, state, clip_folder, how):
-    state.set_box(1, (1, 2, 30, 40), 5)
-    before = all_of(state)
-    state.set_box(1, (1, 2, 30, 50), 5)
-    state.set_box(1, (1, 2, 30, 60), 5)
-    killed(state)
-    path = session.path / "journal.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    if how == "bytes":
-        lines[3] = lines[3][:30] + b"#" + lines[3][31:]
-        path.write_bytes(b"".join(lines))
-    else:
-        wrong = {**json.loads(lines[3]), "selected": ["x", 1]}
-        rest = [json.loads(line) for line in lines[4:]]
-        Journal.begin(path, [*map(json.loads, lines[:3]), wrong, *rest]).close()
-    damaged = path.read_bytes()
-    again, said = opened(session, clip_folder)
-    assert all_of(again) == before, "what follows is about boxes that nobody knows"
-    assert (session.path / "journal.damaged.jsonl").read_bytes() == damaged
-    assert any("journal.damaged.jsonl" in words for words in said)
-    killed(again)
-    once_more, said = opened(session, clip_folder)
-    assert all_of(once_more) == before
-    assert not any("damaged" in words for words in said)
-    killed(once_more)
-
-
-def test_a_journal_of_a_newer_version_is_left_alone(session, state, clip_folder):
-    killed(state)
-    path = session.path / "journal.jsonl"
-    Journal.begin(path, [{"kind": "base", "version": 2}]).close()
-    newer = path.read_bytes()
-    again, said = opened(session, clip_folder)
-    assert "made by a newer napari-maskfree" in said[0]
-    again.set_box(1, (1, 2, 30, 40), 5)
-    save_session_boxes(again)
-    again.set_session(session)
-    again.set_box(1, (1, 2, 30, 50), 5)
-    assert path.read_bytes() == newer
-    assert not again.journal.behind
-    killed(again)
-
-
-def test_a_journal_of_another_video_is_not_made_use_of(session, state, clip_folder):
-    killed(state)
-    from maskfree.journal_records import base_record
-    from maskfree.tracks import empty_tracks
-
-    other = base_record(empty_tracks(99, 10, 10, None), None)
-    Journal.begin(session.path / "journal.jsonl", [other]).close()
-    again, said = opened(session, clip_folder)
-    assert again.tracks == session.boxes
-    assert said
     killed(again)
 
 
@@ -518,108 +280,3 @@ def test_it_goes_along_into_another_folder(session, state, clip_folder, tmp_path
     assert first.keyframe(1, 7) is None
     assert not list(unsaved_folder().glob("*.jsonl"))
     killed(first)
-
-
-# ---- before there is a session
-
-
-@pytest.fixture
-def drawn(clip_folder):
-    made = State()
-    made.set_video(video(clip_folder))
-    made.start_boxes()
-    return made
-
-
-def test_a_video_that_is_opened_again_has_its_edits(drawn, clip_folder):
-    drawn.set_box(1, (1, 2, 30, 50), 5)
-    drawn.apply("paint", drawn.tracks, {3: MINE})
-    drawn.undo()
-    before = all_of(drawn)
-    killed(drawn)
-    again = State()
-    again.set_video(video(clip_folder))
-    assert again.tracks is None
-    (said,) = bring_back(again)
-    assert "saved nowhere when the program ended: they are back (1 tracks, 1 keyframes)" in said
-    assert all_of(again) == before
-    assert again.dirty
-    again.redo()
-    assert again.corrections.unsaved
-    before = all_of(again)
-    killed(again)
-    third = State()
-    third.set_video(video(clip_folder))
-    assert bring_back(third)
-    assert all_of(third) == before
-    session = Session.create(
-        clip_folder.parent / "t", video_source=str(clip_folder), boxes=third.boxed()
-    )
-    third.set_session(session)
-    assert not list(unsaved_folder().glob("*.jsonl")), "they are in the session"
-    assert third.corrections.try_save() == []
-    killed(third)
-    last, _ = opened(session, clip_folder)
-    assert all_of(last) == before
-    killed(last)
-
-
-def test_what_was_discarded_or_kept_does_not_come_back(drawn, clip_folder):
-    drawn.set_box(1, (1, 2, 30, 50), 5)
-    assert list(unsaved_folder().glob("*.jsonl"))
-    drawn.journal.discard()
-    drawn.set_box(1, (1, 2, 30, 60), 5)
-    drawn.dirty = False
-    drawn.journal.kept()
-    killed(drawn)
-    again = State()
-    again.set_video(video(clip_folder))
-    assert bring_back(again) == []
-    assert again.tracks is None
-    again.start_boxes()
-    again.set_box(1, (1, 2, 30, 70), 5)
-    again.dirty = False
-    end(again)
-    assert not list(unsaved_folder().glob("*.jsonl"))
-
-
-def test_another_video_has_others(drawn, clip_folder, tmp_path):
-    drawn.set_box(1, (1, 2, 30, 50), 5)
-    killed(drawn)
-    other = tmp_path / "other" / "clip"
-    shutil.copytree(clip_folder, other)
-    again = State()
-    again.set_video(video(other))
-    assert bring_back(again) == []
-    end(again)
-
-
-def test_two_windows_on_a_video_keep_both(drawn, clip_folder):
-    drawn.set_box(1, (1, 2, 30, 50), 5)
-    other = State()
-    other.set_video(video(clip_folder))
-    assert bring_back(other) == [], "the first window has it open"
-    other.start_boxes()
-    other.set_box(1, (5, 5, 30, 50), 6)
-    killed(drawn)
-    killed(other)
-    found = []
-    for _ in range(2):
-        again = State()
-        again.set_video(video(clip_folder))
-        assert bring_back(again)
-        found.append([k.frame for k in again.track(1).keyframes])
-        again.journal.discard()
-    assert sorted(found) == [[5], [6]]
-
-
-def test_what_is_edited_before_it_is_brought_back_is_another_story(drawn, clip_folder):
-    drawn.set_box(1, (1, 2, 30, 50), 5)
-    killed(drawn)
-    again = State()
-    again.set_video(video(clip_folder))
-    again.start_boxes()
-    again.set_box(1, (5, 5, 30, 50), 6)
-    assert bring_back(again) == []
-    killed(again)
-    assert len(list(unsaved_folder().glob("*.jsonl"))) == 2
