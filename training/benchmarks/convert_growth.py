@@ -8,7 +8,7 @@ Formats of boxes hold each box in memory while they are read (41 bytes of it, an
 a file is parsed track by track): their peak grows with frames times tracks, and the row says by how
 much. What must not grow are conversions between formats of masks, beside what their boxes take.
 
-usage: python training/benchmarks/convert_growth.py [--only PAIR ...] [--frames 1000 20000]
+usage: python training/benchmarks/convert_growth.py [--only PAIR ...] [--frames 400 4000]
        [--tracks 50] [--json FILE]
 """
 
@@ -52,7 +52,7 @@ PAIRS = (
     "tiff davis",
     "ctc ome-zarr",
 )
-FRAMES, TRACKS = (1000, 20000), 50
+FRAMES, TRACKS = (400, 4000), 50
 MOST_EACH = 64
 """Bytes that a frame and track may take more in a longer video."""
 TITLE = "Growth of conversions with the video's length"

@@ -185,8 +185,8 @@ def losses_of_boxes(
     if empty := [str(track.id) for track in boxes.tracks if not _boxed(track)]:
         kept = "kept only where they have a mask" if masks else "not kept"
         named.append(f"tracks without a box are {kept}: {list_names(empty)}")
-    drawn = [keyframe for track in boxes.tracks for keyframe in track.keyframes]
-    if not occluded and any(keyframe.occluded for keyframe in drawn):
+    # Gone through one by one: packed keyframes are made when they are asked for.
+    if not occluded and any(keyframe.occluded for keyframe in _drawn(boxes)):
         named.append("'occluded' is not kept")
     if any(track.parent is not None for track in boxes.tracks):
         named.append("parents (divisions) are not kept")
@@ -196,11 +196,15 @@ def losses_of_boxes(
         named.append("frames a second are not kept")
     if not names and (unlike := _unlike_a_number(called)) is not None:
         named.append(f'names of frames are not kept: frame {unlike} is "{called[unlike]}"')
-    extras = [boxes.extra]
-    extras += [track.extra for track in boxes.tracks] + [keyframe.extra for keyframe in drawn]
-    if unknown := sorted({field for extra in extras for field in extra} - {own}):
+    own_or_not = {*boxes.extra, *(field for track in boxes.tracks for field in track.extra)}
+    own_or_not.update(field for keyframe in _drawn(boxes) for field in keyframe.extra)
+    if unknown := sorted(own_or_not - {own}):
         named.append(f"fields that the format does not know are not kept: {list_names(unknown)}")
     return named
+
+
+def _drawn(boxes: BoxTracks) -> Iterator[Keyframe]:
+    return (keyframe for track in boxes.tracks for keyframe in track.keyframes)
 
 
 def _unlike_a_number(names: Sequence[str]) -> int | None:

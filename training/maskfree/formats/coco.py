@@ -186,16 +186,15 @@ def losses(annotations: Annotations) -> list[str]:
         named.append(
             f"tracks without a mask or box in any frame are not kept: {list_names(absent)}"
         )
-    drawn = [keyframe for track in boxes.tracks for keyframe in track.keyframes]
     if any(len(track.keyframes) < len(annotations.frame_names) for track in boxes.tracks):
         named.append("every frame gets a box: which of them were drawn is not kept")
-    if any(keyframe.occluded for keyframe in drawn):
+    if any(each.occluded for track in boxes.tracks for each in track.keyframes):
         named.append("'occluded' is not kept")
     if any(track.parent is not None for track in boxes.tracks):
         named.append("parents (divisions) are not kept")
-    others = [boxes.extra, *(keyframe.extra for keyframe in drawn)]
-    others += [region.extra for region in boxes.ignore]
-    if any(others) or any(set(track.extra) - {CROWD} for track in boxes.tracks):
+    others = [boxes.extra, *(region.extra for region in boxes.ignore)]
+    unknown = any(each.extra for track in boxes.tracks for each in track.keyframes)
+    if unknown or any(others) or any(set(track.extra) - {CROWD} for track in boxes.tracks):
         named.append("other fields of the boxes file are not kept")
     return named
 

@@ -30,7 +30,7 @@ from maskfree.json_checks import as_number
 from maskfree.tracks import box_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from maskfree.types import Box, BoxTracks, Keyframe, Track
@@ -162,10 +162,9 @@ def losses(annotations: Annotations) -> list[str]:
     """Name what a CVAT file does not keep."""
     named = losses_of_boxes(annotations, own=OWN)
     tracks = annotations.boxes.tracks
-    things: list[Track | Keyframe] = [
-        *tracks,
-        *(each for track in tracks for each in track.keyframes),
-    ]
+    things: Iterable[Track | Keyframe] = itertools.chain(
+        tracks, (each for track in tracks for each in track.keyframes)
+    )
     if any(own_fields(each.extra, OWN) != _kept(each) for each in things):
         named.append(f'not all that "{OWN}" holds can be an attribute: the others are not kept')
     return named

@@ -198,7 +198,7 @@ def losses(annotations: Annotations) -> list[str]:
         named.append("no mask has a pixel: the file holds boxes only, and no frame known as empty")
     elif boxes.tracks:
         named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
-    all_keyframes = [keyframe for track in boxes.tracks for keyframe in track.keyframes]
+    all_keyframes = (keyframe for track in boxes.tracks for keyframe in track.keyframes)
     if any(len(track.keyframes) < len(annotations.frame_names) for track in boxes.tracks):
         named.append("every frame gets a box: which of them were drawn is not kept")
     if any(keyframe.occluded for keyframe in all_keyframes):
