@@ -92,9 +92,11 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     colour = _check_header(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            # A second header further on counts for Pillow.
+            # A second header further on counts for Pillow: another size, or colours.
             check_size(image.height, image.width, os.fspath(path))
             ids = np.array(image)
+        if ids.ndim != 2:
+            raise ValueError("it has two headers")
     except InputError:
         raise
     except PNG_DAMAGE as error:
