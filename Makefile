@@ -15,7 +15,7 @@ export PYTHON
 OMP_WAIT_POLICY ?= PASSIVE
 export OMP_WAIT_POLICY
 
-.PHONY: help demo test kernels gui lint slow bench quality screenshots setup-run setup-test setup-gui
+.PHONY: help demo test kernels gui lint slow fuzz audit licences bench quality screenshots setup-run setup-test setup-gui
 
 help:
 	@echo "make demo         boxes on a real clip become exported masks, without a window"
@@ -24,6 +24,8 @@ help:
 	@echo "make lint         ruff and mypy alone"
 	@echo "make kernels      the GPU kernels alone, in Triton's interpreter"
 	@echo "make slow         the tests that take minutes"
+	@echo "make fuzz         every reader on 100,000 faulty files each; goes on where it was stopped"
+	@echo "make audit        known faults of the dependencies, where the database can be reached"
 	@echo "make bench        how fast it is, half an hour: make bench CLIPS=\"bear dog\""
 	@echo "make quality      mask quality on clips with truth: make quality CLIPS=\"bear dog\""
 	@echo "make screenshots  the pictures of the README"
@@ -44,6 +46,15 @@ lint: setup-test
 
 slow: setup-test
 	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow -o faulthandler_timeout=3600 $(ARGS)
+
+fuzz: setup-test
+	@$(PY) tests/fuzz/fuzz.py $(ARGS)
+
+audit: setup-test
+	@$(PY) .ci/audit.py $(ARGS)
+
+licences: setup-test
+	@$(PY) .ci/licences.py
 
 bench: setup-test
 	@$(PY) training/benchmarks/bench.py $(if $(CLIPS),--clips $(CLIPS)) $(ARGS)

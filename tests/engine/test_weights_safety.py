@@ -10,7 +10,6 @@ import pickle
 import struct
 import tarfile
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from maskfree.train_state import load_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CALLS = {
     "system": (os.system, ("true",)),

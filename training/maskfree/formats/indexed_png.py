@@ -106,7 +106,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
             f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
             "instance ids; save it as one."
         )
-    return _pixels(path).astype(np.uint16 if (colour, depth) == (_GREY, 16) else np.uint8)
+    return _pixels(path, ()).astype(np.uint16 if (colour, depth) == (_GREY, 16) else np.uint8)
 
 
 def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
@@ -121,15 +121,19 @@ def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
         raise InputError(
             f"{path} is no RGBA PNG of 8 bits a channel. Save it as one, without premultiplying."
         )
-    return _pixels(path)
+    return _pixels(path, (4,))
 
 
-def _pixels(path: str | os.PathLike[str]) -> np.ndarray:
+def _pixels(path: str | os.PathLike[str], channels: tuple[int, ...]) -> np.ndarray:
+    """Return the pixels, ``(H, W, *channels)``."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            # A second header further on counts for Pillow.
+            # A second header further on counts for Pillow: another size, or colours.
             check_size(image.height, image.width, os.fspath(path))
-            return np.array(image)
+            pixels = np.array(image)
+        if pixels.shape[2:] != channels:
+            raise ValueError("it has two headers")
+        return pixels
     except InputError:
         raise
     except PNG_DAMAGE as error:
