@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.config import JournalConfig
 from maskfree.errors import InputError
-from maskfree.journal import Journal, JournalGone, JournalHeld
+from maskfree.journal import Journal, JournalGone, JournalHeld, make_room
 from maskfree.journal_records import base_record, edit_record, open_record
-from maskfree.storage import atomic_write, make_folder, writing
+from maskfree.storage import atomic_write, make_folder
 from napari_maskfree import unsaved
 from napari_maskfree.remembered import Remembered, steps
 
@@ -36,7 +36,7 @@ __all__ = ["EditJournal", "Mark"]
 Mark = tuple[int, int]
 """A moment: which journal, and the number of its last record."""
 _FILE = "journal.jsonl"
-_PREVIOUS, _DAMAGED = "previous", "damaged"
+_DAMAGED = "damaged"
 
 
 class EditJournal:
@@ -200,7 +200,7 @@ class EditJournal:
                 return
             try:
                 content = old.content()
-                _make_room(path)
+                make_room(path)
                 atomic_write(path, content)
                 journal = Journal.open(path)
             except InputError:  # they stay where they are
@@ -379,7 +379,7 @@ class EditJournal:
             self._journal.close()
             self._journal = None
         else:
-            _make_room(self._path)
+            make_room(self._path)
         self._journal = Journal.begin(self._path, records)
 
     def _start_again(self, content: Content | None) -> None:
@@ -396,11 +396,3 @@ class EditJournal:
             self._epoch += 1
             self._begin(list(steps(history, now, corrections, self._video)))
             self._opened = True
-
-
-def _make_room(path: Path) -> None:
-    """Rename a journal of another story, which is not to be mixed with ours."""
-    if path.is_file():
-        Journal.open(path).close()  # nobody else has it open
-        with writing(path):
-            path.replace(path.with_suffix(f".{_PREVIOUS}{path.suffix}"))

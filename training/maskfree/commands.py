@@ -124,11 +124,13 @@ def _preflight(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> None:
     from maskfree.info_command import gold_of
     from maskfree.interrupts import Interrupted, follow
+    from maskfree.journal_waiting import warn_of_waiting
     from maskfree.predict import predict
     from maskfree.session import Session
     from maskfree.terminal import ProgressBar
 
     session = Session.open(args.session)
+    warn_of_waiting(session)
     frames = _parse_frames(args.frames)
     done = 0
     with ProgressBar("predicting", "frame") as bar:
@@ -169,6 +171,7 @@ def _parse_frames(text: str | None) -> tuple[int, int] | None:
 def _export(args: argparse.Namespace) -> None:
     from maskfree.formats import export, get_format
     from maskfree.frame_check import require_frames
+    from maskfree.journal_waiting import warn_of_waiting
     from maskfree.picture_exports import PICTURES, export_picture
     from maskfree.session import Session
     from maskfree.told_frames import untrained_words
@@ -176,6 +179,7 @@ def _export(args: argparse.Namespace) -> None:
     drawn = args.format in PICTURES  # an unknown one is said before the video is opened
     holds_masks = drawn or get_format(args.format, others=PICTURES).holds_masks
     session = Session.open(args.session)
+    warn_of_waiting(session)
     with session.open_video() as video:
         require_frames(session, video)
         annotations = annotations_of(session, video.names)

@@ -16,6 +16,7 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.frame_check import forget_frames, note_frames, require_frames
 from maskfree.frame_prints import PRINTS_FILE, read_prints
 from maskfree.interrupts import Interrupted, follow
+from maskfree.journal_waiting import warn_of_waiting
 from maskfree.presets import preset
 from maskfree.session import Session, is_session
 from maskfree.settings import override
@@ -74,6 +75,8 @@ def finetune_session(
     if steps is not None:
         config = override(config, {"optimiser.steps": steps})
     existing = Session.open(folder) if is_session(folder) else None
+    if existing is not None:
+        warn_of_waiting(existing)
     tracks = check_input(existing, folder, video, boxes, config)
     check_device(device)
     if previews is not None and previews != "auto":

@@ -9,6 +9,7 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.frame_check import frame_news
 from maskfree.frame_prints import file_digest, read_prints
 from maskfree.gold_scores import gold_frames, gold_json, gold_scores, gold_text
+from maskfree.journal_waiting import warn_of_waiting
 from maskfree.kept_masks import shown_run
 from maskfree.session import Session
 from maskfree.terminal import table
@@ -34,6 +35,7 @@ def info_of(folder: str) -> tuple[dict[str, Any], str]:
         Where there is no session, or its boxes are broken.
     """
     session = Session.open(folder)
+    warn_of_waiting(session)
     info = session.info()
     try:
         gold = gold_of(session)

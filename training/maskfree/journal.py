@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
-__all__ = ["Journal", "JournalGone", "JournalHeld"]
+__all__ = ["Journal", "JournalGone", "JournalHeld", "make_room"]
 
+_PREVIOUS = "previous"
 _BEGIN = re.compile(rb'\{"n":(\d{1,15}),')
 _SUM = b',"crc":"%08x"}'
 _SUM_BYTES = len(_SUM % 0)
@@ -189,6 +190,22 @@ class Journal:
         """
         with reading(f"journal {self.path}"), open(self.path, "rb") as file:
             return file.read(self.size)
+
+
+def make_room(path: Path) -> None:
+    """Rename a journal of another story, which is not to be mixed with ours.
+
+    Raises
+    ------
+    JournalHeld
+        Where somebody has it open.
+    InputError
+        Where it cannot be renamed.
+    """
+    if path.is_file():
+        Journal.open(path).close()
+        with writing(path):
+            path.replace(path.with_suffix(f".{_PREVIOUS}{path.suffix}"))
 
 
 def _line(number: int, record: Mapping[str, Any]) -> bytes:
