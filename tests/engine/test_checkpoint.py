@@ -117,7 +117,7 @@ def test_weights_that_are_something_else(saved: Path) -> None:
         b'{"format": 1, "config": {}, "classes": 3, "track_ids": [], "num_queries": 1}',
         b'{"format": 1, "config": {}, "classes": ["a"], "track_ids": ["x"], "num_queries": 1}',
         b'{"format": 1, "config": {}, "classes": ["a"], "track_ids": [], "num_queries": "many"}',
-        b'{"format": 1, "config": {"modle": {}}, "classes": [], "track_ids": [], "num_queries": 1}',
+        b'{"format": 1, "config": {"model": 3}, "classes": [], "track_ids": [], "num_queries": 1}',
     ],
 )
 def test_a_description_that_is_none(saved: Path, content: bytes) -> None:
