@@ -32,6 +32,8 @@ _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
 _GREY, _INDEXED = 0, 3
+_MODES = frozenset(("P", "L", "1", "I;16"))
+"""What Pillow makes of them."""
 _DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
 
 
@@ -89,22 +91,19 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     InputError
         When the file cannot be read, is no PNG, or has colours instead of ids.
     """
-    colour = _check_header(path)
+    colour, size = _check_header(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
             # A second header further on counts for Pillow: another size, or colours.
-            check_size(image.height, image.width, os.fspath(path))
+            if image.size != size or image.mode not in _MODES:
+                raise ValueError("it has two headers")
             ids = np.array(image)
-        if ids.ndim != 2:
-            raise ValueError("it has two headers")
-    except InputError:
-        raise
     except PNG_DAMAGE as error:
         raise InputError(f"{path} is a damaged PNG ({error}). Write it again.") from None
     return ids.astype(np.uint16 if colour == (_GREY, 16) else np.uint8)
 
 
-def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
+def _check_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], tuple[int, int]]:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEADER.size)
@@ -120,7 +119,7 @@ def _check_header(path: str | os.PathLike[str]) -> tuple[int, int]:
             f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
             "instance ids; save it as one."
         )
-    return colour, depth
+    return (colour, depth), (width, height)
 
 
 def list_pngs(folder: str | Path) -> dict[str, str]:
