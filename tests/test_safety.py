@@ -51,14 +51,8 @@ IMPORTS = {
     "xml.dom": "expands entities",
     "lxml": "expands entities",
 }
-OWN_FILES = frozenset(
-    (
-        "sample_data/make_rabbit.py",
-        "docs/make_tour.py",
-        "training/benchmarks/growth_scene.py",
-    )
-)
-"""Open what they made themselves."""
+OWN_FILES = ("sample_data/make_rabbit.py", "docs/", "training/benchmarks/")
+"""Open videos and pictures that they made themselves."""
 ONLY_TYPES = {"xml.etree.ElementTree": {"Element", "ParseError"}}
 """What may be imported of a module that must not parse."""
 
@@ -149,7 +143,9 @@ def test_nothing_of_it_is_done(folder: str) -> None:
     for path in paths:
         name = path.relative_to(ROOT).as_posix()
         found = faults(path.read_text(encoding="utf-8"))
-        assert not found or name in OWN_FILES, f"{name}: {found}"
+        if name.startswith(OWN_FILES):
+            found = [each for each in found if ".open without" not in each]
+        assert not found, f"{name}: {found}"
 
 
 # ---- what is told of it

@@ -11,7 +11,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -68,8 +68,7 @@ def read_arrays(file: BinaryIO, *, leave_out: str = "") -> dict[str, np.ndarray]
                 raw = member.read(size + 1)
             if len(raw) != size:
                 raise ValueError(f'"{name}" is cut off or too long')
-            order = "F" if by_column else "C"
-            found[name] = np.ndarray(shape, dtype, raw, order=order).copy()
+            found[name] = np.ndarray(shape, dtype, raw, order="F" if by_column else "C").copy()
     return found
 
 
@@ -91,7 +90,7 @@ def open_archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def read_head(member: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_head(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return shape, whether it is stored by column, and kind of the array that comes next.
 
     Raises

@@ -12,7 +12,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from maskfree.errors import InputError, nearest
@@ -89,7 +89,7 @@ class Section:
 
 
 @functools.cache
-def _hints(owner: type) -> dict[str, Any]:
+def _hints(owner: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(owner)
 
 

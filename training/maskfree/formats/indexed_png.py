@@ -6,6 +6,7 @@ import io
 import os
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -14,6 +15,9 @@ from maskfree.errors import InputError
 from maskfree.formats.limits import check_size
 from maskfree.png_damage import PNG_DAMAGE
 from maskfree.video_folder import natural_key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
     "MAX_ID",
@@ -34,6 +38,8 @@ _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
 _GREY, _INDEXED, _RGBA = 0, 3, 6
+_MODES = frozenset(("P", "L", "1", "I;16"))
+"""What Pillow makes of ids."""
 _DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
 
 
@@ -99,14 +105,15 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     InputError
         When the file cannot be read, is no PNG, or has colours instead of ids.
     """
-    colour, depth = _read_header(path)
+    (colour, depth), size = _read_header(path)
     if depth not in _DEPTHS.get(colour, ()):
         kind = f"{depth}-bit grey" if colour == _GREY else "colour"
         raise InputError(
             f"{path} is a {kind} PNG. Masks are indexed or 8-bit grey PNGs whose pixels are "
             "instance ids; save it as one."
         )
-    return _pixels(path, ()).astype(np.uint16 if (colour, depth) == (_GREY, 16) else np.uint8)
+    ids = _pixels(path, size, _MODES)
+    return ids.astype(np.uint16 if (colour, depth) == (_GREY, 16) else np.uint8)
 
 
 def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
@@ -117,31 +124,30 @@ def read_rgba(path: str | os.PathLike[str]) -> np.ndarray:
     InputError
         When the file cannot be read or is none.
     """
-    if _read_header(path) != (_RGBA, 8):
+    kind, size = _read_header(path)
+    if kind != (_RGBA, 8):
         raise InputError(
             f"{path} is no RGBA PNG of 8 bits a channel. Save it as one, without premultiplying."
         )
-    return _pixels(path, (4,))
+    return _pixels(path, size, ("RGBA",))
 
 
-def _pixels(path: str | os.PathLike[str], channels: tuple[int, ...]) -> np.ndarray:
-    """Return the pixels, ``(H, W, *channels)``."""
+def _pixels(
+    path: str | os.PathLike[str], size: tuple[int, int], modes: Collection[str]
+) -> np.ndarray:
+    """Return the pixels of a picture of ``size`` (width, height) in one of Pillow's ``modes``."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             # A second header further on counts for Pillow: another size, or colours.
-            check_size(image.height, image.width, os.fspath(path))
-            pixels = np.array(image)
-        if pixels.shape[2:] != channels:
-            raise ValueError("it has two headers")
-        return pixels
-    except InputError:
-        raise
+            if image.size != size or image.mode not in modes:
+                raise ValueError("it has two headers")
+            return np.array(image)
     except PNG_DAMAGE as error:
         raise InputError(f"{path} is a damaged PNG ({error}). Write it again.") from None
 
 
-def _read_header(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return colour type and bits of a PNG, after a check of its size."""
+def _read_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return colour type and bits of a PNG, and its checked width and height."""
     try:
         with open(path, "rb") as file:
             head = file.read(_HEADER.size)
@@ -151,7 +157,7 @@ def _read_header(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise InputError(f"{path} is not a PNG. Masks are PNGs whose pixels are instance ids.")
     _, width, height, depth, colour = _HEADER.unpack(head)
     check_size(height, width, os.fspath(path))
-    return colour, depth
+    return (colour, depth), (width, height)
 
 
 def list_pngs(folder: str | Path) -> dict[str, str]:
