@@ -178,7 +178,8 @@ def from_dict(
         raise InputError(f"{where} must be a section of settings, got {_short(data)}.")
     values: dict[str, Any] = {}
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    hints = _hints(kind)
+    owner: type = kind
+    hints = _hints(owner)
     for name, value in data.items():
         if name not in fields:
             if kept:
