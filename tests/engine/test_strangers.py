@@ -108,6 +108,14 @@ def test_a_link_in_a_circle_is_refused(session: Session) -> None:
     assert "is a link" in told(lambda: Session.open(session.path))
 
 
+def test_a_session_is_as_deep_as_its_frames_and_what_was_shifted(session: Session) -> None:
+    for name in ("video.zarr/c/0/0/0/0/0", "shifted/0001/runs/0001/masks/00000.json"):
+        file = session.path / name
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert Session.open(session.path).path == session.path
+
+
 def test_folders_in_folders_end(session: Session) -> None:
     deep = session.path.joinpath(*["x"] * 200)
     deep.mkdir(parents=True)
