@@ -32,7 +32,7 @@ _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
 _GREY, _INDEXED = 0, 3
-_MODES = frozenset(("P", "L", "1", "I;16"))
+_MODES = frozenset(("P", "L", "1", "I;16", "I"))
 """What Pillow makes of them."""
 _DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
 
