@@ -8,11 +8,10 @@ plugin shows, and the saved file.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import types
 import typing
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from maskfree.errors import InputError, nearest
@@ -36,6 +35,8 @@ _LARGEST = 2**53
 """Whole numbers beyond it are no exact floats, and no setting needs them."""
 _SHOWN = 60
 """Characters of a value that a message repeats."""
+_KNOWN_HINTS: dict[type, dict[str, Any]] = {}
+"""Looking them up takes most of the time of reading a config."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +89,10 @@ class Section:
             _check(field, getattr(self, field.name), field.name)
 
 
-@functools.cache
-def _hints(owner: Hashable) -> dict[str, Any]:
-    return typing.get_type_hints(owner)
+def _hints(owner: type) -> dict[str, Any]:
+    if owner not in _KNOWN_HINTS:
+        _KNOWN_HINTS[owner] = typing.get_type_hints(owner)
+    return _KNOWN_HINTS[owner]
 
 
 def _kinds(field: dataclasses.Field[Any], owner: type) -> tuple[type, ...]:

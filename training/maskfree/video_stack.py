@@ -82,7 +82,8 @@ class ArraySource(PictureSource):
         """Check what a file says of its frames, and of the pieces that they are stored in."""
         check_frame(*self.size[1:], self._name)
         pieces = getattr(array, "chunks", None) or array.shape
-        if len(pieces) != len(array.shape) or math.prod(pieces) > 4 * FormatConfig().video_pixels:
+        taken = math.prod(pieces) * np.dtype(array.dtype).itemsize
+        if len(pieces) != len(array.shape) or taken > 2 * FormatConfig().video_pixels:
             raise InputError(
                 f"{self._name} is stored in pieces of {pieces}, which are too large to be read. "
                 "Store it with a piece a frame."
@@ -117,6 +118,7 @@ class TiffStack(ArraySource):
         import tifffile
         import zarr
 
+        _check_chain(path)
         with reading(str(path), DAMAGED), tifffile_complaints() as complaints:
             file = tifffile.TiffFile(path)
             self._close = weakref.finalize(self, file.close)
@@ -165,6 +167,18 @@ class TiffStack(ArraySource):
     def close(self) -> None:
         """Close the file."""
         self._close()
+
+
+def _check_chain(path: Path) -> None:
+    """Refuse pages that go round in a circle: tifffile would go round with them."""
+    from maskfree.formats.tiff_chain import Circle, page_offsets
+
+    try:
+        page_offsets(path)
+    except Circle:
+        raise
+    except InputError:
+        pass
 
 
 def _tiff_axes(axes: str, shape: tuple[int, ...]) -> str | None:

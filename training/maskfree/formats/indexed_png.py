@@ -38,7 +38,7 @@ _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
 _GREY, _INDEXED, _RGBA = 0, 3, 6
-_MODES = frozenset(("P", "L", "1", "I;16"))
+_MODES = frozenset(("P", "L", "1", "I;16", "I"))
 """What Pillow makes of ids."""
 _DEPTHS = {_GREY: (1, 8, 16), _INDEXED: (1, 2, 4, 8)}
 

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["KIND", "page_offsets"]
+__all__ = ["KIND", "Circle", "page_offsets"]
 
 KIND = "TIFF"
 _ORDERS = {b"II": "<", b"MM": ">"}
 _MOST_TAGS = 4096
 """tifffile takes more for damage."""
+
+
+class Circle(InputError):
+    """The pages of a file go round in a circle."""
 
 
 class _Layout(NamedTuple):
@@ -54,8 +58,10 @@ def page_offsets(path: Path) -> array[int]:
         at = _number(file, order + layout.offset, layout.first, path)
         while at:
             # Brent: a place seen 1, 2, 4, … pages ago is met again wherever there is a circle.
-            if at >= size or at == mark:
+            if at >= size:
                 raise _damaged(path, f"page {len(offsets)}")
+            if at == mark:
+                raise Circle(str(_damaged(path, f"page {len(offsets)}")))
             if len(offsets) + 1 == power:
                 mark, power = at, 2 * power
             offsets.append(at)
