@@ -50,6 +50,7 @@ def test_ten_thousand_faulty_files_for_each_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
+@pytest.mark.filterwarnings("ignore")
 def test_what_our_writers_make_is_read(reader: str, tmp_path: Path) -> None:
     case = make(reader)
     cases.write(case, tmp_path, case)
