@@ -30,7 +30,6 @@ CALLS = {
     "torch.load": "believes the sizes in a file; read with maskfree.model.torch_file",
     "np.load": "makes what a header claims; read with maskfree.safe_npz",
     "numpy.load": "makes what a header claims; read with maskfree.safe_npz",
-    "yaml.load": "runs what a file names; take safe_load",
     "tempfile.mktemp": "is a race",
     "shutil.unpack_archive": "writes where an archive says",
     "iio.imread": "takes any kind of picture; open with Image.open(formats=…)",
@@ -86,6 +85,8 @@ def of_call(node: ast.Call) -> list[str]:
         value = given.get(word)
         if value is not None and not (isinstance(value, ast.Constant) and value.value is False):
             found.append(f"{word} is not False")
+    if name == "yaml.load" and name_of(given.get("Loader", node)) != "yaml.BaseLoader":
+        found.append("yaml.load runs what a file names; take BaseLoader")
     if name == "Image.open" and "formats" not in given:
         found.append("Image.open without formats: some kinds of pictures start programs")
     if name == "av.open" and not {"options", "format"} & given.keys() and len(node.args) < 2:
@@ -128,6 +129,8 @@ BAD = [
     "Image.open(path)",
     "av.open(path)",
     "tempfile.mktemp()",
+    "yaml.load(text)",
+    "yaml.load(text, Loader=yaml.Loader)",
 ]
 
 

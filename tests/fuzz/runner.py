@@ -220,6 +220,7 @@ def _outcome(call: Callable[[Path, int], None], path: Path, number: int) -> tupl
 def _place(error: BaseException) -> str:
     """The kind of an error, and where in our own code it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "maskfree" in frame.filename] or frames
+    theirs = [frame for frame in frames if frame.filename != __file__] or frames
+    ours = [frame for frame in theirs if "maskfree" in frame.filename] or theirs
     last = ours[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"

@@ -16,7 +16,7 @@ import dataclasses
 import datetime
 import json
 import os
-import socket
+import platform
 import threading
 import time
 from pathlib import Path
@@ -217,7 +217,7 @@ def _write_note(folder: Path, program: str) -> None:
         "version": _VERSION,
         "program": program,
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": platform.node(),
         "since": round(time.time(), 1),
     }
     with contextlib.suppress(InputError):  # a full disk: it is held all the same

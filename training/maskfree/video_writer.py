@@ -98,7 +98,7 @@ def check_video(path: Path, written: Written) -> None:
     """
     bytes_of_one, most = 3 * _SMALL[0] * _SMALL[1], FormatConfig().picture_difference
     count = 0
-    with av.open(str(path)) as file:
+    with av.open(str(path), format="mp4") as file:
         for picture in file.decode(video=0):
             frame = picture.to_ndarray(format="rgb24")
             if frame.shape[:2] != written.size:
