@@ -18,6 +18,7 @@ from maskfree.config import Config, FormatConfig
 from maskfree.correction_store import CorrectionStore
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
+from maskfree.formats.indexed_png import read_ids
 from maskfree.json_log import JsonLog
 from maskfree.mask_store import MaskStore, masks_from_json
 from maskfree.safe_npz import read_arrays
@@ -313,3 +314,13 @@ def test_masks_are_read_where_they_are_right(tmp_path: Path) -> None:
     found = MaskStore(tmp_path).read(0)
     assert found is not None
     np.testing.assert_array_equal(found.masks, masks)
+
+
+def test_a_picture_that_its_bytes_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "00000.png"
+    Image.fromarray(np.zeros((4000, 4000), np.uint8)).save(path, optimize=True)
+    assert read_ids(path).shape == (4000, 4000), "as far as deflate packs"
+    data = bytearray(path.read_bytes())
+    data[16:24] = (8000).to_bytes(4, "big") * 2
+    path.write_bytes(data)
+    assert "cannot hold 8000 x 8000 pixels" in told(lambda: read_ids(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import unittest.mock as mock
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,40 @@ def _log(path: Path, number: int) -> None:
     log.records()
 
 
+def _journal(path: Path, number: int) -> None:
+    """The journal as it is; then with its sums made right, as a stranger's may be."""
+    from maskfree.errors import InputError
+    from maskfree.journal import Journal, make_line
+    from maskfree.journal_waiting import count_waiting
+    from napari_maskfree.remembered import Remembered
+
+    damaged = Journal.open(path)
+    damaged.close()
+    whole = [json.loads(line) for line in path.read_bytes().splitlines() if _is_object(line)]
+    path.write_bytes(b"".join(make_line(n, each) for n, each in enumerate(whole, start=1)))
+    journal = Journal.open(path)
+    try:
+        count_waiting(journal.records(), "0" * 64)
+        found = Remembered(journal.records(), "journal")
+    finally:
+        journal.close()
+    if found.fault:
+        raise InputError(found.fault)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _prints(path: Path, number: int) -> None:
+    from maskfree.frame_prints import read_prints
+
+    read_prints(path)
+
+
 def _run_config(path: Path, number: int) -> None:
     from maskfree.run import Run
 
@@ -190,6 +225,8 @@ _CALLS: dict[str, Callable[[Path, int], None]] = {
     "masks": _masks,
     "corrections": _corrections,
     "log": _log,
+    "journal": _journal,
+    "prints": _prints,
     "run-config": _run_config,
     "preview": _preview,
     "preview-picture": _preview_picture,
@@ -230,6 +267,7 @@ _VIDEOS = (
 IMPORTS: dict[str, tuple[str, ...]] = {
     **_FORMATS_OF_TIFF,
     "session": ("maskfree.session", "maskfree.told_frames", "maskfree.preview_files"),
+    "journal": ("maskfree.journal_waiting", "napari_maskfree.remembered"),
     "consensus": ("maskfree.consensus_memory",),
     "frame-index": ("maskfree.video_index_file",),
     **dict.fromkeys(

@@ -273,11 +273,60 @@ def film() -> Case:
     return {"in.mp4": out.getvalue()}
 
 
+def journal() -> Case:
+    """Edits of boxes and corrections, undone, made again and saved."""
+    from maskfree.corrections import Correction
+    from maskfree.journal import make_line
+    from maskfree.journal_records import base_record, edit_record, open_record
+
+    boxes = plain().boxes
+    fewer = dataclasses.replace(boxes, tracks=boxes.tracks[:2])
+    masks = annotations().read_masks(0)
+    assert masks is not None
+    said = {0: {1: Correction.whole(masks.masks[0])}}
+    selected = 1, 2
+    records = [
+        base_record(boxes, 1),
+        open_record(),
+        edit_record("edit", "delete track 5", (boxes, fewer), selected, ({}, {})),
+        edit_record("edit", "correct", (fewer, fewer), selected, ({0: {}}, said)),
+        {"kind": "undo", "selected": 2},
+        {"kind": "redo", "selected": 1},
+        {"kind": "saving", "digest": "0" * 64, "at": 4},
+        {"kind": "saved", "digest": "0" * 64, "at": 4},
+        {"kind": "wrote", "frames": [0]},
+        edit_record("loaded", "load boxes", (fewer, boxes), selected, ({}, {})),
+        {"kind": "forget"},
+        {"kind": "kept"},
+    ]
+    lines = [make_line(n, {**each, "t": ""}) for n, each in enumerate(records, start=1)]
+    return {"in.jsonl": b"".join(lines)}
+
+
+def prints() -> Case:
+    """What a session's frames show."""
+    from maskfree.frame_prints import make_prints, write_prints
+    from maskfree.video import open_video
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, case = Path(scratch) / "in", pictures()
+        folder.mkdir()
+        for name, content in case.items():
+            (Path(scratch) / name).write_bytes(content)
+        with open_video(folder) as video:
+            made = make_prints(video)
+        write_prints(Path(scratch), made)
+        (content,) = (p.read_bytes() for p in Path(scratch).glob("*.json"))
+        return {"in/frame_prints.json": content}
+
+
 MAKERS: dict[str, Callable[[], Case]] = {
     "session": session,
     "masks": lambda: part_of_session("masks/", "in/00000.json"),
     "corrections": lambda: part_of_session("corrections/", "in/00000.json"),
     "log": lambda: part_of_session("runs/0001/metrics", "in.jsonl"),
+    "journal": journal,
+    "prints": prints,
     "run-config": lambda: part_of_session("runs/0001/config", "in/config.json"),
     "preview": lambda: part_of_session("runs/0001/previews/now", "in/now.json"),
     "preview-picture": lambda: part_of_session("runs/0001/previews/00000", "in/00000.png"),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
-__all__ = ["Journal", "JournalGone", "JournalHeld", "make_room"]
+__all__ = ["Journal", "JournalGone", "JournalHeld", "make_line", "make_room"]
 
 _PREVIOUS = "previous"
 _BEGIN = re.compile(rb'\{"n":(\d{1,15}),')
@@ -106,7 +106,7 @@ class Journal:
         if os.path.isfile(path):
             with reading(f"journal {os.fspath(path)}"), open(path, "rb") as file:
                 _lock(file, path)
-        atomic_write(path, b"".join(_line(n, r) for n, r in enumerate(records, start=1)))
+        atomic_write(path, b"".join(make_line(n, r) for n, r in enumerate(records, start=1)))
         return cls.open(path)
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -138,7 +138,7 @@ class Journal:
         InputError
             Where the disk is full or read-only, or the folder is gone; the file is as before.
         """
-        payload = b"".join(_line(n, r) for n, r in enumerate(records, start=self.number + 1))
+        payload = b"".join(make_line(n, r) for n, r in enumerate(records, start=self.number + 1))
         if os.path.isdir(self.path.parent) and not os.path.isfile(self.path):
             raise JournalGone(f"The journal {self.path} was removed. It is begun anew.")
         with writing(self.path), open(self.path, "r+b", buffering=0) as file:
@@ -208,7 +208,8 @@ def make_room(path: Path) -> None:
             path.replace(path.with_suffix(f".{_PREVIOUS}{path.suffix}"))
 
 
-def _line(number: int, record: Mapping[str, Any]) -> bytes:
+def make_line(number: int, record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of a journal; its own time, where it has one, stays."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     whole = {"n": number, "t": now, **{k: v for k, v in record.items() if k not in ("n", "crc")}}
     body = json.dumps(whole, separators=(",", ":")).encode("ascii")

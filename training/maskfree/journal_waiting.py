@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from maskfree.session import Session
 
-__all__ = ["waiting_edits", "warn_of_waiting"]
+__all__ = ["count_waiting", "waiting_edits", "warn_of_waiting"]
 
 _FILE, _BOXES = "journal.jsonl", "boxes.json"
 _EDITS = ("edit", "loaded", "undo", "redo")
@@ -44,12 +44,12 @@ def waiting_edits(session: Session) -> int:
     try:
         with open_bytes(Path(session.path) / _BOXES, "boxes file") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
-        return _count(journal.records(), digest)
+        return count_waiting(journal.records(), digest)
     finally:
         journal.close()
 
 
-def _count(records: Iterable[Mapping[str, Any]], digest: str) -> int:
+def count_waiting(records: Iterable[Mapping[str, Any]], digest: str) -> int:
     """Return how many edits came after those in the boxes file of that digest, or in no file."""
     edits: list[int] = []
     frames: dict[str, int] = {}

@@ -37,6 +37,8 @@ MAX_ID = 255
 _MARK = "napari-maskfree"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8s8xIIBB")
+_MOST_PACKED = 1032
+"""Bytes that one of deflate's can become (zlib's technical details)."""
 _GREY, _INDEXED, _RGBA = 0, 3, 6
 _MODES = frozenset(("P", "L", "1", "I;16", "I"))
 """What Pillow makes of ids."""
@@ -151,12 +153,18 @@ def _read_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], tuple[i
     try:
         with open(path, "rb") as file:
             head = file.read(_HEADER.size)
+            length = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     if len(head) < _HEADER.size or not head.startswith(_SIGNATURE):
         raise InputError(f"{path} is not a PNG. Masks are PNGs whose pixels are instance ids.")
     _, width, height, depth, colour = _HEADER.unpack(head)
     check_size(height, width, os.fspath(path))
+    if height * width * depth > 8 * _MOST_PACKED * length:
+        raise InputError(
+            f"{path} is a damaged PNG: its {length} bytes cannot hold {width} x {height} pixels. "
+            "Write it again."
+        )
     return (colour, depth), (width, height)
 
 
