@@ -74,6 +74,7 @@ def test_frames_of_a_video_as_long_are_looked_at_beside_the_window(
     asked = []
     widget.ask_frames = lambda _, words, offset: asked.append(offset) or "shift"
     widget.open_session(session.path)
+    widget.frames._timer.stop()  # by hand alone
     widget.frames.look()
     wait(widget, qtbot, lambda: widget.frames._background._pool._work_queue.empty())
     for index in range(8 - CUT):
