@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ["img_0007", "img_0009", "img_0012"]
-KEEP = {"davis", "ytvis", "coco", "mots-png", "labelme", "npz", "csv"}
+KEEP = {
+    "davis",
+    "ytvis",
+    "ovis",
+    "coco",
+    "mots-png",
+    "bdd100k",
+    "bdd100k-masks",
+    "labelme",
+    "yolo",
+    "npz",
+    "csv",
+}
 """Formats that have a place for them; every other one names them as a loss."""
 SIZE = (24, 32)
 

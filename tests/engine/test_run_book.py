@@ -82,7 +82,7 @@ def test_scores_go_along_with_the_masks(session: Session) -> None:
 
 def test_a_run_of_another_version_and_a_broken_mask_are_listed(session: Session) -> None:
     run = session.new_run(Config(), seed=0)
-    run.config_path.write_text('{"config": {"unheard": 1}}')
+    run.config_path.write_text('{"config": {"model": 1}}')
     predict(session, "0001", [0.5, 0.9])
     (session.mask_store().path / "00001.json").write_text("{")
     found = RunBook(session, 9).refresh()

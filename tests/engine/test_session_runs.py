@@ -142,9 +142,9 @@ def test_a_stop_is_asked_for_and_taken_back(session: Session) -> None:
 
 def test_a_run_of_another_version_is_listed_and_its_config_at_fault(session: Session) -> None:
     run = session.new_run(Config(), seed=0)
-    (run.path / "config.json").write_text('{"seed": 0, "config": {"warp": 9}}', encoding="utf-8")
+    (run.path / "config.json").write_text('{"seed": 0, "config": {"model": 9}}', encoding="utf-8")
     (again,) = session.runs()
-    with pytest.raises(InputError, match=r'config has no setting "warp"'):
+    with pytest.raises(InputError, match=r"config.model must be a section of settings, got 9"):
         _ = again.config
     assert session.info()["runs"][0]["preset"] == "unknown"
 

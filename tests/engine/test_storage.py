@@ -141,7 +141,7 @@ def test_append_line_cuts_a_part_that_did_not_fit(
         file.write(payload[:3])
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(storage, "_write_all", part_then_full)
+    monkeypatch.setattr(storage, "write_all", part_then_full)
     with pytest.raises(InputError, match=r"The disk is full"):
         append_line(path, "second")
     assert path.read_bytes() == b"first\n"

@@ -175,7 +175,7 @@ def test_only_some_headers_are_read_when_opening(
         save(tmp_path / f"{i}.png", GREY)
     opened: list[object] = []
     original = Image.open
-    monkeypatch.setattr(Image, "open", lambda f: (opened.append(f), original(f))[1])
+    monkeypatch.setattr(Image, "open", lambda f, **how: (opened.append(f), original(f, **how))[1])
     open_video(tmp_path, config=VideoConfig(size_checks=5))
     assert len(opened) == 6
 

@@ -208,6 +208,7 @@ def test_broken_files_are_named_and_nothing_is_scored(masked, hands, qtbot, noti
         ).path
     )
     (tmp_path / "s" / "corrections" / "00000.json").write_text('{"size": [64, 96]')
+    (tmp_path / "s" / "journal.jsonl").unlink()  # which knows what it said
     masked.open_session(tmp_path / "s")
     assert "corrections/00000.json" in " ".join(notices).replace("\\", "/")
     assert masked.gold.frames == 0

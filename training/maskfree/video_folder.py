@@ -30,8 +30,8 @@ SUFFIXES = TIFF_SUFFIXES | frozenset(
 DAMAGED = "Copy or write that picture again."
 PNG_SIGNATURE = b"\x89PNG"
 PNG_BIT_DEPTH_BYTE, DEEP = 24, 16
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "PPM", "JPEG2000")
-"""Of Pillow, by content: of others, some start programs (EPS starts Ghostscript)."""
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "JPEG2000")
+"""Of Pillow, by content (MPO opens as JPEG): of others, some start programs (EPS Ghostscript)."""
 PHOTO_FORMATS = ("JPEG", "MPO", "WEBP")
 EXIF_ORIENTATION, FIRST_TURNED = 0x0112, 5
 
