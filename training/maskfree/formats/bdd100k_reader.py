@@ -31,6 +31,7 @@ from maskfree.formats.ytvis_walk import CROWD as COCO_CROWD
 from maskfree.formats.ytvis_walk import stem
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.json_stream import JsonStream
+from maskfree.limits import check_length
 from maskfree.storage import open_bytes, reading
 from maskfree.types import InstanceMasks, Track
 
@@ -146,7 +147,11 @@ class _Head:
 
 def _number_of(frame: dict[str, Any], place: int, where: str) -> int:
     given = next((frame[name] for name in _NUMBER if frame.get(name) is not None), None)
-    return place if given is None else as_whole(given, where, _NUMBER[0], low=0)
+    if given is None:
+        return place
+    number = as_whole(given, where, _NUMBER[0], low=0)
+    check_length(number, where)
+    return number
 
 
 def _labels_of(frame: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:

@@ -50,9 +50,8 @@ __all__ = ["FORMAT", "read", "read_of", "reopen", "write"]
 
 _VERSION = "0.4"
 _LABELS, _NAME, _ARRAY = "labels", "masks", "0"
-_OWN = "napari_maskfree"
-_MAX_ID = 2**32 - 1
-_ATTRIBUTES = ("zarr.json", ".zattrs")
+_OWN, _MAX_ID = "napari_maskfree", 2**32 - 1
+_ATTRIBUTES, _LONGEST_NAME = ("zarr.json", ".zattrs"), 255  # bytes: no folder has a longer one
 _NAMES = {"time": "t", "channel": "c"}
 _RATE_TOLERANCE = 1e-9
 
@@ -278,13 +277,14 @@ def _is_array(folder: Path) -> bool:
 
 def _inside(folder: Path, name: object, where: str) -> Path:
     """Return a folder within ``folder`` that its metadata name."""
-    found = folder / name if isinstance(name, str) and name else folder.parent
-    if folder.resolve() not in found.resolve().parents:
-        raise InputError(
-            f"{where} names {show(name)}, which is no folder within it. Copy the whole folder "
-            "again, or correct the name."
-        )
-    return found
+    text = name if isinstance(name, str) and "\0" not in name else ""
+    fits = 0 < len(text.encode("utf-8", "replace")) <= _LONGEST_NAME
+    if fits and folder.resolve() in (folder / text).resolve().parents:
+        return folder / text
+    raise InputError(
+        f"{where} names {show(name)}, which is no folder within it. Copy the whole folder again, "
+        "or correct the name."
+    )
 
 
 def _read_attributes(folder: Path) -> dict[str, Any]:
