@@ -111,6 +111,7 @@ def _read_belief(path: Path, arrays: Mapping[str, np.ndarray]) -> Belief | None:
                     f"{path}: expected evidence int8 (T, h, w), got {dtype} {shape}. "
                     "Fine-tune again."
                 )
+            check_length(shape[0], f"{path}: evidence")
             frames = arrays.get(_FRAMES, np.arange(shape[0]))
             if frames.shape != shape[:1]:
                 raise ValueError("beliefs of other frames")
