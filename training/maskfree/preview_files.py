@@ -25,7 +25,8 @@ from maskfree.errors import InputError
 from maskfree.frame_files import stamp_of
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.mask_store import masks_from_json, masks_to_json
-from maskfree.png_damage import PNG_DAMAGE, opened_png
+from maskfree.opened_picture import opened_picture
+from maskfree.png_damage import PNG_DAMAGE
 from maskfree.storage import atomic_write, make_folder, read_json
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class PreviewFiles:
     def picture(self, frame: int) -> np.ndarray | None:
         """Return a frame's picture, uint8 ``(h, w, 3)``; None where there is none that is whole."""
         try:
-            with opened_png(self._picture(frame)) as image:
+            with opened_picture(self._picture(frame), ["PNG"]) as image:
                 if image.width * image.height > _MOST_PIXELS:
                     return None
                 found = np.asarray(image)

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from maskfree.errors import InputError
 from maskfree.evenly import evenly
 from maskfree.limits import check_frame
+from maskfree.opened_picture import opened_picture
 from maskfree.video_axes import GREY_ALPHA, MOST_CHANNELS
 from maskfree.video_source import PictureSource, check_readable, reading
 from maskfree.video_stack import TIFF_SUFFIXES, tifffile_complaints
@@ -125,7 +126,7 @@ def _header_size(file: Path) -> tuple[int, int]:
     with reading(str(file), DAMAGED):
         if file.suffix.lower() in TIFF_SUFFIXES:
             return _tiff_header_size(file)
-        with Image.open(file, formats=FORMATS) as image:
+        with opened_picture(file, FORMATS) as image:
             width, height = image.size
             turned = _is_photo(image) and image.getexif().get(EXIF_ORIENTATION, 1) >= FIRST_TURNED
     return (width, height) if turned else (height, width)
@@ -153,7 +154,7 @@ def read_picture(file: Path) -> np.ndarray:
             return _read_tiff(file)
         if _is_deep_png(file):
             return _read_deep_png(file)
-        with Image.open(file, formats=FORMATS) as image:
+        with opened_picture(file, FORMATS) as image:
             return _to_array(ImageOps.exif_transpose(image) if _is_photo(image) else image)
 
 

@@ -13,7 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from maskfree.errors import InputError
 from maskfree.formats.limits import check_size
-from maskfree.png_damage import PNG_DAMAGE, opened_png
+from maskfree.opened_picture import opened_picture
+from maskfree.png_damage import PNG_DAMAGE
 from maskfree.video_folder import natural_key
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def is_ours(path: Path, mode: str = "P") -> bool:
     ``mode``: "P" for :func:`encode_ids`, "I;16" for `encode_grey`, "RGBA" for `encode_rgba`.
     """
     try:
-        with opened_png(path) as image:
+        with opened_picture(path, ["PNG"]) as image:
             return image.mode == mode and image.info.get("Software") == _MARK
     except PNG_DAMAGE:
         return False
@@ -139,7 +140,7 @@ def _pixels(
 ) -> np.ndarray:
     """Return the pixels of a picture of ``size`` (width, height) in one of Pillow's ``modes``."""
     try:
-        with opened_png(path) as image:
+        with opened_picture(path, ["PNG"]) as image:
             # A second header further on counts for Pillow: another size, or colours.
             if image.size != size or image.mode not in modes:
                 raise ValueError("it has two headers")
