@@ -166,6 +166,7 @@ class Project(MasksView):
         if self.image is None or self.state.session is not None:
             return  # closed meanwhile, or a session is open
         self.show_boxes()
+        self.state.tracks_changed.emit()  # the layer is there now: panels show it
         for words in said:
             self._notify(words)
 

@@ -245,5 +245,9 @@ def _in_file(tracks: BoxTracks) -> BoxTracks:
 
 def _counted(tracks: BoxTracks, corrected: int) -> str:
     count = sum(len(track.keyframes) for track in tracks.tracks)
-    words = f"{len(tracks.tracks)} tracks, {count} keyframes"
-    return f"{words}, {corrected} corrected frames" if corrected else words
+    words = f"{_several(len(tracks.tracks), 'track')}, {_several(count, 'keyframe')}"
+    return f"{words}, {_several(corrected, 'corrected frame')}" if corrected else words
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

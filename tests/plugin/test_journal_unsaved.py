@@ -45,7 +45,7 @@ def test_a_video_that_is_opened_again_has_its_edits(drawn, clip_folder):
     again.set_video(video(clip_folder))
     assert again.tracks is None
     (said,) = bring_back(again)
-    assert "saved nowhere when the program ended: they are back (1 tracks, 1 keyframes)" in said
+    assert "saved nowhere when the program ended: they are back (1 track, 1 keyframe)" in said
     assert all_of(again) == before
     assert again.dirty
     again.redo()

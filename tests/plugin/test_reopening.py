@@ -47,10 +47,11 @@ def test_boxes_without_a_session_come_back_with_a_word(
     tracks = boxed.state.tracks
     other = next_window()
     qtbot.waitUntil(lambda: any("they are back" in n for n in notices), timeout=SOON)
-    assert "1 tracks, 2 keyframes, 1 corrected frames" in notices[-1]
+    assert "1 track, 2 keyframes, 1 corrected frame" in notices[-1]
     assert other.state.tracks == tracks
     assert other.state.corrections.items() == {2: mine}
     assert other.project.boxes is not None
+    qtbot.waitUntil(lambda: other.boxes.new.text() == "Draw boxes", timeout=SOON)
     assert other.boxes.undo.property("tip") == "Undo: move the box of track 1 in frame 3"
     other.state.undo()
     assert other.state.keyframe(1, 3) is None
