@@ -45,7 +45,8 @@ lint: setup-test
 	@$(PY) -m mypy
 
 slow: setup-test
-	@OMP_NUM_THREADS=2 $(WINDOW) $(PY) -m pytest -m slow -o faulthandler_timeout=3600 $(ARGS)
+	@OMP_NUM_THREADS=1 $(WINDOW) --displays $(WORKERS) $(PY) -m pytest -m slow -n $(WORKERS) \
+		--maxschedchunk 1 -o faulthandler_timeout=3600 $(ARGS)
 
 fuzz: setup-test
 	@$(PY) tests/fuzz/fuzz.py $(ARGS)

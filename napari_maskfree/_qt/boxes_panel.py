@@ -153,9 +153,9 @@ class BoxesPanel(Panel):
         self.here.setToolTip(self.here.text())
         chosen = state.selected or 0
         keyframe, now = state.keyframe(chosen), state.box_state(chosen)
-        nothing = "Select a track first." if track is None else ""
+        nothing = state.why_read_only or ("Select a track first." if track is None else "")
         gone = track is not None and now is None and _was_before(track, state.frame)
-        self.back.setVisible(gone)
+        self.back.setVisible(gone and not state.read_only)
         self.back.setText(_BACK.format(chosen))
         explain(self.remove_track, nothing)
         explain(self.more, nothing)

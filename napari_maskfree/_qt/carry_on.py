@@ -39,7 +39,7 @@ class CarryOn:
         why = "" if self.state.corrections[self.state.frame] else _NOTHING
         if not why and self.state.session is None:
             why = "There is no session yet. Fine-tune first (section 3)."
-        explain(self.button, "At work …" if self._at_work else why)
+        explain(self.button, "At work …" if self._at_work else self.state.why_read_only or why)
 
     def start(self) -> None:
         """Carry the shown frame's corrections on."""

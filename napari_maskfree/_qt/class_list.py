@@ -56,6 +56,7 @@ class ClassList(Panel):
         for signal in (
             state.tracks_changed,
             state.selection_changed,
+            state.holder_changed,
             self.classes.active_changed,
         ):
             signal.connect(self.refresh)
@@ -93,11 +94,12 @@ class ClassList(Panel):
         else:
             why = f"Track {track.id} is of class {active} already." * (track.label == active)
             self.give.setProperty("tip", f"Track {track.id} becomes one of class {active}")
-        explain(self.give, why)
+        held = self.state.why_read_only
+        explain(self.give, held or why)
         used = self.classes.count(active) if active is not None else 0
         has = "tracks have" if used > 1 else "track has"
         why = "Choose a class first." if active is None else f"{used} {has} it." * bool(used)
-        explain(self.remove, why)
+        explain(self.remove, held or why)
 
     def _fit(self) -> None:
         self.rows.fit(min(max(self.rows.topLevelItemCount(), 1), _MOST_ROWS))

@@ -60,6 +60,7 @@ class ClickTools(Panel):
             self.state.selection_changed,
             self.state.tracks_changed,
             self.state.session_changed,
+            self.state.holder_changed,
         ):
             signal.connect(self.refresh)
         self.refresh()
@@ -77,10 +78,10 @@ class ClickTools(Panel):
 
     def refresh(self, *_: object) -> None:
         """Show what can be done now."""
-        track = self.state.track()
+        track, held = self.state.track(), self.state.why_read_only
         for made in (self.clicks, self.from_mask, self.again):
-            explain(made, "" if track is not None or made.isChecked() else _NOBODY)
-        if self.state.boxed() is None and not self.clicks.isChecked():
+            explain(made, "" if made.isChecked() else held or ("" if track else _NOBODY))
+        if not held and self.state.boxed() is None and not self.clicks.isChecked():
             explain(self.clicks, _NO_BOX)
         self.clicks.setChecked(self.mode.is_on)
         self.how.setVisible(self.mode.is_on)

@@ -59,6 +59,7 @@ class CorrectTools(Panel):
             self.state.tracks_changed,
             self.state.frame_changed,
             self.state.session_changed,
+            self.state.holder_changed,
         ):
             signal.connect(self.refresh)
         self.refresh()
@@ -71,14 +72,8 @@ class CorrectTools(Panel):
         if chosen is not None:
             self.why.setText(f"Track {chosen.id} has no box in frame {frame}: nothing is painted.")
         nobody = chosen is None and not self.all.isChecked()
-        explain(
-            self.tidy,
-            "Still at work."
-            if self._busy
-            else "Select a track first, or tick All tracks."
-            if nobody
-            else "",
-        )
+        why = "Select a track first, or tick All tracks." if nobody else ""
+        explain(self.tidy, "Still at work." if self._busy else self.state.why_read_only or why)
 
     def _set_inside(self, on: bool) -> None:
         self.state.keep_inside_box = on

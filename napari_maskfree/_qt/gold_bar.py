@@ -68,7 +68,7 @@ class GoldBar(Panel):
         if self.project.masks is None:
             has_some = state.session is not None and state.session.mask_store().path.is_dir()
             why = _HIDDEN if has_some else _NO_MASKS
-        explain(self.mark, why)
+        explain(self.mark, state.why_read_only or why)
         partly = is_gold(own) and not marked
         self.here.setVisible(partly)
         if partly:

@@ -58,7 +58,8 @@ class IgnoreList(Panel):
         )
         self.spans = row(self.everywhere, self.to_here, self.alone)
         self.add(row(self.draw, self.remove), self.rows, self.spans)
-        for signal in (self.state.tracks_changed, self.state.frame_changed):
+        state = self.state
+        for signal in (state.tracks_changed, state.frame_changed, state.holder_changed):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -92,7 +93,7 @@ class IgnoreList(Panel):
         place, frame = self.rows.currentRow(), self.state.frame
         regions = self.ignoring.all
         region = regions[place] if 0 <= place < len(regions) else None
-        none = _NONE if region is None else ""
+        none = self.state.why_read_only or (_NONE if region is None else "")
         explain(self.remove, none)
         is_everywhere = region is not None and (region.frame, region.until) == (0, None)
         explain(self.everywhere, none or "It holds in all frames already." * is_everywhere)

@@ -162,7 +162,8 @@ class MasksPanel(Panel):
     def _show_hand(self, *_: object) -> None:
         """Say what a person did in this frame."""
         own = self.state.corrections[self.state.frame]
-        explain(self.take_back, "" if own else "Nobody corrected this frame.")
+        held = self.state.why_read_only
+        explain(self.take_back, held or ("" if own else "Nobody corrected this frame."))
         self.carry.refresh()
         words = []
         for track_id, correction in sorted(own.items()):

@@ -82,7 +82,7 @@ class ProposalBar(Panel):
             self.text.setText(f"Proposed for {name}: frames {first} to {last}{dots}")
         else:
             self.text.setText(f"Looking for {name} …")
-        waits = "" if proposal.boxes else "Nothing was found yet."
+        waits = self.state.why_read_only or ("" if proposal.boxes else "Nothing was found yet.")
         explain(self.accept, waits)
         here = self.state.frame in proposal.boxes
         explain(self.accept_here, waits or ("" if here else "Nothing is proposed in this frame."))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import http.server
 import socket
 import threading
@@ -25,7 +26,7 @@ from backbone_weights import (
     write,
 )
 from maskfree.errors import InputWarning
-from maskfree.model import backbone
+from maskfree.model import backbone, known_weights
 from maskfree.model.checkpoint import read_tensors
 from maskfree.train import finetune
 
@@ -214,6 +215,8 @@ def test_a_hub_that_never_answers_is_not_waited_for(
 class Files:
     """A hub that has one folder, and what was asked of it."""
 
+    known_as = HUB_ID
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked: list[str] = []
@@ -222,13 +225,13 @@ class Files:
         return self
 
     def model_info(self, hub_id: str, *, timeout: float) -> Any:
-        assert hub_id == HUB_ID
+        assert hub_id == self.known_as
         names = [each.name for each in self.folder.iterdir()]
         siblings = [type("Sibling", (), {"rfilename": name}) for name in names]
         return type("Info", (), {"siblings": siblings})
 
     def download(self, hub_id: str, name: str, *, etag_timeout: float) -> str:
-        assert hub_id == HUB_ID
+        assert hub_id == self.known_as
         self.asked.append(name)
         return str(self.folder / name)
 
@@ -251,6 +254,25 @@ def test_what_a_hub_has_is_downloaded_safetensors_first(
     assert texts == []
     assert hub.asked == ["config.json", "model.safetensors"]
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("name", ["microsoft/resnet-50", "Microsoft/ResNet-50"])
+def test_weights_that_are_known_must_be_those(
+    hub: Files, model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write(hub.folder, model_config)
+    monkeypatch.setattr(Files, "known_as", name)
+    digest = hashlib.sha256((hub.folder / "model.safetensors").read_bytes()).hexdigest()
+    assert told(model_config, name) == (
+        f"model.safetensors of {name} must have the SHA-256 9c6061af1f450bb0…, got {digest[:16]}… "
+        f"({hub.folder / 'model.safetensors'}): it is damaged, or no longer the file that is "
+        "known. Remove it and try again, or name a folder that holds weights you trust."
+    )
+    ours = {name.lower(): {"model.safetensors": digest}}
+    monkeypatch.setattr(known_weights, "KNOWN_ON_HUB", ours)
+    found, texts = warned(model_config, name)
+    assert texts == []
+    assert found
 
 
 def test_a_hub_repository_without_weights_is_refused(hub: Files, model_config: ModelConfig) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damaged_files import is_read_or_refused, mutations
-from maskfree.boxes_file import boxes_to_json
+from maskfree.boxes_json import boxes_to_json
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats import FORMATS, Annotations, export, npz, npz_reader

@@ -75,5 +75,5 @@ def test_it_takes_little_memory() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert taken < 50 * count
-    assert peak < taken + 100_000
+    assert taken < 5 * count
+    assert peak < 50 * count, "what was looked at last stays"

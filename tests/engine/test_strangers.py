@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from maskfree import rle
-from maskfree.boxes_file import boxes_from_json
+from maskfree.boxes_json import boxes_from_json
 from maskfree.config import Config, FormatConfig
 from maskfree.correction_store import CorrectionStore
 from maskfree.corrections import Correction

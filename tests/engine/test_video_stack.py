@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import importlib.util
 import logging
+import re
+import struct
+import tracemalloc
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ import tifffile
 import zarr
 from PIL import Image
 
+from maskfree.bounded_file import BoundedFile
 from maskfree.errors import InputError, InputWarning
 from maskfree.video import open_video
 from stacks import FULL, RNG, H, T, W, eight_bit, error_of, frames_of, grey
@@ -127,6 +131,68 @@ def test_tiff_that_was_cut_off(
             )
     assert str(path) in message
     assert capfd.readouterr() == ("", "")
+
+
+def directories(data: bytes) -> list[int]:
+    """Return where the directories of a little-endian TIFF begin, in bytes."""
+    places = [struct.unpack_from("<I", data, 4)[0]]
+    while places[-1]:
+        (tags,) = struct.unpack_from("<H", data, places[-1])
+        places.append(struct.unpack_from("<I", data, places[-1] + 2 + 12 * tags)[0])
+    return places[:-1]
+
+
+@pytest.mark.parametrize("damage", ["circle", "page without tags", "cut in a page"])
+def test_tiff_whose_pages_do_not_end(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, GREY_16, byteorder="<", photometric="minisblack", metadata=None)
+    data = bytearray(path.read_bytes())
+    first, *_, last = directories(data)
+    after = last + 2 + 12 * struct.unpack_from("<H", data, last)[0]
+    if damage == "circle":
+        struct.pack_into("<I", data, after, first)
+    elif damage == "page without tags":
+        struct.pack_into("<H", data, last, 0)
+        struct.pack_into("<I", data, last + 2, first)
+    else:
+        struct.pack_into("<I", data, after - 6, first)
+        del data[after - 2 :]
+    path.write_bytes(data)
+    said = re.sub(r"page \d+", "page P", error_of(path))
+    assert said == f"{path} is a damaged TIFF (page P). Copy or write it again."
+
+
+def test_a_page_is_not_given_the_gigabytes_it_claims(tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(
+        path, GREY_16, byteorder="<", photometric="minisblack", compression="zlib", metadata=None
+    )
+    data = bytearray(path.read_bytes())
+    place = directories(data)[2]
+    for tag in range(struct.unpack_from("<H", data, place)[0]):
+        entry = place + 2 + 12 * tag
+        if struct.unpack_from("<H", data, entry)[0] == 279:  # StripByteCounts
+            struct.pack_into("<HII", data, entry + 2, 4, 1, 2**31)
+    path.write_bytes(data)
+    with open_video(path) as video:
+        tracemalloc.start()
+        whole = video[2]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 2**24
+    assert whole.shape == (H, W, 3)
+
+
+def test_a_file_gives_no_more_than_it_has(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(range(10)))
+    with BoundedFile(tmp_path / "a.bin") as file:
+        assert file.read(4) == bytes(range(4))
+        assert file.read(2**62) == bytes(range(4, 10))
+        assert file.read() == file.read(None) == file.read(3) == b""
+        file.seek(100)
+        assert file.read(2**40) == b""
+        file.seek(8)
+        assert file.read() == bytes([8, 9])
 
 
 def test_lzw_tiff_is_read_or_says_what_it_needs(tmp_path: Path) -> None:

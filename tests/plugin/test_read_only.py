@@ -74,7 +74,21 @@ def test_it_says_who_has_it_and_changes_nothing(boxed, folder, other, notices, l
     assert contents(folder) == before
     assert boxed.finetune.start.toolTip().endswith(why)
     assert not boxed.finetune.start.isEnabled()
-    assert not boxed.boxes.load.isEnabled()
+    editing = (
+        boxed.boxes.load,
+        boxed.boxes.remove_track,
+        boxed.boxes.more,
+        boxed.boxes.keep,
+        boxed.boxes.outside,
+        boxed.boxes.classes.give,
+        boxed.masks.clicks.clicks,
+        boxed.masks.tools.tidy,
+        boxed.masks.carry.button,
+        boxed.masks.gold.mark,
+        boxed.masks.take_back,
+    )
+    assert {each.text(): each.toolTip() for each in editing} == {e.text(): why for e in editing}
+    assert not any(each.isEnabled() for each in editing)
     assert not boxed.project.boxes.layer.editable
     assert not boxed.project.masks.editable
     boxed.project.masks.data[2, 0, 90] = 1
@@ -107,6 +121,8 @@ def test_it_takes_over_as_soon_as_the_other_ends(boxed, folder, other, notices, 
     other.wait()
     boxed.hold.look()
     assert not boxed.state.read_only
+    assert boxed.boxes.remove_track.isEnabled()
+    assert boxed.masks.tools.tidy.isEnabled()
     assert boxed.video.held.isHidden()
     assert any("can be edited here now" in n for n in notices)
     assert boxed.state.keyframe(1, 5) is not None

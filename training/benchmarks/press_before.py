@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from baseline import BASELINE
 from clips import boxes_from_masks
-from maskfree.boxes_file import boxes_to_json
 from maskfree.storage import atomic_write
+from maskfree.tracks import boxes_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

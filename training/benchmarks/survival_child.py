@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskfree import journal, storage
-from maskfree.boxes_file import boxes_to_json
+from maskfree.boxes_json import boxes_to_json
 from maskfree.correction_store import frame_to_json
 from maskfree.corrections import Correction
 from maskfree.errors import InputError

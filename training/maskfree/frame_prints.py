@@ -23,7 +23,6 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from maskfree.config import FramePrintsConfig
@@ -120,6 +119,8 @@ def file_digest(path: str | os.PathLike[str] | None) -> str | None:
 
 def grey_of(frame: np.ndarray, side: int) -> np.ndarray:
     """Return a frame, uint8 RGB ``(H, W, 3)``, in grey as a square: uint8 ``(side, side)``."""
+    import cv2  # takes a while, and what is wrong with a run's input is said before
+
     small = cv2.resize(np.ascontiguousarray(frame), (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
 

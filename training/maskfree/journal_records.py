@@ -25,7 +25,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import maskfree
-from maskfree.boxes_file import boxes_from_json, boxes_to_json
+from maskfree.boxes_json import boxes_from_json, boxes_to_json
 from maskfree.correction_store import frame_from_json, frame_to_json
 from maskfree.errors import InputError
 from maskfree.json_checks import as_list, as_object, as_whole

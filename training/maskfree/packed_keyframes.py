@@ -1,41 +1,45 @@
 """Keyframes of a track, packed: what files of long videos with many tracks become in memory.
 
 A `Keyframe` with its box takes some 350 bytes; 20,000 frames of 50 tracks are a million of them.
-Packed, each takes 41, and is made when it is asked for.
+Packed, each takes 41, most of them on the disk (`box_rows.py`), and is made when it is asked for.
 """
 
 from __future__ import annotations
 
-from array import array
+import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from maskfree.box_rows import BoxRow, BoxRows
 from maskfree.types import Keyframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["PackedKeyframes"]
+__all__ = ["PackedKeyframes", "place_of"]
 
 _OUTSIDE, _OCCLUDED = 1, 2
-_SIDES = 4
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 class PackedKeyframes(Sequence[Keyframe]):
     """Keyframes in order, as a tuple of them would be: indexed, compared and gone through alike."""
 
     def __init__(self, keyframes: Iterable[Keyframe] = ()) -> None:
-        self._frames, self._boxes, self._flags = array("q"), array("d"), array("b")
+        self._rows = BoxRows()
         self._extras: dict[int, Mapping[str, Any]] = {}
-        for each in keyframes:
+        for number, each in enumerate(keyframes):
             if each.extra:
-                self._extras[len(self._frames)] = each.extra
-            self._frames.append(each.frame)
-            self._boxes.extend(each.xyxy or (0.0,) * _SIDES)
-            self._flags.append(_OUTSIDE * (each.xyxy is None) | _OCCLUDED * each.occluded)
+                self._extras[number] = each.extra
+            marks = _OUTSIDE * (each.xyxy is None) | _OCCLUDED * each.occluded
+            self._rows.append(each.frame, each.xyxy or _NO_BOX, marks)
+
+    def __reduce__(self) -> tuple[type[PackedKeyframes], tuple[tuple[Keyframe, ...]]]:
+        """Return how to make it anew: rows on the disk are not another process's."""
+        return PackedKeyframes, (tuple(self),)
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, place: int) -> Keyframe: ...
@@ -44,13 +48,13 @@ class PackedKeyframes(Sequence[Keyframe]):
     def __getitem__(self, place: slice) -> tuple[Keyframe, ...]: ...
 
     def __getitem__(self, place: int | slice) -> Keyframe | tuple[Keyframe, ...]:
-        numbers = range(len(self._frames))[place]
+        numbers = range(len(self._rows))[place]
         if isinstance(numbers, range):
-            return tuple(self._at(number) for number in numbers)
-        return self._at(numbers)
+            return tuple(self._made(number, self._rows[number]) for number in numbers)
+        return self._made(numbers, self._rows[numbers])
 
     def __iter__(self) -> Iterator[Keyframe]:
-        return map(self._at, range(len(self._frames)))
+        return (self._made(number, row) for number, row in enumerate(self._rows))
 
     def __eq__(self, other: object) -> bool:
         """Return whether ``other`` holds the same keyframes, packed or not."""
@@ -63,14 +67,24 @@ class PackedKeyframes(Sequence[Keyframe]):
     def __repr__(self) -> str:
         return f"PackedKeyframes({list(self)!r})"
 
-    def _at(self, number: int) -> Keyframe:
-        x0, y0, x1, y1 = self._boxes[_SIDES * number : _SIDES * (number + 1)]
-        flags = self._flags[number]
-        outside = bool(flags & _OUTSIDE)
+    def place(self, frame: int, *, after: bool) -> int:
+        """Return how many keyframes lie before ``frame``, or up to it (``after``)."""
+        return self._rows.place(frame, after=after)
+
+    def _made(self, number: int, row: BoxRow) -> Keyframe:
+        outside = bool(row.marks & _OUTSIDE)
         return Keyframe(
-            self._frames[number],
-            None if outside else (x0, y0, x1, y1),
+            row.frame,
+            None if outside else row.box,
             outside,
-            bool(flags & _OCCLUDED),
+            bool(row.marks & _OCCLUDED),
             self._extras.get(number, {}),
         )
+
+
+def place_of(keyframes: Sequence[Keyframe], frame: int, *, after: bool) -> int:
+    """Return how many keyframes of a track lie before ``frame``, or up to it (``after``)."""
+    if isinstance(keyframes, PackedKeyframes):
+        return keyframes.place(frame, after=after)
+    find = bisect.bisect_right if after else bisect.bisect_left
+    return find(keyframes, frame, key=lambda keyframe: keyframe.frame)

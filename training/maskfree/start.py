@@ -11,7 +11,6 @@ import json
 from typing import TYPE_CHECKING, Literal
 
 from maskfree.config import Config
-from maskfree.consensus_memory import read_belief
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
 from maskfree.settings import from_dict
@@ -55,6 +54,8 @@ class Start:
         """Return the background that it takes over; None: it is to be looked for anew."""
         if self.seen is None:
             return None
+        from maskfree.consensus_memory import read_belief  # its SciPy takes a while
+
         try:
             return read_belief(self.seen.kept_memory_path)
         except InputError:

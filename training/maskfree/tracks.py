@@ -1,26 +1,22 @@
 """Box tracks: the box of every track in every frame, from keyframes, and how tracks are edited.
 
 All functions are pure: they return new `BoxTracks` and change nothing. Reading and writing the
-boxes file is in `boxes_file.py`; its names are importable from here as well.
+boxes file is in `boxes_file.py`, what it may hold in `boxes_json.py`; their names are importable
+from here as well.
 """
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.boxes_file import (
-    boxes_from_json,
-    boxes_to_json,
-    checked_keyframe,
-    read_boxes,
-    write_boxes,
-)
+from maskfree.boxes_file import read_boxes, write_boxes
+from maskfree.boxes_json import boxes_from_json, boxes_to_json, checked_keyframe
 from maskfree.errors import InputError, InputWarning
+from maskfree.packed_keyframes import place_of
 from maskfree.types import BoxTracks, Keyframe, Track
 
 if TYPE_CHECKING:
@@ -69,7 +65,7 @@ class BoxState:
 
 def keyframe_at(track: Track, frame: int) -> Keyframe | None:
     """Return the keyframe of ``track`` in ``frame``, None where there is none."""
-    place = bisect.bisect_left(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    place = place_of(track.keyframes, frame, after=False)
     found = track.keyframes[place] if place < len(track.keyframes) else None
     return found if found is not None and found.frame == frame else None
 
@@ -82,7 +78,7 @@ def box_at(track: Track, frame: int) -> BoxState | None:
     `outside` to the next keyframe the object is absent. From a box to an `outside`, and after the
     last keyframe, the box stays as it is. ``occluded`` holds until the next keyframe.
     """
-    after = bisect.bisect_right(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    after = place_of(track.keyframes, frame, after=True)
     if after == 0:
         return None
     start = track.keyframes[after - 1]
@@ -103,7 +99,7 @@ def travel_at(track: Track, frame: int) -> float:
     The largest move of a side, as a part of the box's own size along that axis; 0 on a keyframe and
     where the box is held. What moves a lot seldom moves evenly, so its box is worth less.
     """
-    after = bisect.bisect_right(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    after = place_of(track.keyframes, frame, after=True)
     if after in (0, len(track.keyframes)) or track.keyframes[after - 1].frame == frame:
         return 0.0
     start, end = track.keyframes[after - 1].xyxy, track.keyframes[after].xyxy

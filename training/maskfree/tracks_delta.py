@@ -19,7 +19,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from maskfree.boxes_file import (
+from maskfree.boxes_json import (
     boxes_from_json,
     boxes_to_json,
     keyframe_from_json,

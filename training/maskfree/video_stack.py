@@ -7,10 +7,11 @@ import logging
 import math
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from maskfree.bounded_file import BoundedFile
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.limits import check_frame
@@ -119,12 +120,14 @@ class TiffStack(ArraySource):
         import zarr
 
         _check_chain(path)
+        opened = contextlib.ExitStack()
+        self._close = weakref.finalize(self, opened.close)
         with reading(str(path), DAMAGED), tifffile_complaints() as complaints:
-            file = tifffile.TiffFile(path)
-            self._close = weakref.finalize(self, file.close)
-            series = file.series[0]
+            file = opened.enter_context(BoundedFile(path))
+            pages = opened.enter_context(tifffile.TiffFile(cast("IO[bytes]", file)))
+            series = pages.series[0]
             array = zarr.open_array(series.aszarr(level=0), mode="r")
-            num_series = len(file.series)
+            num_series = len(pages.series)
         axes = _tiff_axes(series.axes, series.shape) if axes is None else axes
         cut = any(CUT_MARK in complaint for complaint in complaints)
         if axes is not None and "t" not in axes.lower() and cut:
@@ -170,12 +173,12 @@ class TiffStack(ArraySource):
 
 
 def _check_chain(path: Path) -> None:
-    """Refuse pages that go round in a circle: tifffile would go round with them."""
-    from maskfree.formats.tiff_chain import Circle, page_offsets
+    """Refuse pages that do not end: tifffile would go round with them."""
+    from maskfree.formats.tiff_chain import Endless, page_offsets
 
     try:
         page_offsets(path)
-    except Circle:
+    except Endless:
         raise
     except InputError:
         pass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskfree.box_rows import BoxRows
 from maskfree.errors import InputError
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import Keyframe
@@ -23,7 +23,7 @@ class BoxArrays:
     """Boxes of one track, in any order of frames."""
 
     def __init__(self) -> None:
-        self._frames, self._boxes, self._occluded = array("q"), array("d"), array("b")
+        self._rows = BoxRows()
         self._extras: dict[int, Mapping[str, Any]] = {}
 
     def put(
@@ -35,14 +35,12 @@ class BoxArrays:
     ) -> None:
         """Add the box ``xyxy`` that the track has in ``frame``; ``extra``: of its keyframe."""
         if extra:
-            self._extras[len(self._frames)] = extra
-        self._frames.append(frame)
-        self._boxes.extend(box)
-        self._occluded.append(occluded)
+            self._extras[len(self._rows)] = extra
+        self._rows.append(frame, box, occluded)
 
     def frames(self) -> np.ndarray:
         """Return the frames of the boxes as they came, int64."""
-        return np.array(self._frames, np.int64)
+        return self._rows.frames()
 
     def with_others(self, others: BoxArrays) -> BoxArrays:
         """Return these boxes, and those of ``others`` in frames that have none of these."""
@@ -50,12 +48,10 @@ class BoxArrays:
         if not missing.any():
             return self
         found = BoxArrays()
-        for each, kept in ((self, range(len(self._frames))), (others, np.flatnonzero(missing))):
+        for each, kept in ((self, range(len(self._rows))), (others, np.flatnonzero(missing))):
             for place in kept:
-                at = int(place)
-                x0, y0, x1, y1 = each._boxes[4 * at : 4 * at + 4]
-                hidden, extra = bool(each._occluded[at]), each._extras.get(at)
-                found.put(each._frames[at], (x0, y0, x1, y1), hidden, extra)
+                row = each._rows[int(place)]
+                found.put(row.frame, row.box, bool(row.marks), each._extras.get(int(place)))
         return found
 
     def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> PackedKeyframes:
@@ -80,7 +76,7 @@ class BoxArrays:
         return PackedKeyframes(self._in_order(known, where, first))
 
     def _in_order(self, known: np.ndarray, where: str, first: int) -> Iterator[Keyframe]:
-        numbers = np.array(self._frames, np.int64) - first
+        numbers = self._rows.frames() - first
         order = np.argsort(numbers, kind="stable")
         frames = numbers[order].tolist()
         places = np.searchsorted(known, frames, side="right").tolist()
@@ -91,8 +87,7 @@ class BoxArrays:
                     f"{where} comes twice in frame {frame + first}, expected one annotation. "
                     "Remove one of the two."
                 )
-            x0, y0, x1, y1 = self._boxes[4 * at : 4 * at + 4]
-            hidden, extra = bool(self._occluded[at]), self._extras.get(at, {})
-            yield Keyframe(frame, (x0, y0, x1, y1), occluded=hidden, extra=extra)
+            row, extra = self._rows[at], self._extras.get(at, {})
+            yield Keyframe(frame, row.box, occluded=bool(row.marks), extra=extra)
             if place < len(known) and known[place] != following:
                 yield Keyframe(int(known[place]), None, outside=True)

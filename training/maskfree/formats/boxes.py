@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from maskfree.boxes_file import read_boxes, write_boxes
+from maskfree.boxes_json import boxes_to_json, track_to_json
 from maskfree.errors import InputError
 from maskfree.formats.base import Annotations, Compared, Format
 from maskfree.numbered_names import NumberedNames
-from maskfree.tracks import boxes_to_json, read_boxes, write_boxes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from maskfree.types import BoxTracks
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -41,7 +45,7 @@ def read(path: Path) -> Annotations:
     InputError
         As :func:`maskfree.tracks.read_boxes`.
     """
-    boxes = read_boxes(path)
+    boxes = read_boxes(path, packed=True)
     return Annotations(boxes, NumberedNames(boxes.num_frames), lambda frame: None)
 
 
@@ -60,12 +64,18 @@ def losses(annotations: Annotations) -> list[str]:
 
 def compare(annotations: Annotations, back: Annotations) -> Compared:
     """Compare the tracks written with the tracks read back."""
-    written = json.loads(json.dumps(boxes_to_json(annotations.boxes)))
-    if written != boxes_to_json(back.boxes):
-        return Compared("the tracks differ")
-    tracks = back.boxes.tracks
+    written, tracks = annotations.boxes.tracks, back.boxes.tracks
+    if _head(annotations.boxes) != _head(back.boxes) or len(written) != len(tracks):
+        return Compared("the video or the number of tracks differs")
+    for track, found in zip(written, tracks, strict=True):
+        if json.loads(json.dumps(track_to_json(track))) != track_to_json(found):
+            return Compared(f"track {track.id} differs")
     drawn = {each.frame for track in tracks for each in track.keyframes if each.xyxy is not None}
     return Compared("", len(drawn), len(tracks))
+
+
+def _head(boxes: BoxTracks) -> Any:
+    return json.loads(json.dumps(boxes_to_json(dataclasses.replace(boxes, tracks=()))))
 
 
 FORMAT = Format(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.boxes_file import checked_keyframe
+from maskfree.boxes_json import checked_keyframe
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import DEFAULT_LABEL, Annotations, VideoFacts

@@ -37,13 +37,13 @@ from maskfree.formats.box_files import (
     own_fields,
     within,
 )
+from maskfree.formats.labelstudio_walk import KIND, Sequence, Walk, opened
 from maskfree.json_checks import as_flag, as_list, as_number, as_object, as_whole, show
 from maskfree.packed_keyframes import PackedKeyframes
-from maskfree.storage import read_json
 from maskfree.types import Keyframe, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from maskfree.formats.base import VideoFacts
@@ -53,7 +53,6 @@ __all__ = ["FORMAT", "read", "read_of", "write"]
 
 OWN = "labelstudio"
 """The extra field in which fields of Label Studio are kept that we do not know."""
-_KIND = "Label Studio file"
 _REGION = "videorectangle"
 _CONTROLS = {"from_name": "box", "to_name": "video"}
 _DATA = {"video": "video.mp4"}
@@ -164,16 +163,16 @@ def read_of(path: Path, video: VideoFacts | None) -> Annotations:
         For a file that is not JSON or has not one task with one annotation, for values at fault,
         and where nothing says the size or the length of the video.
     """
-    where = f"{_KIND} {path}"
-    task = _task(read_json(path, _KIND), where)
-    regions = _regions(task, where)
-    facts = _said(regions, where, video).of(where, video)
+    where = f"{KIND} {path}"
     turned = [0]
-    ids = _ids(regions, where)
-    tracks = tuple(
-        _track(region, track_id, facts, f"{where}: region {track_id}", turned)
-        for region, track_id in zip(regions, ids, strict=True)
-    )
+    with opened(path) as walk:
+        task = _task(walk.outline(), where)
+        regions = _regions(task, where)
+        facts = _said(regions, where, video).of(where, video)
+        tracks = tuple(
+            _track(walk, region, track_id, facts, f"{where}: region {track_id}", turned)
+            for region, track_id in zip(regions, _ids(regions, where), strict=True)
+        )
     if turned[0]:
         _warn(f"{where}: {turned[0]} rectangles are turned; each is read as the upright one around")
     data = task.get("data")
@@ -255,7 +254,12 @@ def _ids(regions: list[dict[str, Any]], where: str) -> list[int]:
 
 
 def _track(
-    region: dict[str, Any], track_id: int, video: BoxTracks, where: str, turned: list[int]
+    walk: Walk,
+    region: dict[str, Any],
+    track_id: int,
+    video: BoxTracks,
+    where: str,
+    turned: list[int],
 ) -> Track:
     value = _value(region, where)
     labels = as_list(value.get("labels", []), where, "labels")
@@ -264,7 +268,13 @@ def _track(
     if len(labels) > 1:
         _warn(f"{where} has several labels, {show(labels)}; the first is taken.")
     drawn: dict[int, tuple[bool, Keyframe]] = {}
-    for entry in as_list(value.get("sequence"), where, "sequence"):
+    sequence = value.get("sequence")
+    entries: Iterable[Any] = (
+        walk.entries(sequence)
+        if isinstance(sequence, Sequence)
+        else as_list(sequence, where, "sequence")
+    )
+    for entry in entries:
         item = as_object(entry, where, "an entry of the sequence", "frame")
         frame = as_whole(item.get("frame"), where, "frame", low=1) - 1
         here = f"{where}, frame {frame + 1}"

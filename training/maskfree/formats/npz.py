@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskfree.boxes_file import boxes_to_json
+from maskfree.boxes_json import boxes_to_json
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import Annotations, Compared, Format

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from maskfree.boxes_file import boxes_from_json, checked_keyframe
+from maskfree.boxes_json import boxes_from_json, checked_keyframe
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import Annotations

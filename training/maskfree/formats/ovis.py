@@ -11,7 +11,6 @@ the keyframe's extra field ``ovis``; what is occluded by our own account is writ
 
 from __future__ import annotations
 
-import bisect
 import functools
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from maskfree.formats.base import Annotations, Compared, Format, boxes_in, prese
 from maskfree.formats.box_files import own_fields
 from maskfree.formats.ytvis_reader import LEVEL, OWN, read_file
 from maskfree.formats.ytvis_reopen import Reopened, reopen_file
+from maskfree.packed_keyframes import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def _level(annotations: Annotations, track_id: int, frame: int) -> str:
 
 
 def _level_of(track: Track, frame: int) -> str:
-    after = bisect.bisect_right(track.keyframes, frame, key=lambda keyframe: keyframe.frame)
+    after = place_of(track.keyframes, frame, after=True)
     last = track.keyframes[after - 1] if after else None
     if last is None or not last.occluded:
         return _NONE

@@ -2,7 +2,9 @@
 
 TIFF 6.0 (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, section 2) and BigTIFF
 (https://www.awaresystems.be/imaging/tiff/bigtiff.html). tifffile walks it too, from the start for
-every file that is opened, and goes round for ever where a damaged chain bites its own tail.
+every file that is opened, and goes round for ever where a damaged chain bites its own tail. It
+goes on from two kinds of page that are damaged too: one without tags, and one that the file ends
+in, whose last bytes it takes for the place of the next.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["KIND", "Circle", "page_offsets"]
+__all__ = ["KIND", "Endless", "page_offsets"]
 
 KIND = "TIFF"
 _ORDERS = {b"II": "<", b"MM": ">"}
@@ -27,8 +29,8 @@ _MOST_TAGS = 4096
 """tifffile takes more for damage."""
 
 
-class Circle(InputError):
-    """The pages of a file go round in a circle."""
+class Endless(InputError):
+    """The pages of a file go round in a circle, or may: they go on from a damaged page."""
 
 
 class _Layout(NamedTuple):
@@ -49,7 +51,8 @@ def page_offsets(path: Path) -> array[int]:
     Raises
     ------
     InputError
-        For a file that cannot be read, is no TIFF, is cut off, or whose pages go round in a circle.
+        For a file that cannot be read, is no TIFF, is cut off, or whose pages do not end
+        (:class:`Endless`).
     """
     with open_bytes(path, KIND) as file, reading(f"{KIND} {path}"):
         size = file.seek(0, os.SEEK_END)
@@ -61,15 +64,20 @@ def page_offsets(path: Path) -> array[int]:
             if at >= size:
                 raise _damaged(path, f"page {len(offsets)}")
             if at == mark:
-                raise Circle(str(_damaged(path, f"page {len(offsets)}")))
+                raise Endless(str(_damaged(path, f"page {len(offsets)}")))
             if len(offsets) + 1 == power:
                 mark, power = at, 2 * power
             offsets.append(at)
             tags = _number(file, order + layout.counted, at, path)
-            if not 0 < tags <= _MOST_TAGS:
+            if tags > _MOST_TAGS:
                 raise _damaged(path, f"page {len(offsets) - 1}")
             after = at + struct.calcsize(order + layout.counted) + tags * layout.tag_bytes
-            at = _number(file, order + layout.offset, after, path)
+            place = struct.calcsize(order + layout.offset)
+            cut = after + place > size
+            at = _number(file, order + layout.offset, size - place if cut else after, path)
+            if cut or not tags:
+                damage = _damaged(path, f"page {len(offsets) - 1}")
+                raise Endless(str(damage)) if 0 < at < size else damage
     if not offsets:
         raise InputError(f"{path} holds no page. Write it again.")
     return offsets

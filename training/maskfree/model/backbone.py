@@ -26,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.convert import read_weights
-from maskfree.model.known_weights import check_digest
+from maskfree.model.known_weights import check_digest, check_hub
 from maskfree.model.tensors_file import check_header
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def _find(weights: str) -> Path | None:
             "model.backbone_weights, or leave it empty to begin with fresh ones."
         ) from None
     try:
-        return _cached(weights) or _downloaded(weights)
+        folder = _cached(weights) or _downloaded(weights)
+        check_hub(weights, folder)
     except (InputError, MemoryError):
         raise
     except RepositoryNotFoundError as error:
@@ -168,6 +169,7 @@ def _find(weights: str) -> Path | None:
             stacklevel=3,
         )
         return None
+    return folder
 
 
 def _folder(weights: str) -> Path | None:

@@ -1,10 +1,8 @@
 """Weights that are known by name, and the SHA-256 that a file of that name must have.
 
 A name may also state its own digest, as torch.hub and OpenMMLab have it: ``NAME-0676ba61.pth`` ends
-in its first digits. What is pinned in full or in part is told here and nowhere else. Not pinned are
-the hub's ``microsoft/resnet-18`` and ``-50``: their digests were never computed by us, since no
-machine that builds this has a network; a file of the hub's cache is held against the digest under
-which the hub itself keeps it.
+in its first digits. What is pinned in full or in part is told here and nowhere else. A file of the
+hub's cache is held against the digest under which the hub itself keeps it, too.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from maskfree.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KNOWN", "check_digest", "digest_of"]
+__all__ = ["KNOWN", "KNOWN_ON_HUB", "check_digest", "check_hub", "digest_of"]
 
 KNOWN = {
     "resnet18-f37072fd": "f37072fd",
@@ -29,6 +27,18 @@ KNOWN = {
     "resnet101-cd907fc2": "cd907fc2",
 }
 """Stem of the file to the first digits of its SHA-256; torchvision's ImageNet weights."""
+KNOWN_ON_HUB = {
+    "microsoft/resnet-18": {
+        "model.safetensors": "1cf00ee468998c23d084361b02cffadabacb5074105564c596b8079f77ecb126",
+    },
+    "microsoft/resnet-50": {
+        "model.safetensors": "9c6061af1f450bb0847e529fd742aa5066017be379c71bbf5546b198e5b13a1e",
+        "pytorch_model.bin": "ff8163a1323333126706d649ce73ecd76e45d241b42d623dea6c723690cafe07",
+    },
+}
+"""Repository of the hub to the SHA-256 of its files, as the hub's pages of these files state it:
+https://huggingface.co/microsoft/resnet-50/blob/34c2154c194f829b11125337b98c8f5f9965ff19/model.safetensors
+and its like."""
 _STATED = re.compile(r".*-([0-9a-f]{8,64})")
 _WHOLE = re.compile(r"[0-9a-f]{64}")
 _CACHED = "blobs"
@@ -55,6 +65,26 @@ def check_digest(path: Path) -> None:
             f"{found[:16]}…: it is damaged, or not what it is called. Download it again, or give "
             "it another name."
         )
+
+
+def check_hub(hub_id: str, folder: Path) -> None:
+    """Check what was fetched from a repository of the hub that is known.
+
+    Raises
+    ------
+    InputError
+        Where a file is another one.
+    OSError
+        Where it cannot be read.
+    """
+    for name, wanted in KNOWN_ON_HUB.get(hub_id.lower(), {}).items():
+        path = folder / name
+        if path.is_file() and (found := digest_of(path)) != wanted:
+            raise InputError(
+                f"{name} of {hub_id} must have the SHA-256 {wanted[:16]}…, got {found[:16]}… "
+                f"({path}): it is damaged, or no longer the file that is known. Remove it and try "
+                "again, or name a folder that holds weights you trust."
+            )
 
 
 def _wanted(path: Path) -> str:
