@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import itertools
 import json
 import math
 import os
@@ -14,12 +15,8 @@ from hypothesis import strategies as st
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.ignore_regions import rectangle
-from maskfree.tracks import (
-    boxes_from_json,
-    boxes_to_json,
-    read_boxes,
-    write_boxes,
-)
+from maskfree.packed_keyframes import PackedKeyframes
+from maskfree.tracks import boxes_from_json, boxes_to_json, read_boxes, write_boxes
 from maskfree.types import BoxTracks, IgnoreRegion, Keyframe, Track
 
 if TYPE_CHECKING:
@@ -78,6 +75,18 @@ def test_every_field_survives_a_load_and_save(data: dict[str, Any], tmp_path: Pa
     write_boxes(tmp_path / "boxes.json", boxes_from_json(data))
     assert json.loads((tmp_path / "boxes.json").read_text(encoding="utf-8")) == EXAMPLE
     assert read_boxes(tmp_path / "boxes.json") == boxes_from_json(data)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_fields_may_come_in_any_order(data: dict[str, Any], tmp_path: Path, packed: bool) -> None:
+    known = boxes_from_json(data)
+    for names in itertools.permutations(data):
+        turned = {name: data[name] for name in names}
+        (tmp_path / "b.json").write_text(json.dumps(turned), encoding="utf-8")
+        found = read_boxes(tmp_path / "b.json", packed=packed)
+        assert found == known
+        kinds = {type(track.keyframes) for track in found.tracks}
+        assert kinds == {PackedKeyframes if packed else tuple}
 
 
 def test_the_file_is_readable_by_people(tmp_path: Path) -> None:

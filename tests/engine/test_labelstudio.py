@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from drawn_tracks import HEIGHT, LABELS, WIDTH, damaged, drawn, only_boxes, save, states
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats import FORMATS, Annotations, VideoFacts, export, labelstudio
+from maskfree.formats.labelstudio_walk import Sequence, opened
 from maskfree.types import BoxTracks, Keyframe, Track
 from plain_annotations import everything
 
@@ -194,6 +195,20 @@ def test_predictions_where_nobody_annotated(tmp_path: Path) -> None:
     skipped = {"was_cancelled": True, "result": [region(entry(2))]}
     back = read(tmp_path, task(annotations=[skipped], predictions=made))
     assert frames(back.boxes.tracks[0]) == [(0, False)]
+
+
+def test_sequences_are_passed_over_and_read_one_by_one(tmp_path: Path) -> None:
+    one, two = [entry(1), entry(4, 9)], [entry(2)]
+    path = save(tmp_path / "é.json", json.dumps([task(region(*one), region(*two, number="ü"))]))
+    with opened(path) as walk:
+        (held,) = walk.outline()
+        (done,) = held["annotations"]
+        assert (held["data"], done["lead_time"]) == ({"video": "/data/upload/1/clip.mp4"}, 9.1)
+        values = [each["value"] for each in done["result"]]
+        assert [each["framesCount"] for each in values] == [10, 10]
+        sequences = [each["sequence"] for each in values]
+        assert all(isinstance(each, Sequence) for each in sequences)
+        assert [list(walk.entries(each)) for each in reversed(sequences)] == [two, one]
 
 
 def test_turned_rectangles_and_other_regions(tmp_path: Path) -> None:
