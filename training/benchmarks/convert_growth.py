@@ -4,9 +4,9 @@ The annotations are made by a rule: small squares that move, one a track, in fra
 pixels; every track has a box, or a mask, in every frame. Each conversion is a process of its own,
 which finds its input written; its peak is the operating system's.
 
-Formats of boxes hold each box in memory while they are read (41 bytes of it, and 100 and more while
-a file is parsed track by track): their peak grows with frames times tracks, and the row says by how
-much. What must not grow are conversions between formats of masks, beside what their boxes take.
+Boxes beyond a part of each track lie in a temporary file, as masks do. What still grows with the
+frames is what is known of one track, where a format lists its boxes together, and a part that is
+full in the longer video alone: the row says by how much, shared out among all boxes.
 
 usage: python training/benchmarks/convert_growth.py [--only PAIR ...] [--frames 400 4000]
        [--tracks 50] [--json FILE]
@@ -156,7 +156,7 @@ def rows_of(found: dict[str, dict[int, dict[str, Any]]], tracks: int) -> list[di
                 "target": f"at most {MOST_EACH} bytes more a frame and track",
                 "measured": f"{each:.0f} bytes: {least / MEGABYTE:.0f} to {most / MEGABYTE:.0f} MB",
                 "met": each <= MOST_EACH,
-                "why": "" if each <= MOST_EACH else "boxes are kept in memory while a file is read",
+                "why": "" if each <= MOST_EACH else "one track at a time, and parts that are kept",
             }
         )
     return rows
