@@ -148,7 +148,7 @@ WRITE = {name: entry.write for name, entry in FORMATS.items()}
         ("davis", frame_missing, "frame 00001: its masks are missing"),
         ("ytvis", wrong_label, 'track 1 is labelled "other", not "object"'),
         ("ytvis", wrong_name, "the frames' names differ"),
-        ("boxes", wrong_box, "the tracks differ"),
+        ("boxes", wrong_box, "track 1 differs"),
     ],
 )
 def test_what_is_read_back_is_compared(
