@@ -6,6 +6,7 @@ import bisect
 import errno
 import gc
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from hypothesis import strategies as st
 
 from maskfree import box_rows, part_file
 from maskfree.box_rows import BoxRows
+from maskfree.boxes_file import read_boxes, write_boxes
 from maskfree.errors import InputError
 from maskfree.packed_keyframes import PackedKeyframes, place_of
-from maskfree.types import Keyframe
+from maskfree.types import BoxTracks, Keyframe, Track
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(params=[1, 3, 1024])
@@ -90,6 +95,20 @@ def test_no_room_for_the_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     rows.append(*row(0))
     with pytest.raises(InputError, match="full"):
         rows.append(*row(1))
+
+
+def test_a_session_is_saved_without_room_for_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full() -> None:
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr(box_rows, "_PART", 2)
+    monkeypatch.setattr(box_rows, "shared_file", full)
+    drawn = tuple(Keyframe(n, (1.0, 1.0, 4.0, 4.0)) for n in range(5))
+    tracks = BoxTracks(5, 9, 8, None, (Track(1, "car", drawn),))
+    write_boxes(tmp_path / "boxes.json", tracks)
+    assert read_boxes(tmp_path / "boxes.json") == tracks
 
 
 def test_memory_does_not_grow_with_the_frames() -> None:

@@ -125,11 +125,14 @@ def _checked(tracks: BoxTracks, where: str) -> BoxTracks:
     fields = boxes_to_json(dataclasses.replace(tracks, tracks=()))
     del fields["tracks"]
     head = head_from_json(fields, where)
-    each = (
-        _packed(track_from_json(track_to_json(track), n, head, where))
-        for n, track in enumerate(tracks.tracks)
-    )
+    each = (_checked_track(track, n, head, where) for n, track in enumerate(tracks.tracks))
     return put_together(head, tuple(each), fields, where=where, allow_empty=True)
+
+
+def _checked_track(track: Track, index: int, head: BoxTracks, where: str) -> Track:
+    """Return the track as it is read again, packed if it was: else a save needs no other disk."""
+    checked = track_from_json(track_to_json(track), index, head, where)
+    return _packed(checked) if isinstance(track.keyframes, PackedKeyframes) else checked
 
 
 def _texts(tracks: BoxTracks) -> Iterator[str]:
