@@ -93,7 +93,9 @@ class IgnoreList(Panel):
         place, frame = self.rows.currentRow(), self.state.frame
         regions = self.ignoring.all
         region = regions[place] if 0 <= place < len(regions) else None
-        none = self.state.why_read_only or (_NONE if region is None else "")
+        held = self.state.why_read_only
+        explain(self.draw, held)
+        none = held or (_NONE if region is None else "")
         explain(self.remove, none)
         is_everywhere = region is not None and (region.frame, region.until) == (0, None)
         explain(self.everywhere, none or "It holds in all frames already." * is_everywhere)

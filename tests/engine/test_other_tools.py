@@ -72,7 +72,7 @@ def test_supervision() -> None:
     assert labels(back) == [(1, "bee"), (2, "car"), (3, "bee")]
     assert boxes_in(back, 0) == {1: (4.0, 3.0, 12.0, 9.0)}
     assert boxes_in(back, 1) == {2: (20.0, 12.0, 28.0, 18.0), 3: (8.0, 6.0, 16.0, 12.0)}
-    with pytest.warns(InputWarning, match="1 shapes have no id"):
+    with pytest.warns(InputWarning, match="1 shape has no id: it is a track of its own"):
         back = yolo.read_of(FILES / "supervision/outlines", facts)
     # Its outlines go through the mask's last pixels: one column and one row are lost in its file.
     check_masks(back, 0, {1: (3.0, 2.0, 11.0, 7.0)})

@@ -86,6 +86,7 @@ def test_it_says_who_has_it_and_changes_nothing(boxed, folder, other, notices, l
         boxed.masks.carry.button,
         boxed.masks.gold.mark,
         boxed.masks.take_back,
+        boxed.boxes.ignored.draw,
     )
     assert {each.text(): each.toolTip() for each in editing} == {e.text(): why for e in editing}
     assert not any(each.isEnabled() for each in editing)

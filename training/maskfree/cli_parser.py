@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskfree import __version__
 from maskfree.errors import InputError, nearest
+from maskfree.evaluate_parser import EVALUATE_EPILOG, EVALUATE_SUMMARY, add_evaluate
 from maskfree.shift_parser import SHIFT_EPILOG, SHIFT_SUMMARY, add_shift
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _FORMATS = (
     "csv, yolo, bdd100k, bdd100k-masks, ovis or ome-zarr"
 )
 _PICTURES = "; to look at: mp4, gif or sheet"
-_MOST_ID = 255
-"""An indexed PNG has no more values."""
 _JSON = "print the result as JSON, for scripts"
 
 _MAIN_EPILOG = """\
@@ -94,18 +93,6 @@ examples:
   maskfree export work --format davis --out masks           (one indexed PNG a frame)
   maskfree export work --format ytvis --out instances.json  (YouTube-VIS, run-length masks)
 What was written is read back and compared before it takes its place.
-"""
-
-_EVALUATE_EPILOG = """\
-MASKS holds indexed PNGs named after the frames, pixel = track id; only frames that have one count.
-J is the overlap of region, F that of the boundary (DAVIS); 1 is perfect. The ignore regions of the
-session's boxes file count neither as hit nor as miss.
-HOTA, DetA, AssA, IDF1, MOTSA, and YouTube-VIS's AP and AR take no id for granted: they find out
-which predicted track is which true one. A track's class is its label.
-
-examples:
-  maskfree evaluate work --truth masks --json
-  maskfree evaluate work --truth masks --tracking --plot j.png --markdown scores.md
 """
 
 _CORRESPOND_EPILOG = """\
@@ -213,7 +200,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     )
     _add_predict(command("predict", "masks for every frame, with what was learnt", _PREDICT_EPILOG))
     _add_export(command("export", "write the masks in another tool's format", _EXPORT_EPILOG))
-    _add_evaluate(command("evaluate", "score the masks against true ones", _EVALUATE_EPILOG))
+    add_evaluate(command("evaluate", EVALUATE_SUMMARY, EVALUATE_EPILOG))
     _add_correspond(command("correspond", "the 1:K matches between two frames", _CORRESPOND_EPILOG))
     _add_convert(command("convert", "annotations from one format to another", _CONVERT_EPILOG))
     _add_convert_weights(
@@ -319,36 +306,6 @@ def _add_export(parser: _Parser) -> None:
     parser.add_argument("--format", required=True, metavar="NAME", help=_FORMATS + _PICTURES)
     parser.add_argument("--out", required=True, metavar="PATH", help="the file or folder to write")
     parser.add_argument("--json", action="store_true", help=_JSON)
-
-
-def _add_evaluate(parser: _Parser) -> None:
-    parser.add_argument("session", metavar="DIR", help="the session's folder")
-    parser.add_argument("--truth", required=True, metavar="MASKS", help="folder of true masks")
-    parser.add_argument(
-        "--void", metavar="N", type=_void, help="a value of MASKS that does not count, as 255"
-    )
-    parser.add_argument(
-        "--tracking", action="store_true", help="HOTA, IDF1, MOTSA and AP as well (TrackEval)"
-    )
-    parser.add_argument("--markdown", metavar="FILE", help="write the tables, by frame as well")
-    parser.add_argument("--plot", metavar="FILE", help="draw J over the frames: .png, .svg or .pdf")
-    parser.add_argument(
-        "--full", action="store_true", help="J and F by class as well, and with --json by frame"
-    )
-    parser.add_argument("--json", action="store_true", help=_JSON)
-
-
-def _void(text: str) -> int:
-    """Return a value of a mask that is not background, see ``--void``."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value <= _MOST_ID:
-        raise argparse.ArgumentTypeError(
-            f"expected a value of the masks, 1 to {_MOST_ID}, got {text}; 0 is background"
-        )
-    return value
 
 
 def _add_correspond(parser: _Parser) -> None:

@@ -208,23 +208,13 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from maskfree.evaluation import evaluate_tracks
-    from maskfree.frame_check import require_frames
+    from maskfree.evaluate_command import Scored, evaluate_files
     from maskfree.score_plot import plot_scores
-    from maskfree.session import Session
     from maskfree.storage import atomic_write
 
-    session = Session.open(args.session)
-    with session.open_video() as video:
-        require_frames(session, video)
-        found = evaluate_tracks(
-            session.masks.read,
-            args.truth,
-            video.names,
-            session.boxes,
-            void=args.void,
-            tracking=args.tracking,
-        )
+    scored = Scored(args.session, args.source_format, args.video)
+    options = {"void": args.void, "tracking": args.tracking}
+    found = evaluate_files(scored, args.truth, args.truth_from, **options)
     if args.plot is not None:
         plot_scores(found, args.plot)
     if args.markdown is not None:

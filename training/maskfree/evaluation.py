@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,17 @@ import numpy as np
 from maskfree.errors import InputWarning
 from maskfree.formats.base import DEFAULT_LABEL, present
 from maskfree.ignore_masks import IgnoreMasks
-from maskfree.metrics import evaluate, hidden_pixels
+from maskfree.metrics import evaluate
 from maskfree.terminal import table
 from maskfree.track_eval import TRACK_METRICS, FrameMasks, track_metrics
-from maskfree.truth_masks import match_names, read_truth
+from maskfree.truth_masks import read_truth
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
 
     from maskfree.metrics import Scores
     from maskfree.track_eval import TrackMetrics
+    from maskfree.truth_masks import TrueFrame, TrueMasks
     from maskfree.types import BoxTracks, InstanceMasks
 
 __all__ = ["Evaluation", "evaluate_tracks"]
@@ -34,7 +35,7 @@ class Evaluation:
     """What came of it.
 
     ``scores``: J and F; ``frame_names``: of the video's frames; ``labels``: the class of each track
-    that has a box; ``tracking``: class to its metrics, see `track_eval.track_metrics`, empty
+    that is known; ``tracking``: class to its metrics, see `track_eval.track_metrics`, empty
     where they were not asked for.
     """
 
@@ -119,22 +120,22 @@ class Evaluation:
 
 def evaluate_tracks(
     read_prediction: Callable[[int], InstanceMasks | None],
-    truth: str | os.PathLike[str],
+    truth: str | os.PathLike[str] | TrueMasks,
     frame_names: Sequence[str],
     tracks: BoxTracks,
     *,
     void: int | None = None,
     tracking: bool = False,
 ) -> Evaluation:
-    """Score predicted masks against a folder of true ones.
+    """Score predicted masks against true ones.
 
     Parameters
     ----------
     read_prediction, truth, frame_names, void
         As in `maskfree.metrics.evaluate`.
     tracks
-        The boxes: a track's label is its class, for truth and prediction alike, and what lies in an
-        ignore region does not count.
+        The boxes: a track's label is its class, that of a true track as well where the truth does
+        not say it, and what lies in an ignore region does not count.
     tracking
         HOTA, IDF1, MOTSA and AP as well, which need TrackEval.
 
@@ -144,33 +145,37 @@ def evaluate_tracks(
         As `maskfree.metrics.evaluate`, and where TrackEval is wanted and not installed.
     """
     ignored = IgnoreMasks(tracks).at
-    scores = evaluate(read_prediction, truth, frame_names, ignored=ignored, void=void)
+    given = read_truth(truth) if isinstance(truth, (str, os.PathLike)) else truth
+    scores = evaluate(read_prediction, given, frame_names, ignored=ignored, void=void)
     labels = {track.id: track.label for track in tracks.tracks}
+    true_labels = {**labels, **given.labels}
     metrics: Mapping[str, TrackMetrics] = {}
     if tracking:
-        folder = read_truth(truth)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # it was said above
-            matched = match_names(folder, frame_names)
-        frames = (
-            _frame(folder.ids(name), read_prediction(frame), void, ignored(frame))
-            for frame, name in matched.items()
-        )
-        metrics = track_metrics(frames, lambda i: labels.get(i, DEFAULT_LABEL))
-    return Evaluation(scores, frame_names, labels, metrics)
+            frames = (
+                _frame(true, read_prediction(frame), ignored(frame))
+                for frame, true in given.walk(frame_names, void)
+            )
+            metrics = track_metrics(
+                frames,
+                lambda i: labels.get(i, DEFAULT_LABEL),
+                lambda i: true_labels.get(i, DEFAULT_LABEL),
+            )
+    return Evaluation(scores, frame_names, true_labels, metrics)
 
 
 def _frame(
-    ids: np.ndarray, prediction: InstanceMasks | None, void: int | None, ignored: np.ndarray | None
+    true: TrueFrame, prediction: InstanceMasks | None, ignored: np.ndarray | None
 ) -> FrameMasks:
     """Return what of a frame is scored: what is hidden is part of neither side."""
-    hidden = hidden_pixels(ids, void, ignored)
-    shown = np.ones(ids.shape, bool) if hidden is None else ~hidden
-    values = np.flatnonzero(np.bincount(ids[shown])).tolist()
-    truth = {value: (ids == value) & shown for value in values if value}
+    truth, hidden = true.shown(ignored)
     if prediction is None:
         return FrameMasks(truth, {}, {})
-    found = {i: mask & shown for i, mask in present(prediction).items() if (mask & shown).any()}
+    found = present(prediction)
+    if hidden is not None:
+        left = {i: mask & ~hidden for i, mask in found.items()}
+        found = {i: mask for i, mask in left.items() if mask.any()}
     scores = dict(zip(prediction.track_ids, prediction.scores, strict=True))
     return FrameMasks(truth, found, scores)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,12 @@ from maskfree.config import MetricConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import list_names, present
 from maskfree.formats.indexed_png import MAX_ID
-from maskfree.truth_masks import match_names, read_truth
+from maskfree.truth_masks import read_truth
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
-    from maskfree.truth_masks import Truth
+    from maskfree.truth_masks import TrueFrame, TrueMasks
     from maskfree.types import InstanceMasks
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "boundary",
     "boundary_f",
     "evaluate",
-    "hidden_pixels",
     "region_similarity",
 ]
 
@@ -199,16 +197,16 @@ class Scores:
 
 def evaluate(
     read_prediction: Callable[[int], InstanceMasks | None],
-    truth: str | os.PathLike[str],
+    truth: str | os.PathLike[str] | TrueMasks,
     frame_names: Sequence[str],
     *,
     ignored: Callable[[int], np.ndarray | None] = lambda frame: None,
     void: int | None = None,
 ) -> Scores:
-    """Score predicted masks against a folder of true ones; one frame in memory at a time.
+    """Score predicted masks against true ones; one frame in memory at a time.
 
-    Only frames with a true mask count (see :func:`match_names`). A predicted id is compared with
-    the truth of the same id; where it was not predicted J and F are 0.
+    Only frames with a true mask count (see :func:`match_frame_names`). A predicted id is compared
+    with the truth of the same id; where it was not predicted J and F are 0.
 
     Parameters
     ----------
@@ -216,7 +214,8 @@ def evaluate(
         Frame number to its predicted masks, None where the frame was not predicted (a warning
         says so).
     truth
-        Folder of indexed PNGs, named by frame, pixel = track id.
+        Folder of indexed PNGs, named by frame, pixel = track id; or what
+        :func:`maskfree.annotated_truth.read_annotated` made of a file of annotations.
     frame_names
         The name of each frame of the video.
     ignored
@@ -229,78 +228,59 @@ def evaluate(
     Raises
     ------
     InputError
-        As :func:`read_truth` and :func:`match_names`; where truth and prediction differ in size;
-        where the truth holds no object or none of its frames was predicted.
+        As :func:`read_truth` and :func:`match_frame_names`; where truth and prediction differ in
+        size; where the truth holds no object or none of its frames was predicted.
     """
-    folder = read_truth(truth)
-    matched = match_names(folder, frame_names)
+    given = read_truth(truth) if isinstance(truth, (str, os.PathLike)) else truth
     scored: dict[int, list[tuple[float, float]]] = {}
     by_frame: dict[int, dict[int, TrackScores]] = {}
     predicted_ids: set[int] = set()
     unpredicted = []
     size: tuple[int, ...] = ()
-    for frame, name in matched.items():
-        ids = folder.ids(name)
-        size = size or ids.shape
-        _check_size(folder.files[name], ids.shape, size, "the masks before it are")
+    for frame, true in given.walk(frame_names, void):
+        size = size or true.shape
+        _check_size(true, size, "the masks before it are")
         prediction = read_prediction(frame)
         if prediction is None:
             unpredicted.append(frame_names[frame])
             masks: dict[int, np.ndarray] = {}
         else:
-            _check_size(folder.files[name], ids.shape, prediction.masks.shape[1:], "the video is")
+            _check_size(true, prediction.masks.shape[1:], "the video is")
             masks = present(prediction)
         predicted_ids.update(masks)
-        hidden = hidden_pixels(ids, void, ignored(frame))
         by_frame[frame] = {}
-        for track_id, pair in _score_frame(masks, ids, hidden).items():
+        for track_id, pair in _score_frame(masks, true, ignored(frame)).items():
             scored.setdefault(track_id, []).append(pair)
             by_frame[frame][track_id] = TrackScores(*pair)
-    _check_scored(folder, scored, predicted_ids, unpredicted, len(matched))
+    _check_scored(given, scored, predicted_ids, unpredicted, len(by_frame))
     tracks = {i: TrackScores(*np.mean(scored[i], axis=0).tolist()) for i in sorted(scored)}
-    return Scores(tracks, len(matched), by_frame)
-
-
-def hidden_pixels(
-    ids: np.ndarray, void: int | None, ignored: np.ndarray | None
-) -> np.ndarray | None:
-    """Return the pixels of a true mask that do not count, bool ``(H, W)``, None where all do.
-
-    Those whose value is ``void`` (None: no value is), and those that are ``ignored``, bool
-    ``(H, W)`` (None: none).
-    """
-    here = None if void is None else np.asarray(ids == void)
-    if here is None or not here.any():
-        return ignored
-    return here if ignored is None else here | ignored
+    return Scores(tracks, len(by_frame), by_frame)
 
 
 def _score_frame(
-    masks: Mapping[int, np.ndarray], ids: np.ndarray, ignored: np.ndarray | None
+    masks: Mapping[int, np.ndarray], true: TrueFrame, ignored: np.ndarray | None
 ) -> dict[int, tuple[float, float]]:
     scores = {}
-    if ignored is not None:
-        ids = np.where(ignored, 0, ids)
-    for track_id in np.flatnonzero(np.bincount(ids.ravel())).tolist():
-        if track_id and track_id in masks:
-            mask, true = masks[track_id], ids == track_id
-            j = region_similarity(mask, true, ignored)
-            scores[track_id] = j, boundary_f(mask, true, ignored=ignored)
-        elif track_id:
+    shown, hidden = true.shown(ignored)
+    for track_id, mask in shown.items():
+        if track_id in masks:
+            j = region_similarity(masks[track_id], mask, hidden)
+            scores[track_id] = j, boundary_f(masks[track_id], mask, ignored=hidden)
+        else:
             scores[track_id] = 0.0, 0.0
     return scores
 
 
-def _check_size(path: Path, size: tuple[int, ...], wanted: tuple[int, ...], what: str) -> None:
-    if size != wanted:
+def _check_size(true: TrueFrame, wanted: tuple[int, ...], what: str) -> None:
+    if true.shape != wanted:
         raise InputError(
-            f"{path} is {size[1]}x{size[0]}, {what} {wanted[1]}x{wanted[0]} (width x height). "
-            "Give masks of the video's own size."
+            f"{true.source} is {true.shape[1]}x{true.shape[0]}, {what} {wanted[1]}x{wanted[0]} "
+            "(width x height). Give masks of the video's own size."
         )
 
 
 def _check_scored(
-    truth: Truth,
+    truth: TrueMasks,
     scored: Mapping[int, object],
     predicted_ids: set[int],
     unpredicted: Sequence[str],
@@ -308,13 +288,13 @@ def _check_scored(
 ) -> None:
     if not scored:
         raise InputError(
-            f"{truth.folder}: the {total} masks of this video hold no object (all pixels are 0, or "
+            f"{truth.name}: the {total} masks of this video hold no object (all pixels are 0, or "
             "ignored). Give masks whose pixels are instance ids."
         )
     if len(unpredicted) == total:
         raise InputError(
-            f"None of the {total} frames that {truth.folder} has masks for was predicted. Run "
-            "`maskfree predict` first."
+            f"None of the {total} frames that {truth.name} has masks for was predicted. Run "
+            "`maskfree predict` first; of annotations (--from) give those that hold masks."
         )
     if unpredicted:
         warnings.warn(
@@ -325,7 +305,7 @@ def _check_scored(
         )
     if MAX_ID in scored and MAX_ID not in predicted_ids:
         warnings.warn(
-            f"{truth.folder}: the value {MAX_ID} is scored as track {MAX_ID}, which was not "
+            f"{truth.name}: the value {MAX_ID} is scored as track {MAX_ID}, which was not "
             "predicted. If it stands for void, say so (--void 255); if for the one object, set it "
             "to its id.",
             InputWarning,

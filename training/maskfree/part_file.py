@@ -12,6 +12,7 @@ import weakref
 from collections import OrderedDict
 from pathlib import Path
 
+from maskfree.errors import InputError
 from maskfree.storage import writing
 
 __all__ = ["PartFile", "shared_file"]
@@ -26,7 +27,8 @@ class PartFile:
     Raises
     ------
     InputError
-        From the constructor and from `put`: where there is no room.
+        From the constructor and from `put`: where there is no room; from `get`: where the part
+        cannot be read back.
     """
 
     def __init__(self) -> None:
@@ -55,13 +57,25 @@ class PartFile:
             if place in self._kept:
                 self._kept.move_to_end(place)
                 return self._kept[place]
-            with writing(self._folder):
-                self._file.seek(place)
-                part = self._file.read(length)
+            part = self._read(place, length)
             self._kept[place] = part
             if len(self._kept) > _PARTS_KEPT:
                 self._kept.popitem(last=False)
             return part
+
+    def _read(self, place: int, length: int) -> bytes:
+        try:
+            self._file.seek(place)
+            part = self._file.read(length)
+            reason = f"{len(part)} bytes of {length}"
+        except OSError as error:
+            part, reason = b"", error.strerror or str(error)
+        if len(part) != length:
+            raise InputError(
+                f"What was put away in a temporary file in {self._folder} could not be read back "
+                f"({reason}). Check that disk, or set TMPDIR to a folder on another, and try again."
+            )
+        return part
 
 
 _one: list[weakref.ref[PartFile]] = []

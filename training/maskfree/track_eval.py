@@ -115,7 +115,9 @@ class _Seen:
 
 
 def track_metrics(
-    frames: Iterable[FrameMasks], class_of: Callable[[int], str]
+    frames: Iterable[FrameMasks],
+    class_of: Callable[[int], str],
+    true_class_of: Callable[[int], str] | None = None,
 ) -> dict[str, TrackMetrics]:
     """Score the tracks of a video; one frame in memory at a time, and all masks as run lengths.
 
@@ -124,7 +126,9 @@ def track_metrics(
     frames
         Those that are scored, in order.
     class_of
-        The class of a track, true or predicted, by its id.
+        The class of a predicted track by its id.
+    true_class_of
+        The class of a true track by its id; by default that of the predicted one.
 
     Returns
     -------
@@ -145,10 +149,9 @@ def track_metrics(
     for number, frame in enumerate(frames):
         truth, found = _runs(frame.truth), _runs(frame.found)
         whole.add(number, truth, found)
-        for name in {class_of(i) for i in (*truth, *found)}:
-            own = (
-                {i: r for i, r in runs.items() if class_of(i) == name} for runs in (truth, found)
-            )
+        by_name = _by_class(truth, true_class_of or class_of), _by_class(found, class_of)
+        for name in {*by_name[0], *by_name[1]}:
+            own = (runs.get(name, {}) for runs in by_name)
             by_class.setdefault(name, _Seen()).add(number, *own)
         for track_id in found:
             sure.setdefault(track_id, []).append(frame.scores[track_id])
@@ -160,6 +163,14 @@ def track_metrics(
         known = [value for own in classes.values() if (value := own[metric]) is not None]
         together[metric] = float(np.mean(known)) if known else None
     return {"all": together, **classes}
+
+
+def _by_class(runs: Mapping[int, Any], class_of: Callable[[int], str]) -> dict[str, dict[int, Any]]:
+    """Return class to the run lengths of its tracks by id."""
+    found: dict[str, dict[int, Any]] = {}
+    for track_id, run in runs.items():
+        found.setdefault(class_of(track_id), {})[track_id] = run
+    return found
 
 
 def _runs(masks: Mapping[int, np.ndarray]) -> dict[int, Any]:

@@ -69,10 +69,10 @@ def write(annotations: Annotations, path: Path) -> None:
     for folder in (path, path / LABELS, path / IDS):
         folder.mkdir()
     shown, kinds = Shown(annotations), _kinds(annotations)
-    total, any_shape = 0, False
+    total, used = 0, set[str]()
     for frame, name in enumerate(annotations.frame_names):
         here = shown.at(frame)
-        any_shape = any_shape or bool(here)
+        used.update(each.label for each in here.values())
         lines = [_line(each, kinds[each.label], annotations.boxes) for each in here.values()]
         # Not a Path: those keep a table of names, which grows over a long video.
         for part, text in ((LABELS, "".join(lines)), (IDS, "".join(f"{i}\n" for i in here))):
@@ -80,11 +80,13 @@ def write(annotations: Annotations, path: Path) -> None:
             with open(os.path.join(path, part, f"{name}{SUFFIX}"), "wb") as out:
                 out.write(data)
             total += _number_of(part, name, data)
-    if not any_shape:
+    if not used:
         raise InputError(
             "There is neither a box nor a mask to export. Draw a box, or run `maskfree predict`."
         )
-    (path / DATA).write_bytes(_data(annotations, kinds, _mark(total)).encode())
+    used.update(track.label for track in annotations.boxes.tracks)
+    named = {label: n for label, n in kinds.items() if label in used}
+    (path / DATA).write_bytes(_data(annotations, named, _mark(total)).encode())
 
 
 def _line(each: Instance, kind: int, video: BoxTracks) -> str:

@@ -259,9 +259,12 @@ class Folder:
                 nameless += missing
         self._nameless = {f: largest + 1 + number for f, number in self._nameless.items()}
         if nameless:
-            _warn(
-                f"{self._layout.labels}: {nameless} shapes have no id: each is a track of its own."
+            said = (
+                "1 shape has no id: it is"
+                if nameless == 1
+                else f"{nameless} shapes have no id: each is"
             )
+            _warn(f"{self._layout.labels}: {said} a track of its own.")
         return self._tracks(known)
 
     def _path(self, frame: int) -> Path:
