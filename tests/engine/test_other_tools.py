@@ -77,3 +77,14 @@ def test_supervision() -> None:
     # Its outlines go through the mask's last pixels: one column and one row are lost in its file.
     check_masks(back, 0, {1: (3.0, 2.0, 11.0, 7.0)})
     check_masks(back, 1, {})
+
+
+@pytest.mark.parametrize("kind", ["yolo", "yolo_ultralytics"])
+def test_yolo_folders_of_datumaro(kind: str) -> None:
+    facts = VideoFacts(3, *SHAPE, None, [f"frame_00000{n}" for n in range(3)])
+    with pytest.warns(InputWarning, match="2 shapes have no id"):
+        back = yolo.read_of(FILES / "datumaro" / kind, facts)
+    assert labels(back) == [(1, "car"), (2, "car")]
+    assert boxes_in(back, 0)[1] == pytest.approx((3.0, 2.0, 12.0, 8.0), abs=1e-4)
+    assert boxes_in(back, 1)[2] == pytest.approx((4.5, 3.0, 13.75, 9.0), abs=1e-4)
+    assert boxes_in(back, 2) == {}

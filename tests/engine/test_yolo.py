@@ -230,10 +230,21 @@ def test_files_at_fault(tmp_path: Path, files: dict[str, str], said: str) -> Non
         yolo.read_of(labelled(tmp_path, **files), FACTS)
 
 
+def test_subsets(tmp_path: Path) -> None:
+    save(tmp_path / "labels/train/a.txt", "0 0.5 0.5 0.25 0.5 7")
+    save(tmp_path / "labels/val/b.txt", "0 0.5 0.5 0.25 0.25 7")
+    save(tmp_path / "labels/val/c.txt", "")
+    (one,) = yolo.read_of(tmp_path, FACTS).boxes.tracks
+    assert (one.id, [each.frame for each in one.keyframes]) == (7, [0, 1, 2])
+    save(tmp_path / "labels/val/a.txt", "")
+    with pytest.raises(InputError, match=r"train/a\.txt and val/a\.txt, which are of one frame"):
+        yolo.read_of(tmp_path, FACTS)
+
+
 def test_folders_at_fault(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not exist\. Give the folder that holds labels"):
         yolo.read(tmp_path / "none")
-    save(tmp_path / "labels/train/a.txt", "")
+    save(tmp_path / "labels/train/deep/a.txt", "")
     with pytest.raises(InputError, match=r"holds no label file \(\.txt\)\. Its folders are train"):
         yolo.read(tmp_path)
     labelled(tmp_path, a="0 0.5 0.5 0.25 0.5")

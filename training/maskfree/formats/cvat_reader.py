@@ -1,4 +1,4 @@
-"""Reading CVAT for video: boxes with their keyframes, masks and polygons.
+"""Reading CVAT for video: boxes with their keyframes, masks and polygons; see `cvat_images.py` too.
 
 Boxes: the keyframes are the file's. Boxes between two of them must lie on the line between them;
 where one does not, all of them become keyframes, so that every frame has the box of the file.
@@ -18,8 +18,9 @@ from maskfree.config import FormatConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations
 from maskfree.formats.box_files import Said, frame_names, with_gaps, within
+from maskfree.formats.cvat_images import BOTH, TURNED, read_images
 from maskfree.formats.cvat_shapes import BOX, SHAPES, UNREAD, box_of, extra_of, flag, mask_of
-from maskfree.formats.cvat_walk import KIND, META, TRACK, Grid, video_of, walk, whole
+from maskfree.formats.cvat_walk import IMAGE, KIND, META, TRACK, Grid, video_of, walk, whole
 from maskfree.formats.ytvis_reader import masks_of
 from maskfree.formats.ytvis_walk import xyxy
 from maskfree.json_checks import show
@@ -59,6 +60,10 @@ def read_of(path: Path, video: VideoFacts | None) -> Annotations:
         if name == META:
             said, grid = video_of(element, where)
             continue
+        if name == IMAGE:
+            if reader is not None:
+                raise InputError(BOTH.format(where))
+            return read_images(path, video)
         reader = reader or _Reader(where, said.of(where, video), grid)
         if name == TRACK:
             reader.begin(element)
@@ -228,10 +233,7 @@ class _Reader:
             text = f"{self._where}: only boxes, masks and polygons are read, not {names}."
             warnings.warn(text, InputWarning, stacklevel=4)
         if self._turned:
-            text = (
-                f"{self._where}: {self._turned} boxes are turned; each is read as the smallest "
-                "upright box around it."
-            )
+            text = f"{self._where}: {TURNED.format(self._turned)}"
             warnings.warn(text, InputWarning, stacklevel=4)
 
 

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-__all__ = ["KIND", "META", "TRACK", "Grid", "step_of", "video_of", "walk", "whole"]
+__all__ = ["IMAGE", "KIND", "META", "TRACK", "Grid", "step_of", "video_of", "walk", "whole"]
 
 KIND = "CVAT file"
 """In messages."""
-_ROOT, META, TRACK, _IMAGE = "annotations", "meta", "track", "image"
+_ROOT, META, TRACK, IMAGE = "annotations", "meta", "track", "image"
+_HOLDERS = (TRACK, IMAGE)
+"""What holds shapes: a track in CVAT for video, an image in CVAT for images."""
 _LEVELS = 16
 """Deepest nesting of elements; CVAT needs seven."""
 _DIGITS = 18
@@ -47,14 +49,15 @@ class Grid:
 
 
 def walk(path: Path) -> Iterator[tuple[str, Element]]:
-    """Yield the name and the element: of ``meta``, of each track before its shapes, of each shape.
+    """Yield the name and the element: of ``meta``; of each track or image, before its shapes; of
+    each shape.
 
     An element is emptied once the next one is asked for.
 
     Raises
     ------
     InputError
-        For a file that is not XML, declares entities, or is no CVAT file for video.
+        For a file that is not XML, declares entities, or is no CVAT file.
     """
     where = f"{KIND} {path}"
     with open_bytes(path, KIND) as file, reading(where):
@@ -71,8 +74,8 @@ def walk(path: Path) -> Iterator[tuple[str, Element]]:
                     continue
                 levels.append(element)
                 _check(levels, where)
-                if len(levels) == 2 and element.tag == TRACK:
-                    yield TRACK, element
+                if len(levels) == 2 and element.tag in _HOLDERS:
+                    yield str(element.tag), element
         except ParseError as error:
             line, column = error.position
             raise InputError(
@@ -95,9 +98,9 @@ def _ended(levels: list[Element]) -> Iterator[tuple[str, Element]]:
     element = levels.pop()
     if len(levels) == 1 and element.tag == META:
         yield META, element
-    elif len(levels) == 2 and levels[1].tag == TRACK:
+    elif len(levels) == 2 and levels[1].tag in _HOLDERS and element.tag not in _HOLDERS:
         yield str(element.tag), element
-    if len(levels) == 1 or (len(levels) == 2 and levels[1].tag == TRACK):
+    if len(levels) == 1 or (len(levels) == 2 and levels[1].tag in _HOLDERS):
         del levels[-1][:]
 
 
@@ -107,11 +110,6 @@ def _check(levels: list[Element], where: str) -> None:
         raise InputError(
             f"The {where} must begin with <{_ROOT}>, got <{element.tag[:_LEVELS]}>. Export it as "
             "CVAT for video 1.1."
-        )
-    if len(levels) == 2 and element.tag == _IMAGE:
-        raise InputError(
-            f"The {where} is CVAT for images, whose shapes have no tracks. Export it as CVAT for "
-            "video 1.1."
         )
     if len(levels) > _LEVELS:
         raise InputError(f"The {where} is nested too deeply. Check that it is the file you meant.")

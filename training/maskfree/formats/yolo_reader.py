@@ -1,10 +1,11 @@
 """Reading YOLO folders, ours and those of Ultralytics and others.
 
-The folder of label files, or the one that holds it as ``labels``. The names of classes are those of
-``data.yaml``, else of ``classes.txt`` (a line each), in the folder or above it. Ids are those of
-``track_ids`` beside the labels (ours), else behind the shapes (``yolo_lines.py``); a shape without
-one is a track of its own frame. Nothing says the size of the frames unless we wrote the folder: the
-video does (``--video``; a folder of pictures is one).
+The folder of label files, or the one that holds it as ``labels``; where that holds none itself,
+those of its subsets (``labels/train``, Darknet's ``obj_train_data``). The names of classes are in
+``data.yaml``, else in ``classes.txt`` or ``obj.names`` (a line each), there or above. Ids are those
+of ``track_ids`` beside the labels (ours), else behind the shapes (``yolo_lines.py``); a shape
+without one is a track of its own frame. Nothing says the size of the frames unless we wrote the
+folder: the video does (``--video``; a folder of pictures is one).
 
 Frames: those of the video where it is given; its label files are named as its frames, or end in
 ``_N``, frames from 1 (``save_txt`` of a video). Else the files are the frames, told apart as in
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATA", "IDS", "LABELS", "OWN", "SUFFIX", "Folder", "Layout", "read_of"]
 
-DATA, CLASSES = "data.yaml", "classes.txt"
+DATA, CLASSES, DARKNET = "data.yaml", ("classes.txt", "obj.names"), "obj.data"
 LABELS, IDS, SUFFIX = "labels", "track_ids", ".txt"
 OWN = "napari_maskfree"
 """What we add to ``data.yaml``: the video's size and frames a second, and the export's mark."""
@@ -81,6 +82,7 @@ class Layout:
         self._own = own if isinstance(own, dict) else {}
         self.mark = str(self._own.get("mark", ""))
         self.said = Said(None, self._whole("height"), self._whole("width"), self._fps())
+        self._files: dict[str, str] = {}
 
     def _near(self, name: str) -> Path | None:
         here = self.labels.absolute()
@@ -105,11 +107,11 @@ class Layout:
         return data if isinstance(data, dict) else {}
 
     def _classes(self) -> dict[int, str]:
-        path = self._near(CLASSES)
+        path = next((found for name in CLASSES if (found := self._near(name))), None)
         if path is None:
             return {}
-        with open_bytes(path, CLASSES) as file:
-            text = read_head(file, f"{CLASSES} {path}")
+        with open_bytes(path, path.name) as file:
+            text = read_head(file, f"{path.name} {path}")
         return {n: line.strip() for n, line in enumerate(text.splitlines()) if line.strip()}
 
     def _number(self, name: str) -> float | None:
@@ -127,29 +129,41 @@ class Layout:
         return value if value and value > 0 else None
 
     def files(self) -> dict[str, str]:
-        """Return stem to name of the label files, in natural order.
+        """Return stem to path of the label files, from ``labels`` on, in natural order.
 
         Raises
         ------
         InputError
-            Where there is none.
+            Where there is none, and where two subsets have one of the same name.
         """
         folder = self.labels
-        with reading(f"folder {folder}"), os.scandir(folder) as entries:
-            found, folders = list[str](), list[str]()
-            for each in entries:
-                if each.is_dir():
-                    folders.append(each.name)
-                elif _is_label(each.name):
-                    found.append(each.name)
+        found, folders = _listed(folder)
+        if not found or (folder / DARKNET).is_file():
+            found = [
+                os.path.join(subset, name)
+                for subset in folders
+                for name in _listed(folder / subset)[0]
+            ]
         if not found:
-            inside = f" Its folders are {list_names(sorted(folders))}." if folders else ""
+            inside = f" Its folders are {list_names(folders)}." if folders else ""
             raise InputError(
                 f"{folder} holds no label file ({SUFFIX}).{inside} Give the folder with one a "
                 "frame."
             )
-        ordered = sorted(found, key=lambda name: natural_key(os.path.splitext(name)[0]))
-        return {os.path.splitext(name)[0]: name for name in ordered}
+        by_stem: dict[str, str] = {}
+        for name in found:
+            other = by_stem.setdefault(_stem(name), name)
+            if other != name:
+                raise InputError(
+                    f"{folder} has {other} and {name}, which are of one frame. Give the folder of "
+                    "one subset."
+                )
+        self._files = {stem: by_stem[stem] for stem in sorted(by_stem, key=natural_key)}
+        return self._files
+
+    def path_of(self, stem: str) -> Path:
+        """Return the path of a frame's label file."""
+        return self.labels / self._files.get(stem, f"{stem}{SUFFIX}")
 
     def label(self, kind: int) -> str:
         """Return the name of a class."""
@@ -176,8 +190,24 @@ class Layout:
         return [int(word) for word in words]
 
 
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the label files and, sorted, of the folders in ``folder``."""
+    with reading(f"folder {folder}"), os.scandir(folder) as entries:
+        found, folders = list[str](), list[str]()
+        for each in entries:
+            if each.is_dir():
+                folders.append(each.name)
+            elif _is_label(each.name):
+                found.append(each.name)
+    return found, sorted(folders)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]
+
+
 def _is_label(name: str) -> bool:
-    return name.endswith(SUFFIX) and name != CLASSES and not name.startswith(".")
+    return name.endswith(SUFFIX) and name not in CLASSES and not name.startswith(".")
 
 
 def _names(value: object) -> dict[int, str]:
@@ -268,7 +298,7 @@ class Folder:
         return self._tracks(known)
 
     def _path(self, frame: int) -> Path:
-        return self._layout.labels / f"{self._by_frame[frame]}{SUFFIX}"
+        return self._layout.path_of(self._by_frame[frame])
 
     def _numbers(self, frame: int) -> list[int | None]:
         lines = numbers_of(self._path(frame))
