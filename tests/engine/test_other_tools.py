@@ -1,4 +1,4 @@
-"""Files that ome-zarr-py, scalabel and supervision wrote: exactly what is read of them."""
+"""Files that other tools wrote: exactly what is read of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskfree.errors import InputWarning
-from maskfree.formats import Annotations, VideoFacts, bdd100k, ome_zarr, yolo
+from maskfree.formats import Annotations, VideoFacts, bdd100k, bdd100k_masks, ome_zarr, yolo
 from maskfree.formats.base import boxes_in
 
 FILES = Path(__file__).parent / "files"
@@ -88,3 +88,17 @@ def test_yolo_folders_of_datumaro(kind: str) -> None:
     assert boxes_in(back, 0)[1] == pytest.approx((3.0, 2.0, 12.0, 8.0), abs=1e-4)
     assert boxes_in(back, 1)[2] == pytest.approx((4.5, 3.0, 13.75, 9.0), abs=1e-4)
     assert boxes_in(back, 2) == {}
+
+
+def test_bitmasks_of_bdd100k() -> None:
+    back = bdd100k_masks.read(FILES / "bdd100k")
+    assert list(back.frame_names) == [f"clip-000000{n}" for n in range(1, 5)]
+    assert labels(back) == [(1, "car"), (2, "pedestrian")]
+    last = (18.0, 12.0, 28.0, 20.0)
+    for frame, wanted in enumerate([{1: CAR[0]}, {1: CAR[1], 2: WALKER}, {}, {2: last}]):
+        check_masks(back, frame, wanted)
+    assert [key.occluded for key in back.boxes.tracks[0].keyframes] == [True, False, False]
+    assert back.boxes.tracks[1].extra == {"iscrowd": 1}
+    (ignored,) = back.boxes.ignore
+    assert (ignored.frame, ignored.until) == (3, 3)
+    assert ignored.polygon == ((0.0, 0.0), (5.0, 0.0), (5.0, 5.0), (0.0, 5.0))
