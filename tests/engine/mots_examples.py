@@ -1,4 +1,4 @@
-"""Annotations for the tests of MOTS, and what their masks are as RLE."""
+"""Annotations of a few frames for the tests of MOTS and COCO, and what their masks are as RLE."""
 
 from __future__ import annotations
 

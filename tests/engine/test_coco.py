@@ -16,28 +16,18 @@ from pycocotools.coco import COCO
 
 from drawn_annotations import masks_of, videos
 from maskfree.errors import InputError
-from maskfree.formats import FORMATS, Annotations, coco, export
+from maskfree.formats import FORMATS, Annotations, coco, coco_reader, export
 from maskfree.formats.base import boxes_in, present
 from maskfree.ignore_regions import regions_at
 from maskfree.tracks import boxes_at
-from maskfree.types import BoxTracks, IgnoreRegion, InstanceMasks, Keyframe, Track
+from maskfree.types import IgnoreRegion, InstanceMasks, Keyframe, Track
+from mots_examples import annotated, instances
 from plain_annotations import SHAPE, A, B, everything, video
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 H, W = SHAPE
-
-
-def instances(masks: dict[int, np.ndarray], *scores: float) -> InstanceMasks:
-    stack = np.stack(list(masks.values())) if masks else np.zeros((0, *SHAPE), bool)
-    return InstanceMasks(tuple(masks), stack, scores or (1.0,) * len(masks))
-
-
-def annotated(frames: list[InstanceMasks | None], *tracks: Track, **fields: Any) -> Annotations:
-    names = [f"{n:05d}" for n in range(len(frames))]
-    boxes = BoxTracks(len(frames), H, W, 24.0, tracks, **fields)
-    return Annotations(boxes, names, frames.__getitem__)
 
 
 def loaded(path: Path) -> COCO:
@@ -83,6 +73,7 @@ def test_the_file_by_hand(tmp_path: Path) -> None:
     assert (second["bbox"], second["area"], second["iscrowd"]) == ([9, 7, 6, 4], 24, 0)
     assert fourth["segmentation"] == []
     assert (fourth["track_id"], fourth["bbox"], fourth["area"]) == (3, [3, 2, 3, 4.5], 13.5)
+    assert fourth["attributes"] == {"track_id": 3, "occluded": False}
     assert (report.frames, report.instances) == (2, 2)
     assert report.losses == (
         "1 of 3 frames were never predicted and get boxes only; one without boxes reads as empty: "
@@ -90,6 +81,32 @@ def test_the_file_by_hand(tmp_path: Path) -> None:
         "where there are masks, the boxes drawn give way to the masks' own boxes",
         "every frame gets a box: which of them were drawn is not kept",
     )
+
+
+def test_occlusion_is_kept(tmp_path: Path) -> None:
+    boxed = (0.0, 0.0, 8.0, 6.0)
+    keys = Keyframe(0, boxed), Keyframe(1, boxed, occluded=True), Keyframe(3, boxed)
+    still = Track(3, "car", (Keyframe(0, boxed, occluded=True), Keyframe(2, boxed)))
+    tracks = Track(7, "bird", keys), still
+    source = annotated(
+        [instances({7: A}), instances({7: A, 3: B}), instances({7: A}), None], *tracks
+    )
+    export(source, tmp_path / "a.json", "coco")
+    for back in (coco.read(tmp_path / "a.json"), coco_reader.reopen(tmp_path / "a.json", source)):
+        assert FORMATS["coco"].compare(source, back).difference == ""
+        for wrong in (True, False):
+            said = [Keyframe(n, boxed, occluded=wrong) for n in range(4)]
+            other = annotated(
+                [source.read_masks(n) for n in range(4)], Track(7, "bird", tuple(said)), still
+            )
+            assert FORMATS["coco"].compare(other, back).difference.endswith("tracks are occluded")
+    content = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    hidden = [
+        (a["frame_id"], a["track_id"])
+        for a in content["annotations"]
+        if a["attributes"]["occluded"]
+    ]
+    assert hidden == [(1, 7), (1, 3), (2, 7)]
 
 
 def test_pycocotools_gives_the_very_masks(tmp_path: Path) -> None:
@@ -151,7 +168,7 @@ def test_every_loss_is_named() -> None:
     assert FORMATS["coco"].losses(annotated([instances({1: A})], *tracks)) == [
         "where there are masks, the boxes drawn give way to the masks' own boxes",
         "tracks without a mask or box in any frame are not kept: 2",
-        "'occluded' is not kept",
+        "'occluded' is kept only in frames where the object has a mask or a box",
         "parents (divisions) are not kept",
         "other fields of the boxes file are not kept",
     ]

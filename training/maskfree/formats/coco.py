@@ -4,7 +4,8 @@ The format: https://cocodataset.org/#format-data; for videos as CocoVID has it:
 https://github.com/open-mmlab/mmtracking/blob/master/docs/en/tutorials/customize_dataset.md.
 
 Written: the frames as ``images`` with ``video_id`` and ``frame_id``, and annotations with the
-track's id as ``track_id`` and as ``instance_id``. In a frame that has masks an annotation is a mask
+track's id as ``track_id``, as ``instance_id`` and, beside ``occluded``, among the ``attributes``,
+where CVAT and datumaro have it. In a frame that has masks an annotation is a mask
 (compressed RLE) with its own box and ``score``; in a frame that was never predicted it is the
 track's box and ``segmentation`` is ``[]``. So a file can hold boxes only. Ignore regions are crowds
 (``iscrowd`` 1, a polygon) without track.
@@ -43,8 +44,10 @@ from maskfree.formats.base import (
 from maskfree.formats.coco_reader import read, read_of, reopen
 from maskfree.formats.compare import compare_boxes, compare_frame
 from maskfree.formats.json_text import compact, file_names, utf8, xywh
+from maskfree.formats.shape_list import LookedUp
 from maskfree.formats.ytvis_walk import CROWD
 from maskfree.ignore_regions import regions_at
+from maskfree.tracks import boxes_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +116,12 @@ class _Writer:
     def _frame(self, frame: int) -> Iterator[dict[str, Any]]:
         for region in regions_at(self._video, frame).values():
             yield self._ignored(region)
-        masks = self._annotations.read_masks(frame)
+        masks, hidden = self._annotations.read_masks(frame), _occluded(self._annotations, frame)
         if masks is None:
             for track_id, box in boxes_in(self._annotations, frame).items():
                 width, height = box[2] - box[0], box[3] - box[1]
-                yield self._instance(track_id, [], box, width * height)
+                fields = self._instance(track_id, [], box, width * height)
+                yield fields | _attributes(track_id, hidden)
             return
         scores = dict(zip(masks.track_ids, masks.scores, strict=True))
         size = list(masks.masks.shape[1:])
@@ -125,7 +129,7 @@ class _Writer:
             segmentation = {"size": size, "counts": rle.encode(mask[None])[0]}
             area = int(np.count_nonzero(mask))
             fields = self._instance(track_id, segmentation, tight_box(mask), area)
-            yield {**fields, "score": float(scores[track_id])}
+            yield {**fields, "score": float(scores[track_id]), **_attributes(track_id, hidden)}
 
     def _instance(
         self, track_id: int, segmentation: object, box: Box, area: float
@@ -156,6 +160,18 @@ class _Writer:
 
     def _category(self, label: str) -> int:
         return self._categories.setdefault(label, len(self._categories) + 1)
+
+
+def _attributes(track_id: int, hidden: set[int]) -> dict[str, Any]:
+    return {"attributes": {"track_id": track_id, "occluded": track_id in hidden}}
+
+
+def _occluded(annotations: Annotations, frame: int) -> set[int]:
+    """Return the tracks whose box is marked as occluded in ``frame``."""
+    if isinstance(annotations, LookedUp):
+        return annotations.read_occluded(frame)
+    states = boxes_at(annotations.boxes, frame)
+    return {track_id for track_id, state in states.items() if state.occluded}
 
 
 def _crowd(track: Track | None) -> int:
@@ -189,7 +205,7 @@ def losses(annotations: Annotations) -> list[str]:
     if any(len(track.keyframes) < len(annotations.frame_names) for track in boxes.tracks):
         named.append("every frame gets a box: which of them were drawn is not kept")
     if any(each.occluded for track in boxes.tracks for each in track.keyframes):
-        named.append("'occluded' is not kept")
+        named.append("'occluded' is kept only in frames where the object has a mask or a box")
     if any(track.parent is not None for track in boxes.tracks):
         named.append("parents (divisions) are not kept")
     others = [boxes.extra, *(region.extra for region in boxes.ignore)]
@@ -200,7 +216,7 @@ def losses(annotations: Annotations) -> list[str]:
 
 
 def compare(annotations: Annotations, back: Annotations) -> Compared:
-    """Compare names, sizes, labels, masks, scores, boxes and ignore regions."""
+    """Compare names, sizes, labels, masks, scores, boxes, occlusion and ignore regions."""
     if difference := _compare_video(annotations, back):
         return Compared(difference)
     tracks = _Tracks(annotations, back)
@@ -220,6 +236,8 @@ def compare(annotations: Annotations, back: Annotations) -> Compared:
         )
         if difference:
             return Compared(f"frame {name}: {difference}")
+        if _occluded(back, frame) != _occluded(annotations, frame) & boxes.keys():
+            return Compared(f"frame {name}: other tracks are occluded")
         if _polygons(annotations, frame) != _polygons(back, frame):
             return Compared(f"frame {name}: the ignore regions differ")
         masked += found is not None

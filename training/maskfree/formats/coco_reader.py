@@ -13,7 +13,7 @@ from maskfree import rle
 from maskfree.errors import InputError
 from maskfree.formats.coco_images import Image, frames_of, take_images
 from maskfree.formats.segmentation import parse
-from maskfree.formats.shape_list import Shape, ShapeList
+from maskfree.formats.shape_list import LookedUp, Shape, ShapeList
 from maskfree.formats.ytvis_walk import CROWD, box_of
 from maskfree.ignore_regions import rectangle
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
@@ -49,7 +49,7 @@ def read_of(path: Path, video: VideoFacts | None) -> Annotations:
     return _walk(path, video).whole()
 
 
-def reopen(path: Path, written: Annotations) -> Annotations:
+def reopen(path: Path, written: Annotations) -> LookedUp:
     """Read the file that an export made of ``written``; boxes are looked up, not kept.
 
     Raises

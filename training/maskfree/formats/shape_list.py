@@ -23,12 +23,20 @@ from maskfree.json_checks import show
 from maskfree.types import Track
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from maskfree.formats.coco_images import Frames
     from maskfree.types import Box, InstanceMasks
 
-__all__ = ["Shape", "ShapeList"]
+__all__ = ["LookedUp", "Shape", "ShapeList"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LookedUp(Annotations):
+    """What an export wrote, a frame at a time; ``read_occluded``: which tracks are occluded."""
+
+    read_occluded: Callable[[int], set[int]] = lambda frame: set()
 
 
 class Shape(NamedTuple):
@@ -97,7 +105,7 @@ class ShapeList:
         (self._boxed if counts is None else self._masked)[frame] = True
         if self._keep_boxes:
             self._tracks[place].boxes.put(frame, box, shape.occluded)
-        self._records.put(frame, [place, shape.score, box, counts])
+        self._records.put(frame, [place, shape.score, box, counts, shape.occluded])
 
     def ignore_crowd(self, frame: int, mask: np.ndarray) -> None:
         """Take a mask, bool ``(H, W)``, that is no instance but a part that is ignored."""
@@ -116,17 +124,21 @@ class ShapeList:
             tracks.append(self._track(track_id, found, drawn))
         return self._annotations(ids, tracks)
 
-    def looked_up(self) -> Annotations:
+    def looked_up(self) -> LookedUp:
         """Return all that was taken, with boxes that are read a frame at a time."""
         ids = self._ids()
         tracks = [self._track(i, found, ()) for i, found in zip(ids, self._tracks, strict=True)]
 
         def read_boxes(frame: int) -> dict[int, Box]:
-            found = {ids[place]: tuple(box) for place, _, box, _ in self._records.at(frame)}
+            found = {ids[place]: tuple(box) for place, _, box, *_ in self._records.at(frame)}
             return {track_id: found[track_id] for track_id in sorted(found)}
 
+        def read_occluded(frame: int) -> set[int]:
+            return {ids[place] for place, *_, occluded in self._records.at(frame) if occluded}
+
         whole = self._annotations(ids, tracks)
-        return dataclasses.replace(whole, read_boxes=read_boxes)
+        fields = {each.name: getattr(whole, each.name) for each in dataclasses.fields(whole)}
+        return LookedUp(**fields | {"read_boxes": read_boxes}, read_occluded=read_occluded)
 
     def _track(self, track_id: int, found: _Found, drawn: Any) -> Track:
         if found.category not in self.labels:
@@ -150,8 +162,8 @@ class ShapeList:
             if not known[frame]:
                 return None
             records = [record for record in self._records.at(frame) if record[3] is not None]
-            counts = {ids[place]: text for place, _, _, text in records}
-            scores = {ids[place]: score for place, score, _, _ in records}
+            counts = {ids[place]: text for place, _, _, text, _ in records}
+            scores = {ids[place]: score for place, score, *_ in records}
             here = f"{where}: frame {frame}"
             return stacked(counts, scores, video.height, video.width, here)
 
