@@ -9,7 +9,7 @@ frames is what is known of one track, where a format lists its boxes together, a
 full in the longer video alone: the row says by how much, shared out among all boxes.
 
 usage: python training/benchmarks/convert_growth.py [--only PAIR ...] [--frames 400 4000]
-       [--tracks 50] [--json FILE]
+       [--tracks 50] [--fields] [--json FILE]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
 from result_file import write_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from maskfree.types import Box
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", nargs="+", default=list(PAIRS), metavar="PAIR", help='such as "mot cvat"')
     add("--frames", nargs=2, type=int, default=FRAMES, metavar=("A", "B"), help="of both videos")
     add("--tracks", type=int, default=TRACKS, metavar="N", help="default: %(default)s")
+    add("--fields", action="store_true", help="every box has a field of its own, as CVAT has them")
     add("--json", type=Path, metavar="FILE", help="write the results for machines")
     add("--child", nargs=5, metavar="WORD", help=argparse.SUPPRESS)
     return parser
@@ -83,8 +84,11 @@ def _box(track: int, frame: int) -> Box:
     return x + 0.25, float(y), float(x + SIDE), y + SIDE - 0.5
 
 
-def annotations(frames: int, tracks: int, *, masks: bool) -> Annotations:
-    """Return annotations of so many frames; with ``masks`` there are no boxes, else no masks."""
+def annotations(frames: int, tracks: int, *, masks: bool, fields: bool = False) -> Annotations:
+    """Return annotations of so many frames; with ``masks`` there are no boxes, else no masks.
+
+    ``fields``: every box has a field of its own.
+    """
 
     def read_masks(frame: int) -> InstanceMasks | None:
         found = np.zeros((tracks, HEIGHT, WIDTH), bool)
@@ -97,7 +101,7 @@ def annotations(frames: int, tracks: int, *, masks: bool) -> Annotations:
         Track(
             number + 1,
             "cell",
-            () if masks else PackedKeyframes(Keyframe(t, _box(number, t)) for t in range(frames)),
+            () if masks else PackedKeyframes(_keyframes(number, frames, fields)),
         )
         for number in range(tracks)
     )
@@ -105,21 +109,30 @@ def annotations(frames: int, tracks: int, *, masks: bool) -> Annotations:
     return Annotations(boxes, NumberedNames(frames), read_masks if masks else lambda _: None)
 
 
+def _keyframes(track: int, frames: int, fields: bool) -> Iterator[Keyframe]:
+    for t in range(frames):
+        extra = {"cvat": {"attributes": {"speed": f"{t / (track + 7)}"}}} if fields else {}
+        yield Keyframe(t, _box(track, t), extra=extra)
+
+
 def _child(words: Sequence[str]) -> int:
     """Write a source, or convert it; print what the process took."""
-    what, source, target, frames, path = words
-    count, tracks = (int(word) for word in frames.split("x"))
+    what, source, target, size, path = words
+    frames, tracks, fields = (int(word) for word in size.split("x"))
     given, wanted = Path(path) / source, Path(path) / f"{source}-{target}"
     if what == "write":
-        FORMATS[source].write(annotations(count, tracks, masks=source in MASKS), given)
+        made = annotations(frames, tracks, masks=source in MASKS, fields=bool(fields))
+        FORMATS[source].write(made, given)
     else:
-        facts = VideoFacts(count, HEIGHT, WIDTH, FPS, NumberedNames(count))
+        facts = VideoFacts(frames, HEIGHT, WIDTH, FPS, NumberedNames(frames))
         convert(given, wanted, source, target, video=facts)
     print(json.dumps({"cpu": time.process_time(), **peak_bytes()}))
     return 0
 
 
-def measured(pair: str, frames: int, tracks: int, folder: Path) -> dict[str, Any]:
+def measured(
+    pair: str, frames: int, tracks: int, folder: Path, *, fields: bool = False
+) -> dict[str, Any]:
     """Return what a conversion takes, ``peak`` in bytes and ``cpu`` in seconds.
 
     Raises
@@ -128,7 +141,7 @@ def measured(pair: str, frames: int, tracks: int, folder: Path) -> dict[str, Any
         Where it fails.
     """
     source, target = pair.split()
-    size = f"{frames}x{tracks}"
+    size = f"{frames}x{tracks}x{int(fields)}"
     if not (folder / source).exists():
         _run("write", source, target, size, folder)
     return _run("convert", source, target, size, folder)
@@ -174,7 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for frames in sorted(options.frames):
                 place = Path(folder) / str(frames)
                 place.mkdir(exist_ok=True)
-                found.setdefault(pair, {})[frames] = measured(pair, frames, options.tracks, place)
+                one = measured(pair, frames, options.tracks, place, fields=options.fields)
+                found.setdefault(pair, {})[frames] = one
             rows = rows_of(found, options.tracks)
             text = _text(found, options.tracks)
             write_result(options.json, TITLE, rows, text)

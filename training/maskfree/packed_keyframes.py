@@ -1,20 +1,22 @@
 """Keyframes of a track, packed: what files of long videos with many tracks become in memory.
 
 A `Keyframe` with its box takes some 350 bytes; 20,000 frames of 50 tracks are a million of them.
-Packed, each takes 41, most of them on the disk (`box_rows.py`), and is made when it is asked for.
+Packed, each takes 41, most of them on the disk (`box_rows.py`), as are fields of its own
+(`field_rows.py`), and is made when it is asked for.
 """
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from maskfree.box_rows import BoxRow, BoxRows
+from maskfree.field_rows import FieldRows
 from maskfree.types import Keyframe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["PackedKeyframes", "place_of"]
 
@@ -27,10 +29,9 @@ class PackedKeyframes(Sequence[Keyframe]):
 
     def __init__(self, keyframes: Iterable[Keyframe] = ()) -> None:
         self._rows = BoxRows()
-        self._extras: dict[int, Mapping[str, Any]] = {}
+        self._fields = FieldRows()
         for number, each in enumerate(keyframes):
-            if each.extra:
-                self._extras[number] = each.extra
+            self._fields.put(number, each.extra)
             marks = _OUTSIDE * (each.xyxy is None) | _OCCLUDED * each.occluded
             self._rows.append(each.frame, each.xyxy or _NO_BOX, marks)
 
@@ -78,7 +79,7 @@ class PackedKeyframes(Sequence[Keyframe]):
             None if outside else row.box,
             outside,
             bool(row.marks & _OCCLUDED),
-            self._extras.get(number, {}),
+            self._fields.get(number),
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from maskfree.box_rows import BoxRows
 from maskfree.errors import InputError
+from maskfree.field_rows import FieldRows
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import Keyframe
 
@@ -24,7 +25,7 @@ class BoxArrays:
 
     def __init__(self) -> None:
         self._rows = BoxRows()
-        self._extras: dict[int, Mapping[str, Any]] = {}
+        self._fields = FieldRows()
 
     def put(
         self,
@@ -34,8 +35,7 @@ class BoxArrays:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Add the box ``xyxy`` that the track has in ``frame``; ``extra``: of its keyframe."""
-        if extra:
-            self._extras[len(self._rows)] = extra
+        self._fields.put(len(self._rows), extra or {})
         self._rows.append(frame, box, occluded)
 
     def frames(self) -> np.ndarray:
@@ -51,7 +51,7 @@ class BoxArrays:
         for each, kept in ((self, range(len(self._rows))), (others, np.flatnonzero(missing))):
             for place in kept:
                 row = each._rows[int(place)]
-                found.put(row.frame, row.box, bool(row.marks), each._extras.get(int(place)))
+                found.put(row.frame, row.box, bool(row.marks), each._fields.get(int(place)))
         return found
 
     def keyframes(self, known: np.ndarray, where: str, *, first: int = 0) -> PackedKeyframes:
@@ -87,7 +87,7 @@ class BoxArrays:
                     f"{where} comes twice in frame {frame + first}, expected one annotation. "
                     "Remove one of the two."
                 )
-            row, extra = self._rows[at], self._extras.get(at, {})
+            row, extra = self._rows[at], self._fields.get(at)
             yield Keyframe(frame, row.box, occluded=bool(row.marks), extra=extra)
             if place < len(known) and known[place] != following:
                 yield Keyframe(int(known[place]), None, outside=True)
