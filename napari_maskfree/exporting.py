@@ -23,9 +23,10 @@ def export_job(project: Project, path: Path, format_name: str) -> Callable[[], E
     Raises
     ------
     InputError
-        Where there is nothing to export in that format.
+        Where there is nothing to export in that format, and for a path that is the video's.
     """
     from maskfree.formats import Annotations, export, get_format
+    from maskfree.output_path import check_output
     from maskfree.picture_exports import PICTURES, export_picture
 
     tracks = project.state.boxed()
@@ -36,6 +37,8 @@ def export_job(project: Project, path: Path, format_name: str) -> Callable[[], E
     if needs_masks and (shown is None or not shown.frames()):
         raise InputError("There are no masks yet. Fine-tune first (section 3).")
     video = project.video()
+    info = project.state.video
+    check_output(path, inputs=[info.source if info else None])
     read: Callable[[int], InstanceMasks | None] = _no_masks if shown is None else shown.read
 
     def write() -> ExportReport:

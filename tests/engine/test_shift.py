@@ -136,11 +136,39 @@ def test_undo_brings_everything_back_and_keeps_what_was_made_since(session: Sess
     now = {k: v for k, v in tree(session.path).items() if not k.startswith("shifted")}
     assert now == before
     assert (session.path / "shifted/0002/corrections/00000.json").is_file()
-    unshift_session(session)
+    with pytest.raises(InputError, match=r"Nothing was shifted .* left to be undone"):
+        unshift_session(session)
+    unshift_session(session, redo=True)
+    with pytest.raises(InputError, match=r"Nothing was undone .* left to be redone"):
+        unshift_session(session, redo=True)
     now = tree(session.path)
     del now["corrections/00000.json"]
     kept = {k: v for k, v in now.items() if not k.startswith("shifted")}
     assert kept == {k: v for k, v in after.items() if not k.startswith("shifted")}
+
+
+def test_undo_goes_back_shift_by_shift(session: Session) -> None:
+    def boxes() -> bytes:
+        return (session.path / "boxes.json").read_bytes()
+
+    trim(session)
+    states = [boxes()]
+    for offset in (-CUT, 2):
+        shifted(session, offset)
+        states.append(boxes())
+    for wanted in (states[1], states[0]):
+        unshift_session(session)
+        assert boxes() == wanted
+    for wanted in (states[1], states[2]):
+        unshift_session(session, redo=True)
+        assert boxes() == wanted
+    unshift_session(session)
+    shifted(session, 3)
+    with pytest.raises(InputError, match="left to be redone"):
+        unshift_session(session, redo=True)
+    for wanted in (states[1], states[0]):
+        unshift_session(session)
+        assert boxes() == wanted
 
 
 def test_nothing_to_undo(session: Session) -> None:

@@ -28,6 +28,9 @@ __all__ = ["main"]
 DONE, OUR_FAULT, INPUT_AT_FAULT, STOPPED = 0, 1, 2, 130
 _LOG = "maskfree-error.log"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_NAME = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP))
+_LONGEST_NAME = 80
+"""Characters of a name that a message repeats."""
 _TORCH_DISK = "PytorchStreamWriter failed"
 
 
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _mute_stdout()
         return DONE
     except Exception as error:  # noqa: BLE001  (the outermost place: nothing may escape as it is)
-        known = _full_disk(error) or _out_of_memory(error) or _denied(error)
+        known = _full_disk(error) or _out_of_memory(error) or _denied(error) or _no_name(error)
         return _fail(known) if known else _report(error, arguments, folder)
 
 
@@ -136,6 +139,15 @@ def _denied(error: Exception) -> str:
         return ""
     where = os.fsdecode(error.filename)
     return f"{where} may not be opened ({error.strerror}). Check its permissions and try again."
+
+
+def _no_name(error: Exception) -> str:
+    """Return what to say of a path that the system takes for none; empty for other errors."""
+    if not isinstance(error, OSError) or error.errno not in _NO_NAME or error.filename is None:
+        return ""
+    where = os.fsdecode(error.filename)
+    short = where if len(where) <= _LONGEST_NAME else f"{where[:_LONGEST_NAME]}…"
+    return f"{short} cannot be the name of a file ({error.strerror}). Check the path."
 
 
 def _mute_stdout() -> None:

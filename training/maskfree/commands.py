@@ -172,6 +172,7 @@ def _export(args: argparse.Namespace) -> None:
     from maskfree.formats import export, get_format
     from maskfree.frame_check import require_frames
     from maskfree.journal_waiting import warn_of_waiting
+    from maskfree.output_path import check_output
     from maskfree.picture_exports import PICTURES, export_picture
     from maskfree.session import Session
     from maskfree.told_frames import untrained_words
@@ -180,6 +181,7 @@ def _export(args: argparse.Namespace) -> None:
     holds_masks = drawn or get_format(args.format, others=PICTURES).holds_masks
     session = Session.open(args.session)
     warn_of_waiting(session)
+    check_output(args.out, inputs=[session.video_source])
     with session.open_video() as video:
         require_frames(session, video)
         annotations = annotations_of(session, video.names)
@@ -209,9 +211,12 @@ def _show_export(args: argparse.Namespace, report: ExportReport) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     from maskfree.evaluate_command import Scored, evaluate_files
+    from maskfree.output_path import check_output
     from maskfree.score_plot import plot_scores
     from maskfree.storage import atomic_write
 
+    for path in filter(None, (args.plot, args.markdown)):
+        check_output(path, inputs=[args.session, args.truth, args.video])
     scored = Scored(args.session, args.source_format, args.video)
     options = {"void": args.void, "tracking": args.tracking}
     found = evaluate_files(scored, args.truth, args.truth_from, **options)
@@ -224,16 +229,20 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _correspond(args: argparse.Namespace) -> None:
     from maskfree.correspond_command import correspond
+    from maskfree.output_path import check_output
 
+    check_output(args.out, inputs=[args.video])
     chosen = parse_settings(args.set, prefix="temporal.")
     _show(args, *correspond(args.video, args.source, args.target, chosen, args.out))
 
 
 def _convert(args: argparse.Namespace) -> None:
     from maskfree.formats import VideoFacts, convert
+    from maskfree.output_path import check_output
     from maskfree.picture_exports import PICTURES
 
     facts = None
+    check_output(args.target, inputs=[args.source, args.video])
     if args.target_format in PICTURES:
         _show_export(args, _picture_of(args))
         return
@@ -264,7 +273,9 @@ def _picture_of(args: argparse.Namespace) -> ExportReport:
 
 def _convert_weights(args: argparse.Namespace) -> None:
     from maskfree.model.convert import convert_weights
+    from maskfree.output_path import check_output
 
+    check_output(args.target, inputs=[args.source])
     tensors = convert_weights(args.source, args.target)
     parameters = sum(tensor.numel() for tensor in tensors.values())
     result = {"out": args.target, "tensors": len(tensors), "parameters": parameters}
@@ -280,7 +291,7 @@ def _info(args: argparse.Namespace) -> None:
 def _shift(args: argparse.Namespace) -> None:
     from maskfree.shift_command import shift
 
-    options = {"accept": args.accept, "undo": args.undo}
+    options = {"accept": args.accept, "undo": args.undo, "redo": args.redo}
     _show(args, *shift(args.session, frames=args.frames, video=args.video, **options))
 
 

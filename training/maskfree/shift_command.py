@@ -32,8 +32,9 @@ def shift(
     video: str | None = None,
     accept: bool = False,
     undo: bool = False,
+    redo: bool = False,
 ) -> tuple[dict[str, Any], str]:
-    """Do one of four things to the session in ``folder``; return what, as values and as text.
+    """Do one of five things to the session in ``folder``; return what, as values and as text.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def shift(
         Keep the frames' numbers: it is the right video.
     undo
         Bring back what was there before the last shift.
+    redo
+        Shift again what was undone last.
 
     Raises
     ------
@@ -53,9 +56,12 @@ def shift(
         Where the input is at fault, or no offset is found.
     """
     session = Session.open(folder)
-    if undo:
-        kept = unshift_session(session)
-        return {"undone": True, "kept": str(kept)}, f"undone; what was there is kept in {kept}"
+    if undo or redo:
+        kept = unshift_session(session, redo=redo)
+        word = "redone" if redo else "undone"
+        text = f"{word}; what was there is kept in {kept}"
+        again = "" if redo else f"; shift again: maskfree shift {session.path} --redo"
+        return {word: True, "kept": str(kept)}, text + again
     offset = 0 if accept else _parse(frames)
     with _opened(session, video) as source:
         if offset is not None:

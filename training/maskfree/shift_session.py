@@ -12,7 +12,7 @@ import dataclasses
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -42,6 +42,8 @@ __all__ = ["Shifted", "shift_session", "unshift_session"]
 
 _KEPT, _STAGED, _NOTE = "shifted", ".shifting", "shift.json"
 _VERSION = 1
+_SHIFT, _UNDO, _REDO = "shift", "undo", "redo"
+"""What put a folder of ``shifted`` there."""
 _BOXES, _LINK = "boxes.json", "session.json"
 _ASIDE = ("journal.jsonl",)
 """Of the session: is about the old numbers, and nobody needs it to go on."""
@@ -129,28 +131,34 @@ def shift_session(
     return Shifted(offset, length, *left, *lost, kept)
 
 
-def unshift_session(session: Session, *, program: str = "maskfree shift") -> Path:
+def unshift_session(
+    session: Session, *, redo: bool = False, program: str = "maskfree shift"
+) -> Path:
     """Bring back what the newest shift put aside; what is there now is put aside itself.
 
-    Returns where that is. A second call therefore shifts again.
+    Returns where that is. A second call brings back what was there before the shift before that.
+    ``redo``: shift again what was undone last instead; nothing may have been shifted since.
 
     Raises
     ------
     InputError
-        Where nothing was shifted, and as `shift_session`.
+        Where nothing is left to be undone, or redone, and as `shift_session`.
     """
     with holding(session.path, program), masks_lock(session):
         _check_idle(session)
         folders = _numbered(session.path / _KEPT)
-        if not folders:
-            raise InputError(f"Nothing was shifted in {session.path}, so nothing can be undone.")
-        last = folders[-1]
-        where = str(last / _NOTE)
-        note = as_object(read_json(where, "note"), where, "a shift", "names")
-        names = [str(name) for name in as_list(note.get("names"), where, "names")]
-        offset = as_whole(note.get("frames"), where, "frames")
-        kept = _next(session.path / _KEPT)
-        _write_note(kept, -offset, names)
+        notes = {folder: _read_note(folder) for folder in folders}
+        if redo:  # what was undone since the last shift of a person
+            since = max((n for n, f in enumerate(folders) if notes[f].by == _SHIFT), default=-1)
+            found = [folder for folder in folders[since + 1 :] if notes[folder].by == _UNDO]
+        else:
+            found = [folder for folder in folders if notes[folder].by != _UNDO]
+        if not found:
+            done, wanted = ("undone", "redone") if redo else ("shifted", "undone")
+            raise InputError(f"Nothing was {done} in {session.path} that is left to be {wanted}.")
+        last, note = found[-1], notes[found[-1]]
+        names, kept = note.names, _next(session.path / _KEPT)
+        _write_note(kept, -note.offset, names, by=_REDO if redo else _UNDO)
         swap(session.path, last, kept, names)
         with writing(last):
             (last / _NOTE).unlink(missing_ok=True)
@@ -290,9 +298,25 @@ def _trains(pid: int) -> bool:
         return False
 
 
-def _write_note(kept: Path, offset: int, names: list[str]) -> None:
+class _Note(NamedTuple):
+    """What was put aside: how far frames moved then, what, and what put it there: ``by``."""
+
+    offset: int
+    names: list[str]
+    by: str
+
+
+def _read_note(kept: Path) -> _Note:
+    where = str(kept / _NOTE)
+    note = as_object(read_json(where, "note"), where, "a shift", "names")
+    names = [str(name) for name in as_list(note.get("names"), where, "names")]
+    by = str(note.get("by", _SHIFT))
+    return _Note(as_whole(note.get("frames"), where, "frames"), names, by)
+
+
+def _write_note(kept: Path, offset: int, names: list[str], *, by: str = _SHIFT) -> None:
     make_folder(kept)
-    content = {"version": _VERSION, "frames": offset, "names": names}
+    content = {"version": _VERSION, "frames": offset, "names": names, "by": by}
     atomic_write(kept / _NOTE, json.dumps(content) + "\n")
 
 

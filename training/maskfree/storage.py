@@ -84,12 +84,16 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     InputError
-        As `writing`.
+        As `writing`, and where something else than a file has that name.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".tmp-{secrets.token_hex(_TOKEN_BYTES)}{target.suffix}")
     try:
         with writing(path):
+            if target.exists() and not target.is_file():
+                raise InputError(
+                    f"{path} is no file, but a folder or a device. Name a file to be written."
+                )
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())

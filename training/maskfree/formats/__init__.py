@@ -111,7 +111,8 @@ def export(
     ------
     InputError
         For an unknown format, annotations that the format cannot hold, a ``path`` that may not be
-        replaced or written, a full disk, and where what was read back differs.
+        replaced or written (a part of a session, a device), a full disk, and where what was read
+        back differs.
     """
     return export_as(annotations, path, get_format(format_name))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError
 from maskfree.formats.staging import atomic_folder
+from maskfree.output_path import check_output
 from maskfree.storage import atomic_file, make_folder, writing
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def staged_file(target: Path, name: str) -> Iterator[Path]:
     Raises
     ------
     InputError
-        As :func:`maskfree.storage.atomic_file`, and where a folder is in the way.
+        As :func:`maskfree.storage.atomic_file`; where a folder is in the way, and for a part of a
+        session.
     """
     with _new_parents(target), _one_file(target, name) as staged:
         yield staged
@@ -103,6 +105,7 @@ def staged_file(target: Path, name: str) -> Iterator[Path]:
 @contextlib.contextmanager
 def _new_parents(target: Path) -> Iterator[None]:
     """Make the folders above ``target``; those that were made go again where the export fails."""
+    check_output(target)
     with writing(target):
         made = [folder for folder in target.absolute().parents if not folder.exists()]
     make_folder(target.absolute().parent)
