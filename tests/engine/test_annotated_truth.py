@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from maskfree import rle
 from maskfree.annotated_truth import AnnotatedTruth, read_annotated
 from maskfree.cli import main
 from maskfree.errors import InputError, InputWarning
@@ -91,7 +93,7 @@ def test_as_many_frames_with_other_names_are_compared_in_order(tmp_path: Path) -
     with pytest.warns(InputWarning, match=r"named x, b, y, .* a, b, c\. They are compared in"):
         assert evaluate(found.get, true, NAMES).j == 1.0
     wrong = truth(tmp_path, annotated([HALF, WHOLE], ["x", "y"]))
-    with pytest.raises(InputError, match="no mask is named after a frame"):
+    with pytest.raises(InputError, match="no frame of it is one that is scored"):
         evaluate(found.get, wrong, NAMES)
 
 
@@ -147,6 +149,28 @@ def test_a_file_that_does_not_say_its_video(tmp_path: Path) -> None:
     assert evaluate({0: WHOLE, 1: HALF, 2: WHOLE}.get, true, NAMES).j == 1.0
 
 
+def test_frames_that_share_a_name_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    names = ["rgb"] * 3
+    true = truth(tmp_path, annotated([WHOLE] * 3, names))
+    found = {0: WHOLE, 1: HALF, 2: HALF}
+    assert evaluate(found.get, true, names).j == pytest.approx(2 / 3)
+    with pytest.warns(InputWarning, match="They are compared in order"):
+        assert evaluate(found.get, true, NAMES).j == pytest.approx(2 / 3)
+    other = truth(tmp_path, annotated([WHOLE] * 2, names[:2]))
+    with pytest.raises(InputError, match="cannot be told apart"):
+        evaluate({0: WHOLE}.get, other, NAMES)
+    folder = tmp_path / "pngs"
+    export(annotated([WHOLE] * 3), folder, "davis")
+    with pytest.raises(InputError, match=r"Several frames have one name \(rgb, rgb, rgb\)"):
+        evaluate({0: WHOLE}.get, folder, names)
+
+
+def test_a_frame_that_is_not_scored_is_said(tmp_path: Path) -> None:
+    true = truth(tmp_path, annotated([WHOLE] * 3, ["b", "x", "c"]))
+    with pytest.warns(InputWarning, match="1 frames are none of those that are scored"):
+        assert evaluate({1: WHOLE, 2: HALF}.get, true, [*NAMES, "d"]).j == 0.75
+
+
 # ---- the command
 
 
@@ -166,6 +190,73 @@ def test_annotations_against_annotations(
     assert said["J"] == 0.75
     assert said["classes"]["cat"]["J"] == 0.75
     assert set(said["frames"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("named", [["00000", "00001", "00002"], NAMES])
+@pytest.mark.parametrize("video", [False, True])
+def test_frames_that_were_not_predicted_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: list[str], video: bool
+) -> None:
+    """A folder has no file for them, and says nothing of those after its last."""
+    export(annotated([WHOLE] * 3, named), tmp_path / "true", "davis")
+    export(annotated([None, WHOLE, None], named), tmp_path / "found", "davis")
+    given: list[str | Path] = []
+    if video:
+        (tmp_path / "video").mkdir()
+        for name in named:
+            Image.new("RGB", SHAPE[::-1]).save(tmp_path / f"video/{name}.png")
+        given = ["--video", tmp_path / "video"]
+    words = tmp_path / "found", "--from", "davis", "--truth", tmp_path / "true", *given
+    assert told(capsys, *words)["J"] == pytest.approx(1 / 3)
+
+
+def test_files_that_count_frames_from_1_are_counted_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = rle.encode(part(0, 10)[None])[0]
+    for name, count in (("found", 10), ("true", 11)):
+        lines = "".join(f"{n} 1001 1 {SHAPE[0]} {SHAPE[1]} {run}\n" for n in range(1, count + 1))
+        (tmp_path / f"{name}.txt").write_text(lines)
+    given = tmp_path / "found.txt", "--from", "mots", "--truth", tmp_path / "true.txt"
+    assert told(capsys, *given, "--truth-from", "mots")["J"] == pytest.approx(10 / 11)
+
+
+@pytest.mark.parametrize(
+    ("found", "true"), [("coco", "davis"), ("davis", "coco"), ("tiff", "coco")]
+)
+def test_formats_without_classes_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], found: str, true: str
+) -> None:
+    pytest.importorskip("trackeval")
+    suffix = {"coco": ".json", "davis": "", "tiff": ".tif"}
+    for place, name in (("found", found), ("true", true)):
+        given = annotated([WHOLE] * 3, ["00000", "00001", "00002"])
+        export(given, tmp_path / f"{place}{suffix[name]}", name)
+    words = tmp_path / f"found{suffix[found]}", "--from", found, "--truth"
+    words = *words, tmp_path / f"true{suffix[true]}", "--truth-from", true, "--tracking"
+    tracking = told(capsys, *words)["tracking"]
+    assert [tracking["all"][name] for name in ("AP", "HOTA")] == pytest.approx([1.0, 1.0])
+
+
+def test_where_a_cvat_object_is_outside_nothing_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("trackeval")
+    size = f"<original_size><width>{SHAPE[1]}</width><height>{SHAPE[0]}</height></original_size>"
+    shapes = "".join(
+        f'<polygon frame="{n}" outside="{int(n > 1)}" occluded="0" keyframe="1" '
+        'points="0,5;10,5;10,15;0,15"/>'
+        for n in range(4)
+    )
+    (tmp_path / "a.xml").write_text(
+        f"<annotations><meta><task><size>4</size>{size}</task></meta>"
+        f'<track id="1" label="cat">{shapes}</track></annotations>'
+    )
+    export(annotated([WHOLE] * 4, NumberedNames(4)), tmp_path / "found.json", "coco")
+    given = tmp_path / "found.json", "--from", "coco", "--truth", tmp_path / "a.xml"
+    found = told(capsys, *given, "--truth-from", "cvat", "--tracking")
+    assert found["tracking"]["cat"]["MOTSA"] == 0.0
+    assert found["J"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

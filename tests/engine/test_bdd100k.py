@@ -66,7 +66,8 @@ def test_a_file_as_scalabel_has_it(tmp_path: Path) -> None:
     assert (report.frames, report.instances) == (3, 3)
     assert report.losses == (
         "1 of 3 frames were never predicted and get boxes only, or none: c",
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
+        "'occluded' is kept only in frames where the object has a mask or a box",
         "'ignore' regions are not kept",
         "every frame gets a box: which of them were drawn is not kept",
     )

@@ -78,7 +78,7 @@ def test_the_file_by_hand(tmp_path: Path) -> None:
     assert report.losses == (
         "1 of 3 frames were never predicted and get boxes only; one without boxes reads as empty: "
         "00002",
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
         "every frame gets a box: which of them were drawn is not kept",
     )
 
@@ -166,9 +166,8 @@ def test_every_loss_is_named() -> None:
         Track(2, "cell", (Keyframe(0, (0.0, 0.0, 4.0, 4.0)),), parent=1),
     )
     assert FORMATS["coco"].losses(annotated([instances({1: A})], *tracks)) == [
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
         "tracks without a mask or box in any frame are not kept: 2",
-        "'occluded' is kept only in frames where the object has a mask or a box",
         "parents (divisions) are not kept",
         "other fields of the boxes file are not kept",
     ]

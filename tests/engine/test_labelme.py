@@ -75,7 +75,8 @@ def test_files_as_labelme_reads_them(tmp_path: Path) -> None:
     report = export(mixed(), tmp_path / "out", "labelme")
     assert (report.frames, report.instances) == (3, 3)
     assert report.losses == (
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
+        "'occluded' is kept only in frames where the object has a mask or a box",
         "every frame gets a box: which of them were drawn is not kept",
         "scores are not kept",
     )
@@ -160,7 +161,7 @@ def test_other_losses_are_named(tmp_path: Path) -> None:
     source = only_boxes(BoxTracks(3, HEIGHT, WIDTH, 24.0, (one, Track(2, "a", (), parent=1))))
     source = dataclasses.replace(source, file_names=["x/0.jpg", "x/1.jpg", "x/2.jpg"])
     assert export(source, tmp_path / "out", "labelme").losses == (
-        "tracks without a box are kept only where they have a mask: 2",
+        "tracks without a mask or box in any frame are not kept: 2",
         "parents (divisions) are not kept",
         "frames a second are not kept",
         "fields that the format does not know are not kept: by",

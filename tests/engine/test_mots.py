@@ -114,6 +114,7 @@ def test_the_text_by_hand(tmp_path: Path) -> None:
         "'ignore' regions become pixels of the predicted frames, without those that an instance "
         "covers",
         "scores are not kept",
+        "frames a second are not kept",
     )
     with pytest.warns(InputWarning, match="1 masks of them are no rectangles"):
         back = mots.read(tmp_path / "out.txt")
@@ -153,6 +154,7 @@ def test_losses_of_ids_and_tracks() -> None:
         "boxes are not kept, only masks",
         "tracks without a mask in any frame are not kept: 2007",
         "parents (divisions) are not kept",
+        "frames a second are not kept",
     ]
     named = dataclasses.replace(annotated(frames, *tracks), frame_names=["7"])
     assert 'names of frames are not kept: frame 0 is "7"' in FORMATS["mots"].losses(named)

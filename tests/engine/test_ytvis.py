@@ -142,7 +142,7 @@ def test_the_file_by_hand(tmp_path: Path) -> None:
     assert (report.frames, report.instances) == (2, 2)
     assert report.losses == (
         "1 of 3 frames were never predicted and get boxes only: 00002",
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
         "every frame gets a box: which of them were drawn is not kept",
     )
 
@@ -161,7 +161,7 @@ def test_every_loss_is_named(tmp_path: Path) -> None:
         "ytvis",
     )
     assert report.losses == (
-        "where there are masks, the boxes drawn give way to the masks' own boxes",
+        "in predicted frames the boxes drawn give way to the masks' own boxes",
         "'occluded' is not kept",
         "parents (divisions) are not kept",
         "'ignore' regions are not kept",

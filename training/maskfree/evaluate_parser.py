@@ -16,7 +16,7 @@ HOTA, DetA, AssA, IDF1, MOTSA, and YouTube-VIS's AP and AR take no id for grante
 which predicted track is which true one. A track's class is its label.
 With --truth-from MASKS are annotations of that format: their masks may overlap, their tracks have
 classes, and their ignore regions hold too. With --from other annotations are scored in place of a
-session. Frames belong together by their names, else in order.
+session. Frames belong together by their names or numbers, else in order.
 
 examples:
   maskfree evaluate work --truth masks --json
@@ -43,7 +43,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="DIR is no session, but annotations of this format",
     )
     parser.add_argument(
-        "--video", metavar="PATH", help="with --from: the video, where DIR does not say its size"
+        "--video",
+        metavar="PATH",
+        help="with --from: the video, whose frames are meant, where names or sizes do not say it",
     )
     parser.add_argument(
         "--void", metavar="N", type=_void, help="a value of MASKS that does not count, as 255"

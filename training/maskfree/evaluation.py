@@ -126,6 +126,7 @@ def evaluate_tracks(
     *,
     void: int | None = None,
     tracking: bool = False,
+    classes: bool = True,
 ) -> Evaluation:
     """Score predicted masks against true ones.
 
@@ -138,6 +139,8 @@ def evaluate_tracks(
         not say it, and what lies in an ignore region does not count.
     tracking
         HOTA, IDF1, MOTSA and AP as well, which need TrackEval.
+    classes
+        Predicted tracks have classes; else all tracks are taken for one class there.
 
     Raises
     ------
@@ -157,10 +160,11 @@ def evaluate_tracks(
                 _frame(true, read_prediction(frame), ignored(frame))
                 for frame, true in given.walk(frame_names, void)
             )
+            own, true_own = (labels, true_labels) if classes else ({}, {})
             metrics = track_metrics(
                 frames,
-                lambda i: labels.get(i, DEFAULT_LABEL),
-                lambda i: true_labels.get(i, DEFAULT_LABEL),
+                lambda i: own.get(i, DEFAULT_LABEL),
+                lambda i: true_own.get(i, DEFAULT_LABEL),
             )
     return Evaluation(scores, frame_names, true_labels, metrics)
 

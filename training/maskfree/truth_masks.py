@@ -131,9 +131,14 @@ def match_frame_names(
     Raises
     ------
     InputError
-        When no mask fits a frame, or two fit the same one.
+        When no mask fits a frame, two fit the same one, or frames share a name.
     """
     by_name = {name: frame for frame, name in enumerate(frame_names)}
+    if len(by_name) < len(frame_names):
+        raise InputError(
+            f"Several frames have one name ({list_names(frame_names)}), so masks in {where} cannot "
+            "be told apart by it. Give true masks as annotations of the same frames."
+        )
     by_number = {int(name): frame for name, frame in by_name.items() if name.isdecimal()}
     matched: dict[int, str] = {}
     unmatched = []

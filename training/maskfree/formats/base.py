@@ -29,9 +29,11 @@ __all__ = [
     "VideoFacts",
     "boxes_in",
     "keyframes",
+    "known_frames",
     "list_names",
     "loss_of_overlaps",
     "loss_of_unpredicted",
+    "losses_of_giving_way",
     "present",
     "survey",
     "tight_box",
@@ -109,7 +111,7 @@ class Format:
     of its video; without a ``video`` the file must. ``folder``: the path is a folder of files, not
     one file; then ``is_ours`` tells whether a file or folder in it was written by ``write``, and
     may be replaced by the next export. ``holds_masks``: masks, or figures of them, are written;
-    ``needs_masks``: an export without any mask makes no sense.
+    ``needs_masks``: an export without any mask makes no sense. ``holds_classes``: labels come back.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Format:
     read_of: Callable[[Path, VideoFacts | None], Annotations] | None = None
     holds_masks: bool = True
     needs_masks: bool = True
+    holds_classes: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +135,9 @@ class Survey:
 
     ``masked``: how many frames have known masks; ``empty``: no mask has a pixel; ``unpredicted``:
     frames without known masks; ``overlapping``: those in which instances overlap; ``scored``: some
-    score is not 1.
+    score is not 1; ``shown``: the tracks that have a mask, or a box in a frame without known masks;
+    empty where it was not asked for, nor then ``hidden``: a track is occluded in some frame with
+    known masks, none of which is its own.
     """
 
     masked: int
@@ -140,15 +145,29 @@ class Survey:
     unpredicted: Sequence[int]
     overlapping: Sequence[int]
     scored: bool
+    shown: frozenset[int] = frozenset()
+    hidden: bool = False
 
 
-def survey(annotations: Annotations) -> Survey:
-    """Walk over all masks once, one frame in memory at a time."""
+def survey(annotations: Annotations, *, tracks: bool = False) -> Survey:
+    """Walk over all masks once, one frame in memory at a time.
+
+    ``tracks``: find ``shown`` and ``hidden`` as well.
+    """
     # Packed: a list would take a whole object for every frame of the video.
     unpredicted, overlapping = array("q"), array("q")
     empty, scored = True, False
+    shown, hidden = set[int](), False
+    drawn = (each for track in annotations.boxes.tracks for each in track.keyframes)
+    occluded = tracks and any(each.occluded for each in drawn)
     for frame in range(len(annotations.frame_names)):
         masks = annotations.read_masks(frame)
+        if tracks:
+            here = boxes_in(annotations, frame) if masks is None else present(masks)
+            shown.update(here)
+            if occluded and not hidden:
+                states = boxes_at(annotations.boxes, frame).items()
+                hidden = any(state.occluded and i not in here for i, state in states)
         if masks is None:
             unpredicted.append(frame)
             continue
@@ -157,7 +176,7 @@ def survey(annotations: Annotations) -> Survey:
         if len(masks.track_ids) > 1 and (np.count_nonzero(masks.masks, axis=0) > 1).any():
             overlapping.append(frame)
     masked = len(annotations.frame_names) - len(unpredicted)
-    return Survey(masked, empty, unpredicted, overlapping, scored)
+    return Survey(masked, empty, unpredicted, overlapping, scored, frozenset(shown), hidden)
 
 
 def boxes_in(annotations: Annotations, frame: int) -> dict[int, Box]:
@@ -204,6 +223,12 @@ def _in_order(boxes: Mapping[int, Box], known: Iterable[int]) -> Iterator[Keyfra
         there = frame in boxes
 
 
+def known_frames(annotations: Annotations, found: Survey) -> list[int]:
+    """Return the frames that have known masks."""
+    unknown = set(found.unpredicted)
+    return [n for n in range(len(annotations.frame_names)) if n not in unknown]
+
+
 def list_names(names: Sequence[str]) -> str:
     """Return the names as text, shortened to the first few and the last."""
     shown = FormatConfig().names_shown
@@ -220,6 +245,21 @@ def loss_of_unpredicted(annotations: Annotations, found: Survey, consequence: st
     names = list_names([annotations.frame_names[frame] for frame in found.unpredicted])
     count, total = len(found.unpredicted), len(annotations.frame_names)
     return [f"{count} of {total} frames were never predicted and {consequence}: {names}"]
+
+
+def losses_of_giving_way(annotations: Annotations, found: Survey) -> list[str]:
+    """Name what is lost where masks' own boxes take the place of drawn ones.
+
+    ``found``: with the tracks that are shown.
+    """
+    tracks, named = annotations.boxes.tracks, list[str]()
+    if found.masked and tracks:
+        named.append("in predicted frames the boxes drawn give way to the masks' own boxes")
+    if absent := [str(track.id) for track in tracks if track.id not in found.shown]:
+        named.append(
+            f"tracks without a mask or box in any frame are not kept: {list_names(absent)}"
+        )
+    return named
 
 
 def loss_of_overlaps(annotations: Annotations, found: Survey) -> list[str]:

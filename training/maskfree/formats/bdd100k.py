@@ -19,9 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree import rle
 from maskfree.errors import InputError
-from maskfree.formats.base import Annotations, Compared, Format, loss_of_unpredicted, survey
+from maskfree.formats.base import (
+    Annotations,
+    Compared,
+    Format,
+    loss_of_unpredicted,
+    losses_of_giving_way,
+    survey,
+)
 from maskfree.formats.bdd100k_reader import CROWD, OCCLUDED, open_frames, read_of
-from maskfree.formats.box_files import interpolated_loss, losses_of_boxes
+from maskfree.formats.box_files import (
+    OCCLUDED_WHERE_SHOWN,
+    interpolated_loss,
+    losses_of_boxes,
+)
 from maskfree.formats.instances import Instance, Shown, difference
 from maskfree.formats.json_text import compact, file_names, utf8
 from maskfree.formats.ytvis_walk import CROWD as COCO_CROWD
@@ -108,13 +119,14 @@ def reopen(path: Path, written: Annotations) -> Annotations:
 
 def losses(annotations: Annotations) -> list[str]:
     """Name what a Scalabel file does not keep."""
-    found = survey(annotations)
+    found = survey(annotations, tracks=True)
     named = loss_of_unpredicted(annotations, found, "get boxes only, or none")
     if found.masked and found.empty:
         named.append("no mask has a pixel: the file holds boxes only, and no frame known as empty")
-    elif found.masked and annotations.boxes.tracks:
-        named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
-    named += losses_of_boxes(annotations, own=COCO_CROWD, masks=True, names=True)
+    named += losses_of_giving_way(annotations, found)
+    if found.hidden:
+        named.append(OCCLUDED_WHERE_SHOWN)
+    named += losses_of_boxes(annotations, own=COCO_CROWD, masks=True, names=True, absent=False)
     if any(track.extra.get(COCO_CROWD, 0) not in (0, 1) for track in annotations.boxes.tracks):
         named.append(f"of '{COCO_CROWD}' only whether it is 0 is kept")
     return [*named, *interpolated_loss(annotations)]

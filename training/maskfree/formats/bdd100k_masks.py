@@ -30,15 +30,16 @@ from maskfree.formats.base import (
     Annotations,
     Compared,
     Format,
+    known_frames,
     list_names,
     loss_of_overlaps,
     loss_of_unpredicted,
     survey,
 )
 from maskfree.formats.box_arrays import BoxArrays
-from maskfree.formats.box_files import losses_of_boxes
-from maskfree.formats.davis import check_names, names_of_frames, png_path
-from maskfree.formats.frame_order import loss_of_order
+from maskfree.formats.box_files import Said, losses_of_boxes
+from maskfree.formats.davis import check_names, png_path
+from maskfree.formats.frame_order import loss_of_order, place_files
 from maskfree.formats.ignored import Ignored
 from maskfree.formats.indexed_png import encode_rgba, is_ours, list_pngs, read_rgba
 from maskfree.formats.instances import Instance, Shown, difference
@@ -46,11 +47,13 @@ from maskfree.formats.label_images import to_ids, visible
 from maskfree.formats.limits import check_masks
 from maskfree.formats.ytvis_walk import CROWD as COCO_CROWD
 from maskfree.json_checks import show
-from maskfree.types import BoxTracks, InstanceMasks, Track
+from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from maskfree.formats.base import VideoFacts
 
 __all__ = ["FORMAT", "read", "reopen", "write"]
 
@@ -198,17 +201,24 @@ def _instances(
 
 
 def read(path: Path) -> Annotations:
+    """Read a folder of PNGs; see :func:`read_of`."""
+    return read_of(path, None)
+
+
+def read_of(path: Path, video: VideoFacts | None) -> Annotations:
     """Read a folder of PNGs; boxes are the masks' own, a keyframe on every annotated frame.
+
+    ``video``: whose frames they are; None: the files are all that is known of it.
 
     Raises
     ------
     InputError
-        For a folder without PNGs, a file that is no RGBA PNG, files of different sizes, and an
-        instance with several categories.
+        For a folder without PNGs, a file that is no RGBA PNG, files of different sizes, those that
+        are not of the ``video``, and an instance with several categories.
     """
     files = list_pngs(path)
-    names = names_of_frames(list(files))
-    by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
+    names, stems = place_files(list(files), video, path)
+    by_frame = {frame: files[stem] for frame, stem in stems.items()}
     size, ignored = (0, 0), Ignored()
     boxes: dict[int, BoxArrays] = {}
     labels: dict[int, str] = {}
@@ -254,9 +264,9 @@ def read(path: Path) -> Annotations:
             masks[index] = each.mask
         return InstanceMasks(tuple(here), masks, (1.0,) * len(here))
 
-    video = BoxTracks(len(names), *size, None, tracks)
-    ignore = ignored.regions(video, str(path))
-    return Annotations(dataclasses.replace(video, ignore=ignore), names, read_masks)
+    facts = dataclasses.replace(Said(len(names), *size).of(str(path), video), tracks=tracks)
+    ignore = ignored.regions(facts, str(path))
+    return Annotations(dataclasses.replace(facts, ignore=ignore), names, read_masks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,9 +310,7 @@ def losses(annotations: Annotations) -> list[str]:
     named += losses_of_boxes(plain, own=COCO_CROWD, masks=True, names=True)
     if found.scored:
         named.append("scores are not kept")
-    read = annotations.read_masks
-    written = [name for n, name in enumerate(annotations.frame_names) if read(n) is not None]
-    return named + loss_of_order(written)
+    return named + loss_of_order(annotations.frame_names, known_frames(annotations, found))
 
 
 def compare(annotations: Annotations, back: Annotations) -> Compared:
@@ -347,4 +355,5 @@ FORMAT = Format(
     folder=True,
     is_ours=functools.partial(is_ours, mode="RGBA"),
     reopen=reopen,
+    read_of=read_of,
 )

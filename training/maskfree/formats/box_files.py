@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from maskfree.types import Box, Track
 
 __all__ = [
+    "OCCLUDED_WHERE_SHOWN",
     "Said",
     "close_boxes",
     "frame_names",
@@ -33,6 +34,8 @@ __all__ = [
     "with_gaps",
     "within",
 ]
+
+OCCLUDED_WHERE_SHOWN = "'occluded' is kept only in frames where the object has a mask or a box"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,20 +175,22 @@ def losses_of_boxes(
     names: bool = False,
     fps: bool = False,
     occluded: bool = True,
+    absent: bool = True,
 ) -> list[str]:
     """Name what a file of boxes does not keep; keyframes are the caller's.
 
     ``own``: the name of the extra fields that the format itself keeps; ``masks``, ``names`` (of
-    frames), ``fps`` and ``occluded``: whether it holds them.
+    frames), ``fps`` and ``occluded``: whether it holds them; ``absent``: name the tracks without a
+    box as well.
     """
     boxes, called = annotations.boxes, annotations.frame_names
     named = []
     if not masks and any(annotations.read_masks(n) is not None for n in range(len(called))):
         named.append("masks are not kept, only boxes")
-    if empty := [str(track.id) for track in boxes.tracks if not _boxed(track)]:
+    empty = [str(track.id) for track in boxes.tracks if absent and not _boxed(track)]
+    if empty:
         kept = "kept only where they have a mask" if masks else "not kept"
         named.append(f"tracks without a box are {kept}: {list_names(empty)}")
-    # Gone through one by one: packed keyframes are made when they are asked for.
     if not occluded and any(keyframe.occluded for keyframe in _drawn(boxes)):
         named.append("'occluded' is not kept")
     if any(track.parent is not None for track in boxes.tracks):
@@ -204,6 +209,7 @@ def losses_of_boxes(
 
 
 def _drawn(boxes: BoxTracks) -> Iterator[Keyframe]:
+    """Yield every keyframe, one at a time: packed ones are made when they are asked for."""
     return (keyframe for track in boxes.tracks for keyframe in track.keyframes)
 
 

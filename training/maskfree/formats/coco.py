@@ -20,7 +20,6 @@ frame that has neither is known to be empty. What is read is in `coco_reader.py`
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +34,13 @@ from maskfree.formats.base import (
     Compared,
     Format,
     boxes_in,
-    list_names,
     loss_of_unpredicted,
+    losses_of_giving_way,
     present,
     survey,
     tight_box,
 )
+from maskfree.formats.box_files import OCCLUDED_WHERE_SHOWN
 from maskfree.formats.coco_reader import read, read_of, reopen
 from maskfree.formats.compare import compare_boxes, compare_frame
 from maskfree.formats.json_text import compact, file_names, utf8, xywh
@@ -181,14 +181,7 @@ def _crowd(track: Track | None) -> int:
 def losses(annotations: Annotations) -> list[str]:
     """Name what a COCO file does not keep."""
     boxes = annotations.boxes
-    shown = set[int]()
-
-    def read_masks(frame: int) -> InstanceMasks | None:
-        masks = annotations.read_masks(frame)
-        shown.update(boxes_in(annotations, frame) if masks is None else present(masks))
-        return masks
-
-    found = survey(dataclasses.replace(annotations, read_masks=read_masks))
+    found = survey(annotations, tracks=True)
     named = loss_of_unpredicted(
         annotations, found, "get boxes only; one without boxes reads as empty"
     )
@@ -196,16 +189,11 @@ def losses(annotations: Annotations) -> list[str]:
         named.append("no frame has masks: the file holds boxes only")
     elif found.empty:
         named.append("no mask has a pixel: the file holds boxes only, and no frame known as empty")
-    elif boxes.tracks:
-        named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
-    if absent := [f"{track.id}" for track in boxes.tracks if track.id not in shown]:
-        named.append(
-            f"tracks without a mask or box in any frame are not kept: {list_names(absent)}"
-        )
+    named += losses_of_giving_way(annotations, found)
     if any(len(track.keyframes) < len(annotations.frame_names) for track in boxes.tracks):
         named.append("every frame gets a box: which of them were drawn is not kept")
-    if any(each.occluded for track in boxes.tracks for each in track.keyframes):
-        named.append("'occluded' is kept only in frames where the object has a mask or a box")
+    if found.hidden:
+        named.append(OCCLUDED_WHERE_SHOWN)
     if any(track.parent is not None for track in boxes.tracks):
         named.append("parents (divisions) are not kept")
     others = [boxes.extra, *(region.extra for region in boxes.ignore)]

@@ -154,4 +154,5 @@ FORMAT = Format(
     is_ours=is_ours,
     reopen=reopen,
     read_of=read_of,
+    holds_classes=False,
 )

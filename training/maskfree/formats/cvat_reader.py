@@ -3,6 +3,7 @@
 Boxes: the keyframes are the file's. Boxes between two of them must lie on the line between them;
 where one does not, all of them become keyframes, so that every frame has the box of the file.
 Masks and polygons: each frame of the file has its own, keyframe or not, and its box is a keyframe.
+In a file with masks a frame of the task that has neither mask nor box is known to be empty.
 A polygon is filled as COCO does. Shapes of other kinds are left out, with a warning.
 """
 
@@ -196,10 +197,14 @@ class _Reader:
         known = frozenset(frame for track in kept.values() for frame in track.masks)
         masked = {track_id: track.masks for track_id, track in kept.items() if track.masks}
         boxes = dataclasses.replace(self._video, tracks=tracks, extra=self._grid_kept())
+        boxed = [track for track in tracks if kept[track.id].kind == BOX]
 
         def read_masks(frame: int) -> InstanceMasks | None:
             if frame not in known:
-                return None
+                if not known or not self._grid.holds(frame):
+                    return None
+                if any(box_at(track, frame) is not None for track in boxed):
+                    return None
             return masks_of({i: counts.get(frame) for i, counts in masked.items()}, boxes)
 
         return Annotations(boxes, frame_names(length, video), read_masks)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import (
     DEFAULT_LABEL,
@@ -27,19 +26,23 @@ from maskfree.formats.base import (
     Compared,
     Format,
     keyframes,
+    known_frames,
     list_names,
     loss_of_overlaps,
     loss_of_unpredicted,
     survey,
 )
+from maskfree.formats.box_files import Said
 from maskfree.formats.compare import compare_masks
+from maskfree.formats.frame_order import loss_of_order, place_files
 from maskfree.formats.indexed_png import MAX_ID, encode_ids, is_ours, list_pngs, read_ids
-from maskfree.types import BoxTracks, InstanceMasks, Track
+from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from maskfree.formats.base import VideoFacts
     from maskfree.types import Box
 
 __all__ = [
@@ -47,7 +50,6 @@ __all__ = [
     "check_names",
     "flatten",
     "from_ids",
-    "names_of_frames",
     "png_path",
     "read",
     "reopen",
@@ -131,16 +133,24 @@ def flatten(masks: InstanceMasks) -> InstanceMasks:
 
 
 def read(path: Path) -> Annotations:
+    """Read a folder of PNGs; see :func:`read_of`."""
+    return read_of(path, None)
+
+
+def read_of(path: Path, video: VideoFacts | None) -> Annotations:
     """Read a folder of PNGs; boxes are the masks' own, a keyframe on every annotated frame.
+
+    ``video``: whose frames they are; None: the files are all that is known of it.
 
     Raises
     ------
     InputError
-        For a folder without PNGs, a file that is no mask, or files of different sizes.
+        For a folder without PNGs, a file that is no mask, files of different sizes, and those that
+        are not of the ``video``.
     """
     files = list_pngs(path)
-    names = names_of_frames(list(files))
-    by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
+    names, stems = place_files(list(files), video, path)
+    by_frame = {frame: files[stem] for frame, stem in stems.items()}
     height, width, boxes = _scan(path, by_frame)
     tracks = tuple(
         Track(track_id, DEFAULT_LABEL, keyframes(boxes[track_id], by_frame))
@@ -150,8 +160,8 @@ def read(path: Path) -> Annotations:
     def read_masks(frame: int) -> InstanceMasks | None:
         return from_ids(read_ids(path / by_frame[frame])) if frame in by_frame else None
 
-    video = BoxTracks(len(names), height, width, None, tracks)
-    return Annotations(video, names, read_masks)
+    facts = Said(len(names), height, width).of(str(path), video)
+    return Annotations(dataclasses.replace(facts, tracks=tracks), names, read_masks)
 
 
 def reopen(path: Path, written: Annotations) -> Annotations:
@@ -167,18 +177,6 @@ def reopen(path: Path, written: Annotations) -> Annotations:
 
     video = dataclasses.replace(written.boxes, tracks=())
     return Annotations(video, written.frame_names, read_masks)
-
-
-def names_of_frames(stems: list[str]) -> tuple[str, ...]:
-    """Return the name of every frame, those without a file included; ``stems``: of the files."""
-    if not all(stem.isdecimal() for stem in stems):
-        return tuple(stems)
-    by_number = {int(stem): stem for stem in stems}
-    last, limit = max(by_number), len(stems) * FormatConfig().frames_per_file
-    if len(by_number) < len(stems) or 0 not in by_number or last >= limit:
-        return tuple(stems)
-    digits = len(by_number[0])
-    return tuple(by_number.get(n, f"{n:0{digits}d}") for n in range(last + 1))
 
 
 def _scan(folder: Path, files: dict[int, str]) -> tuple[int, int, dict[int, dict[int, Box]]]:
@@ -242,7 +240,11 @@ def losses(annotations: Annotations) -> list[str]:
         named.append("'ignore' regions are not kept")
     if found.scored:
         named.append("scores are not kept")
-    return named
+    if annotations.boxes.fps is not None:
+        named.append("frames a second are not kept")
+    if any(track.parent is not None for track in annotations.boxes.tracks):
+        named.append("parents (divisions) are not kept")
+    return named + loss_of_order(annotations.frame_names, known_frames(annotations, found))
 
 
 def _labels(tracks: Sequence[Track]) -> list[str]:
@@ -264,4 +266,6 @@ FORMAT = Format(
     folder=True,
     is_ours=is_ours,
     reopen=reopen,
+    read_of=read_of,
+    holds_classes=False,
 )

@@ -29,12 +29,18 @@ from maskfree.formats.base import (
     Compared,
     Format,
     boxes_in,
+    losses_of_giving_way,
     present,
     survey,
     tight_box,
 )
-from maskfree.formats.box_files import interpolated_loss, losses_of_boxes
+from maskfree.formats.box_files import (
+    OCCLUDED_WHERE_SHOWN,
+    interpolated_loss,
+    losses_of_boxes,
+)
 from maskfree.formats.davis import check_names
+from maskfree.formats.frame_order import loss_of_order
 from maskfree.formats.labelme_reader import (
     BOXES_ONLY,
     OCCLUDED,
@@ -175,11 +181,12 @@ def reopen(path: Path, written: Annotations) -> Annotations:
 
 def losses(annotations: Annotations) -> list[str]:
     """Name what labelme does not keep."""
-    found = survey(annotations)
-    named = []
-    if found.masked and annotations.boxes.tracks:
-        named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
-    named += losses_of_boxes(annotations, own="", masks=True, names=True)
+    found = survey(annotations, tracks=True)
+    named = losses_of_giving_way(annotations, found)
+    if found.hidden:
+        named.append(OCCLUDED_WHERE_SHOWN)
+    named += loss_of_order(annotations.frame_names)
+    named += losses_of_boxes(annotations, own="", masks=True, names=True, absent=False)
     named += interpolated_loss(annotations)
     if any("/" in name or "\\" in name for name in annotations.file_names):
         named.append("folders of the pictures are not kept, only their names")

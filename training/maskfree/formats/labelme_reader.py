@@ -21,7 +21,7 @@ import numpy as np
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations, tight_box
 from maskfree.formats.box_files import Said
-from maskfree.formats.davis import names_of_frames
+from maskfree.formats.frame_order import names_of_frames
 from maskfree.formats.labelme_shapes import FILLED, RECTANGLE, box_of, mask_of
 from maskfree.formats.limits import check_masks
 from maskfree.json_checks import as_list, as_object, as_whole, show

@@ -21,6 +21,7 @@ from maskfree.formats.base import (
     DEFAULT_LABEL,
     Annotations,
     Compared,
+    known_frames,
     list_names,
     loss_of_overlaps,
     loss_of_unpredicted,
@@ -28,6 +29,7 @@ from maskfree.formats.base import (
 )
 from maskfree.formats.compare import compare_frame
 from maskfree.formats.davis import from_ids
+from maskfree.formats.frame_order import loss_of_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -194,8 +196,13 @@ def nothing_to_write(format_name: str) -> InputError:
     )
 
 
-def losses_of_objects(annotations: Annotations, unpredicted: str) -> list[str]:
-    """Name what pictures of object numbers do not keep; ``unpredicted``: what those frames get."""
+def losses_of_objects(
+    annotations: Annotations, unpredicted: str, *, files: bool = False
+) -> list[str]:
+    """Name what pictures of object numbers do not keep.
+
+    ``unpredicted``: what such frames get; ``files``: each frame is a file of its name.
+    """
     ids = set[int]()
 
     def read_masks(frame: int) -> InstanceMasks | None:
@@ -222,6 +229,10 @@ def losses_of_objects(annotations: Annotations, unpredicted: str) -> list[str]:
         )
     if found.scored:
         named.append("scores are not kept")
+    if annotations.boxes.fps is not None:
+        named.append("frames a second are not kept")
+    if files:
+        named += loss_of_order(annotations.frame_names, known_frames(annotations, found))
     return named
 
 

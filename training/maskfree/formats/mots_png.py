@@ -21,7 +21,9 @@ from scipy import ndimage
 
 from maskfree.errors import InputError
 from maskfree.formats.base import Annotations, Format, keyframes
-from maskfree.formats.davis import check_names, from_ids, names_of_frames, png_path
+from maskfree.formats.box_files import Said
+from maskfree.formats.davis import check_names, from_ids, png_path
+from maskfree.formats.frame_order import place_files
 from maskfree.formats.ignored import Ignored
 from maskfree.formats.indexed_png import encode_grey, is_ours, list_pngs, read_ids
 from maskfree.formats.limits import check_masks
@@ -36,11 +38,12 @@ from maskfree.formats.mots_objects import (
     nothing_to_write,
     track_ids,
 )
-from maskfree.types import BoxTracks, InstanceMasks, Track
+from maskfree.types import InstanceMasks, Track
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from maskfree.formats.base import VideoFacts
     from maskfree.types import Box
 
 __all__ = ["FORMAT", "read", "reopen", "write"]
@@ -70,17 +73,24 @@ def write(annotations: Annotations, path: Path) -> None:
 
 
 def read(path: Path) -> Annotations:
+    """Read a folder of PNGs; see :func:`read_of`."""
+    return read_of(path, None)
+
+
+def read_of(path: Path, video: VideoFacts | None) -> Annotations:
     """Read a folder of PNGs; boxes are the masks' own, a keyframe on every annotated frame.
+
+    ``video``: whose frames they are; None: the files are all that is known of it.
 
     Raises
     ------
     InputError
-        For a folder without PNGs, a file that is no mask, files of different sizes, and pixels that
-        are no object numbers.
+        For a folder without PNGs, a file that is no mask, files of different sizes, those that are
+        not of the ``video``, and pixels that are no object numbers.
     """
     files = list_pngs(path)
-    names = names_of_frames(list(files))
-    by_frame = {frame: files[name] for frame, name in enumerate(names) if name in files}
+    names, stems = place_files(list(files), video, path)
+    by_frame = {frame: files[stem] for frame, stem in stems.items()}
     scan = _Scan()
     for frame, file in by_frame.items():
         scan.add(frame, path / file)
@@ -90,8 +100,9 @@ def read(path: Path) -> Annotations:
         for number, track_id in sorted(ids.items(), key=lambda pair: pair[1])
     ]
     height, width = scan.shape
-    video = BoxTracks(len(names), height, width, None, tuple(tracks))
-    ignore = scan.ignored.regions(video, str(path))
+    facts = Said(len(names), height, width).of(str(path), video)
+    facts = dataclasses.replace(facts, tracks=tuple(tracks))
+    ignore = scan.ignored.regions(facts, str(path))
 
     def read_masks(frame: int) -> InstanceMasks | None:
         if frame not in by_frame:
@@ -104,7 +115,7 @@ def read(path: Path) -> Annotations:
         sorted_ids = tuple(found[n] for n in order)
         return dataclasses.replace(masks, track_ids=sorted_ids, masks=masks.masks[order])
 
-    return Annotations(dataclasses.replace(video, ignore=ignore), names, read_masks)
+    return Annotations(dataclasses.replace(facts, ignore=ignore), names, read_masks)
 
 
 def _objects(path: str | os.PathLike[str]) -> np.ndarray:
@@ -166,7 +177,7 @@ def reopen(path: Path, written: Annotations) -> Annotations:
 
 def losses(annotations: Annotations) -> list[str]:
     """Name what a folder of object numbers does not keep."""
-    return losses_of_objects(annotations, "get no PNG")
+    return losses_of_objects(annotations, "get no PNG", files=True)
 
 
 FORMAT = Format(
@@ -179,4 +190,5 @@ FORMAT = Format(
     folder=True,
     is_ours=functools.partial(is_ours, mode="I;16"),
     reopen=reopen,
+    read_of=read_of,
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from maskfree.formats import ytvis
 from maskfree.formats.base import Annotations, Compared, Format, boxes_in, present
-from maskfree.formats.box_files import own_fields
+from maskfree.formats.box_files import OCCLUDED_WHERE_SHOWN, own_fields
 from maskfree.formats.ytvis_reader import LEVEL, OWN, read_file
 from maskfree.formats.ytvis_reopen import Reopened, reopen_file
 from maskfree.packed_keyframes import place_of
@@ -67,7 +67,7 @@ def losses(annotations: Annotations) -> list[str]:
     named = ytvis.losses(annotations)
     if _NOT_KEPT in named:
         place = named.index(_NOT_KEPT)
-        named[place] = "'occluded' is kept only in frames where the object has a mask or a box"
+        named[place] = OCCLUDED_WHERE_SHOWN
     return named
 
 

@@ -167,4 +167,5 @@ FORMAT = Format(
     compare=compare,
     reopen=reopen,
     read_of=read_of,
+    holds_classes=False,
 )

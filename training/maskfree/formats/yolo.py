@@ -26,6 +26,7 @@ from maskfree.formats.base import (
     Compared,
     Format,
     loss_of_unpredicted,
+    losses_of_giving_way,
     survey,
 )
 from maskfree.formats.box_files import interpolated_loss, losses_of_boxes
@@ -173,15 +174,16 @@ def reopen(path: Path, written: Annotations) -> Annotations:
 
 def losses(annotations: Annotations) -> list[str]:
     """Name what a YOLO folder does not keep."""
-    found = survey(annotations)
+    found = survey(annotations, tracks=True)
     named = loss_of_unpredicted(annotations, found, "get boxes only, or none")
     if found.masked and found.empty:
         named.append("no mask has a pixel: there are boxes only, and no frame known as empty")
-    elif found.masked and annotations.boxes.tracks:
-        named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
+    named += losses_of_giving_way(annotations, found)
     if found.masked and not found.empty and found.unpredicted:
         named.append("Ultralytics takes a folder of outlines and boxes for one of boxes")
-    named += losses_of_boxes(annotations, own="", masks=True, names=True, fps=True, occluded=False)
+    named += losses_of_boxes(
+        annotations, own="", masks=True, names=True, fps=True, occluded=False, absent=False
+    )
     named += interpolated_loss(annotations)
     named += loss_of_order(annotations.frame_names)
     if annotations.file_names:

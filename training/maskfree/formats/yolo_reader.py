@@ -28,7 +28,7 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import Annotations, list_names, tight_box
 from maskfree.formats.box_arrays import BoxArrays
 from maskfree.formats.box_files import Said, read_head
-from maskfree.formats.davis import names_of_frames
+from maskfree.formats.frame_order import names_of_frames
 from maskfree.formats.instances import Instance
 from maskfree.formats.limits import check_masks
 from maskfree.formats.outline import fill

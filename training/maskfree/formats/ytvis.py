@@ -196,8 +196,8 @@ def losses(annotations: Annotations) -> list[str]:
         named.append("no frame has masks: the file holds boxes only")
     elif found.empty:
         named.append("no mask has a pixel: the file holds boxes only, and no frame known as empty")
-    elif boxes.tracks:
-        named.append("where there are masks, the boxes drawn give way to the masks' own boxes")
+    if found.masked and boxes.tracks:
+        named.append("in predicted frames the boxes drawn give way to the masks' own boxes")
     all_keyframes = (keyframe for track in boxes.tracks for keyframe in track.keyframes)
     if any(len(track.keyframes) < len(annotations.frame_names) for track in boxes.tracks):
         named.append("every frame gets a box: which of them were drawn is not kept")
