@@ -10,9 +10,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from command_line import SMALL, Result
+from maskfree.formats import Annotations, export
+from maskfree.numbered_names import NumberedNames
+from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,3 +92,30 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it ends a process at once")
+@pytest.mark.parametrize("target", ["boxes", "davis", "ome-zarr"])
+def test_a_conversion_that_is_told_to_end_leaves_nothing(tmp_path: Path, target: str) -> None:
+    masks = InstanceMasks((1,), np.ones((1, 48, 64), bool), (1.0,))
+    box = Keyframe(0, (0.0, 0.0, 64.0, 48.0)), Keyframe(1, (1.0, 0.0, 64.0, 48.0))
+    boxes = BoxTracks(3000, 48, 64, None, (Track(1, "a", box),))
+    long = Annotations(boxes, NumberedNames(3000), lambda _: masks)
+    export(long, tmp_path / "a.json", "coco")
+    words = ["convert", str(tmp_path / "a.json"), str(tmp_path / "out/b"), "--from", "coco"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "maskfree", *words, "--to", target],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        if any((tmp_path / "out").glob(".tmp-*")):
+            break
+        time.sleep(0.002)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    if process.returncode:  # it may have been quicker
+        assert (process.returncode, err) == (143, "maskfree: stopped\n")
+        assert not (tmp_path / "out").exists()

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from maskfree.errors import InputError
-from maskfree.formats import FORMATS, Annotations, export
+from maskfree.formats import FORMATS, Annotations, VideoFacts, export, read
 from maskfree.tracks import write_boxes
 from maskfree.types import InstanceMasks, Keyframe, Track
+from mots_examples import annotated
 from plain_annotations import A, B, everything, video
 
 if TYPE_CHECKING:
@@ -197,3 +198,31 @@ def test_masks_are_held_one_frame_at_a_time(tmp_path: Path) -> None:
         export(source, tmp_path / name / target, name)
     assert len(made) > 12
     assert most == 2  # this frame and, until its name is bound anew, the one before it
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("mot", 10**9),
+        ("cvat", 10**18 - 1),
+        ("csv", 10**18 - 1),
+        ("bdd100k", 10**18 - 1),
+        ("labelstudio", 10**18 - 1),
+        ("boxes", 2**62),
+        ("coco", 2**62),
+        ("ytvis", 2**62),
+        ("npz", 2**62),
+    ],
+)
+def test_ids_up_to_the_largest_come_back(tmp_path: Path, name: str, most: int) -> None:
+    box = Keyframe(0, (0.0, 0.0, 8.0, 6.0)), Keyframe(1, (1.0, 0.0, 8.0, 6.0))
+    given = annotated([None] * 2, Track(most, "a", box), Track(3, "a", box))
+    export(given, tmp_path / "out", name)
+    facts = VideoFacts(2, given.boxes.height, given.boxes.width, 24.0, given.frame_names)
+    found = read(tmp_path / "out", name, video=facts if name == "csv" else None)
+    assert {track.id for track in found.boxes.tracks} == {3, most}
+    if FORMATS[name].most_id is None:
+        return
+    beyond = annotated([None] * 2, Track(most + 1, "a", box))
+    with pytest.raises(InputError, match=f"{name} holds ids up to {most}, but there is a track"):
+        export(beyond, tmp_path / "out", name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from maskfree.errors import InputError
 from maskfree.frame_match import match_frames
-from maskfree.frame_prints import PRINTS_FILE, make_prints, read_prints, write_prints
+from maskfree.frame_prints import PRINTS_FILE, file_digest, make_prints, read_prints, write_prints
+from maskfree.info_command import info_of
+from maskfree.json_log import JsonLog
 from maskfree.session import Session
 from maskfree.session_hold import read_holder
 from maskfree.shift_session import unshift_session
@@ -134,3 +138,20 @@ def test_names_that_lead_out_are_not_swapped(tmp_path: Path, names: list[str]) -
         unshift_session(session)
     assert not (session.path / "swap.json").exists()
     assert Session.open(session.path).boxes == BOXES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders there")
+def test_a_pipe_in_place_of_the_video_is_not_waited_for(tmp_path: Path) -> None:
+    session = Session.create(tmp_path / "s", video_source=tmp_path / "clip.mp4", boxes=BOXES)
+    write_prints(session.path, make_prints(open_video(FRAMES)))
+    os.mkfifo(tmp_path / "clip.mp4")
+    assert file_digest(tmp_path / "clip.mp4") is None
+    info, text = info_of(str(session.path))
+    assert info["frames_now"]["kind"] == "unread"
+    assert "neither a file nor a folder" in text
+
+
+def test_a_folder_in_place_of_a_log(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"The log .*metrics\.jsonl could not be read"):
+        JsonLog(tmp_path / "metrics.jsonl").records()

@@ -171,6 +171,13 @@ def test_undo_goes_back_shift_by_shift(session: Session) -> None:
         assert boxes() == wanted
 
 
+def test_a_shift_that_leaves_no_box_is_refused(session: Session) -> None:
+    before = tree(session.path)
+    with pytest.raises(InputError, match=r"No box would be left: by 1000\d* frames"):
+        shifted(session, 10**30)
+    assert tree(session.path) == before
+
+
 def test_nothing_to_undo(session: Session) -> None:
     with pytest.raises(InputError, match="Nothing was shifted"):
         unshift_session(session)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from maskfree import terminal
-from maskfree.terminal import ProgressBar, clock, one_line, say, table, use_utf8
+from maskfree.terminal import ProgressBar, clock, one_line, printable, say, table, use_utf8
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,11 @@ def test_other_encodings_become_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
     print("Kälte → \udcff")
     sys.stdout.flush()
     assert raw.getvalue().splitlines() == ["Kälte → \\udcff".encode()]
+
+
+def test_control_characters_are_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    label = "r\u001b[31m\u0007ö\n\ud800"
+    assert printable(label) == r"r\x1b[31m\x07ö\n\ud800"
+    assert table(["label"], [[label]]).splitlines()[1] == printable(label)
+    say("error", "a\u001b b")
+    assert capsys.readouterr().err == "maskfree: error: a\\x1b b\n"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from maskfree import __version__
 from maskfree.cli_parser import parse
 from maskfree.errors import InputError, InputWarning
-from maskfree.interrupts import Interrupted
+from maskfree.interrupts import Interrupted, Interrupts
 from maskfree.out_of_memory import is_out_of_memory
 from maskfree.terminal import one_line, say, use_utf8
 
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = getattr(args, "session", "")
             from maskfree.commands import run
 
-            code = run(args)
+            with Interrupts():  # so that a polite request to end cleans up as Ctrl-C does
+                code = run(args)
         sys.stdout.flush()
         return code
     except SystemExit as done:  # --help and --version

@@ -13,7 +13,7 @@ from maskfree.errors import InputWarning
 from maskfree.formats.base import DEFAULT_LABEL, present
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import evaluate
-from maskfree.terminal import table
+from maskfree.terminal import printable, table
 from maskfree.track_eval import TRACK_METRICS, FrameMasks, track_metrics
 from maskfree.truth_masks import read_truth
 
@@ -191,5 +191,5 @@ def _number(value: float | None) -> str:
 def _markdown(header: list[str], rows: list[list[str]], words: int = 1) -> str:
     """Return a table whose first ``words`` columns are words, the others numbers."""
     rule = ["---"] * words + ["---:"] * (len(header) - words)
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    escaped = [[printable(cell).replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *escaped))

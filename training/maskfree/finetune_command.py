@@ -71,7 +71,7 @@ def finetune_session(
     Interrupted
         When it was stopped on request; what was learnt is kept.
     """
-    config = override(preset(preset_name or DEFAULT_PRESET), settings)
+    config = override(preset(DEFAULT_PRESET if preset_name is None else preset_name), settings)
     if steps is not None:
         config = override(config, {"optimiser.steps": steps})
     existing = Session.open(folder) if is_session(folder) else None

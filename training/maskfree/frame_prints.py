@@ -99,12 +99,12 @@ class FramePrints:
 
 
 def file_digest(path: str | os.PathLike[str] | None) -> str | None:
-    """Return what a video file is known by; None for a folder, or where it cannot be read.
+    """Return what a video file is known by; None for what is no file, or cannot be read.
 
     Its length, first and last bytes: a copy is the same file.
     """
     try:
-        if path is None or os.path.isdir(path):
+        if path is None or not os.path.isfile(path):
             return None
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)

@@ -90,6 +90,11 @@ class JsonLog:
         except FileNotFoundError:
             self._records, self._consumed = [], 0
             return
+        except OSError as error:
+            raise InputError(
+                f"The log {self.path} could not be read ({error.strerror}). Check that it is a "
+                "file, or remove it."
+            ) from error
         check_json(fresh, f"log {self.path}")
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._consumed += len(whole)

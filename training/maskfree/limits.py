@@ -100,7 +100,12 @@ def check_json(text: str | bytes, where: str) -> None:
     config = FormatConfig()
     taken = len(text) + lists * _LIST + objects * _OBJECT + items * _ITEM
     most = config.json_memory
-    if taken > most or len(text) > config.json_bytes:
+    if len(text) > config.json_bytes:
+        raise InputError(
+            f"The {where} is longer than {config.json_bytes >> 20} MB. Check that it is the file "
+            "you meant, or split it."
+        )
+    if taken > most:
         raise InputError(
             f"The {where} would take some {taken >> 20} MB of memory, at most {most >> 20} are "
             "given to it. Check that it is the file you meant, or split it."

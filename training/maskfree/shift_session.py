@@ -97,8 +97,8 @@ def shift_session(
     Raises
     ------
     InputError
-        Where the video is of another size, the session is open elsewhere or a process trains or
-        predicts in it, or the disk is full; all is as it was then.
+        Where the video is of another size, no box would be left, the session is open elsewhere or a
+        process trains or predicts in it, or the disk is full; all is as it was then.
     """
     with holding(session.path, program), masks_lock(session):
         _check_idle(session)
@@ -110,10 +110,15 @@ def shift_session(
                 f"height), this video has {width} x {height}. Convert it to that size first."
             )
         staged, kept = session.path / _STAGED, _next(session.path / _KEPT)
+        moved = shifted_boxes(boxes, offset, length, video.fps)
+        if _drawn(boxes) and not _drawn(moved):
+            raise InputError(
+                f"No box would be left: by {offset} frames all of them move out of the video, "
+                f"which has the frames 0 to {length - 1}. Check the number."
+            )
         try:
             _clear(staged)
             make_folder(staged)
-            moved = shifted_boxes(boxes, offset, length, video.fps)
             write_boxes(staged / _BOXES, moved)
             write_prints(staged, make_prints(video))
             _stage_link(session, video, staged)
@@ -129,6 +134,10 @@ def shift_session(
             raise
     left, lost = counted
     return Shifted(offset, length, *left, *lost, kept)
+
+
+def _drawn(boxes: BoxTracks) -> bool:
+    return any(key.xyxy is not None for track in boxes.tracks for key in track.keyframes)
 
 
 def unshift_session(

@@ -35,10 +35,20 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def printable(text: str) -> str:
+    """Return the text with its control characters spelt out: a file may hold a label with any."""
+    if text.isprintable():
+        return text
+    spelt = (
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+    return "".join(spelt)
+
+
 def say(kind: str, text: object) -> None:
     """Print one line on stderr: ``maskfree: error: …``; ``kind`` may be empty."""
     prefix = f"maskfree: {kind}: " if kind else "maskfree: "
-    print(prefix + one_line(text), file=sys.stderr, flush=True)
+    print(prefix + printable(one_line(text)), file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:
@@ -51,7 +61,7 @@ def clock(seconds: float) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a plain table, its columns as wide as they need be; numbers to the right."""
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [[printable(str(value)) for value in row] for row in rows]
     widths = [max(len(line[n]) for line in [list(header), *cells]) for n in range(len(header))]
     columns = list(zip(*rows, strict=True))
     numeric = [all(isinstance(value, int | float) for value in column) for column in columns]

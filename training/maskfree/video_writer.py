@@ -70,7 +70,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> Written
             if stream is not None:
                 out.mux(stream.encode())
     except (av.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
+        if isinstance(error, (OSError, InputError)):
             raise
         raise InputError(
             f"The video could not be encoded ({error}). Reinstall PyAV: pip install --upgrade av"

@@ -111,7 +111,8 @@ class Format:
     of its video; without a ``video`` the file must. ``folder``: the path is a folder of files, not
     one file; then ``is_ours`` tells whether a file or folder in it was written by ``write``, and
     may be replaced by the next export. ``holds_masks``: masks, or figures of them, are written;
-    ``needs_masks``: an export without any mask makes no sense. ``holds_classes``: labels come back.
+    ``needs_masks``: an export without any mask makes no sense. ``holds_classes``: labels come back;
+    ``most_id``: the largest id of a track, None where any can be written.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Format:
     holds_masks: bool = True
     needs_masks: bool = True
     holds_classes: bool = True
+    most_id: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,7 @@ from maskfree.formats.box_files import (
 )
 from maskfree.formats.instances import Instance, Shown, difference
 from maskfree.formats.json_text import compact, file_names, utf8
+from maskfree.formats.limits import MOST_ID
 from maskfree.formats.ytvis_walk import CROWD as COCO_CROWD
 
 if TYPE_CHECKING:
@@ -162,4 +163,5 @@ FORMAT = Format(
     reopen=reopen,
     read_of=read_of,
     needs_masks=False,
+    most_id=MOST_ID,
 )

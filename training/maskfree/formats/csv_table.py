@@ -37,6 +37,7 @@ from maskfree.formats.base import (
 )
 from maskfree.formats.csv_reader import INTERPOLATED, read, read_of, shielded, table_rows
 from maskfree.formats.label_images import has_extras
+from maskfree.formats.limits import MOST_ID
 from maskfree.tracks import BoxState, boxes_at
 
 if TYPE_CHECKING:
@@ -233,4 +234,5 @@ FORMAT = Format(
     reopen=reopen,
     read_of=read_of,
     needs_masks=False,
+    most_id=MOST_ID,
 )

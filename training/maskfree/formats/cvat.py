@@ -26,6 +26,7 @@ from maskfree.formats.box_files import losses_of_boxes, need_a_box, own_fields
 from maskfree.formats.cvat_reader import FILTER, OWN, START, read_of
 from maskfree.formats.cvat_shapes import ANSWERS, kept_of
 from maskfree.formats.cvat_walk import Grid, step_of
+from maskfree.formats.limits import MOST_ID
 from maskfree.json_checks import as_number
 from maskfree.tracks import box_at
 
@@ -212,4 +213,5 @@ FORMAT = Format(
     read_of=read_of,
     holds_masks=False,
     needs_masks=False,
+    most_id=MOST_ID,
 )

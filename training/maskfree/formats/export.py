@@ -43,6 +43,7 @@ def export_as(
     """Write ``annotations`` to ``path`` in ``format``; see :func:`maskfree.formats.export`."""
     target = Path(path)
     _check(annotations)
+    _check_ids(annotations, format)
     with _new_parents(target), _staged(target, format) as staged:
         losses = tuple(format.losses(annotations))
         format.write(annotations, staged)
@@ -68,6 +69,15 @@ def _check(annotations: Annotations) -> None:
         raise InputError(
             f"There must be a file name for each of the {named} frames, or none, got "
             f"{len(annotations.file_names)}."
+        )
+
+
+def _check_ids(annotations: Annotations, format: Format) -> None:
+    largest = max((track.id for track in annotations.boxes.tracks), default=0)
+    if format.most_id is not None and largest > format.most_id:
+        raise InputError(
+            f"{format.name} holds ids up to {format.most_id}, but there is a track {largest}. Give "
+            "it a smaller id, or take the format boxes, npz or coco."
         )
 
 

@@ -38,6 +38,7 @@ from maskfree.formats.box_files import (
     within,
 )
 from maskfree.formats.labelstudio_walk import KIND, Sequence, Walk, opened
+from maskfree.formats.limits import MOST_ID
 from maskfree.json_checks import as_flag, as_list, as_number, as_object, as_whole, show
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.types import Keyframe, Track
@@ -61,7 +62,7 @@ _FIELDS = frozenset(("id", "type", "value", "original_width", "original_height")
 _PERCENT = 100.0
 _DIGITS = 9
 """Decimals of what is computed from percent: the rest is rounding."""
-_NUMBERED = re.compile("[1-9][0-9]{0,8}", re.ASCII)
+_NUMBERED = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -391,4 +392,5 @@ FORMAT = Format(
     read_of=read_of,
     holds_masks=False,
     needs_masks=False,
+    most_id=MOST_ID,
 )

@@ -44,7 +44,7 @@ from maskfree.formats.mot_reader import (
     read_of,
     read_said,
 )
-from maskfree.formats.mot_rows import LARGEST, Row, plain, rows, text_of
+from maskfree.formats.mot_rows import LARGEST, MOST_ID, Row, plain, rows, text_of
 from maskfree.json_checks import as_number
 from maskfree.storage import open_bytes
 from maskfree.tracks import box_at, keyframe_at
@@ -262,4 +262,5 @@ FORMAT = Format(
     read_of=read_of,
     holds_masks=False,
     needs_masks=False,
+    most_id=MOST_ID,
 )

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from maskfree.types import Box
 
-__all__ = ["LARGEST", "Row", "plain", "rows", "text_of"]
+__all__ = ["LARGEST", "MOST_ID", "Row", "plain", "rows", "text_of"]
 
 _LEAST, _RESULT, _TRUTH = 6, 10, 9
 _COLUMNS = "frame,id,left,top,width,height,confidence,class,visibility"
 LARGEST = 1e9
 """A number beyond it is damage."""
-_MOST = 2**31 - 1
+MOST_ID = 10**9
 """The largest whole number of a row."""
 _exact = decimal.Context(prec=340, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 """With digits for any sum of two floats below `LARGEST`."""
@@ -117,7 +117,7 @@ def _number(text: str) -> float | None:
 
 
 def _whole(value: float, where: str, field: str) -> int:
-    if not value.is_integer() or abs(value) > _MOST:
+    if not value.is_integer() or abs(value) > MOST_ID:
         raise InputError(f"{where}: {field} must be a whole number, got {value:g}. Correct it.")
     return int(value)
 

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ __all__ = ["atomic_folder", "check_replaceable"]
 
 _TOKEN_BYTES = 6
 _PINNED = frozenset((errno.EBUSY, errno.EXDEV))
+_TRIES, _PAUSE = 40, 0.05
 _LITTER = frozenset((".ds_store", "thumbs.db", "desktop.ini"))
 
 
@@ -45,7 +47,16 @@ def atomic_folder(path: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]
             check_replaceable(target, is_ours)
             _swap(staged, target)
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        _remove(staged)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, in which threads of an export that was stopped may write for a while."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE)
 
 
 def check_replaceable(folder: Path, is_ours: Callable[[Path], bool]) -> None:
