@@ -291,3 +291,11 @@ def test_an_instance_in_no_track_has_the_default_label(tmp_path: Path) -> None:
     (found,) = rows(tmp_path / "out.csv")
     assert (found["label"], found["confidence"], found["x0"]) == ("object", "0.5", "")
     np.testing.assert_allclose(float(found["centroid_x"]), 4.0)
+
+
+def test_an_empty_label_is_named() -> None:
+    box = Keyframe(0, (0.0, 0.0, 8.0, 6.0))
+    tracks = Track(1, "", (box,)), Track(2, "a", (box,))
+    boxes = BoxTracks(1, 6, 8, None, tracks)
+    losses = FORMATS["csv"].losses(Annotations(boxes, ["00000"], lambda _: None))
+    assert 'empty labels are read as "object"' in losses

@@ -286,3 +286,17 @@ def test_strangers_files(tmp_path_factory: pytest.TempPathFactory, data: st.Data
         is_read_or_refused(lambda: yolo.read(folder))
     finally:
         save(folder / name, valid)
+
+
+def test_outlines_that_end_on_the_lower_edge(tmp_path: Path) -> None:
+    four = "0 0.2 0.5 0.6 0.5 0.6 1 0.2 1"
+    with pytest.warns(InputWarning, match="taken for a confidence and the id 1"):
+        (one,) = yolo.read_of(labelled(tmp_path / "one", a=four, b=four), FACTS).boxes.tracks
+    assert one.id == 1
+    # Two of one id in a frame: they are no ids.
+    with pytest.warns(InputWarning, match="2 shapes have no id"):
+        back = yolo.read_of(labelled(tmp_path / "two", a=f"{four}\n{four}"), FACTS)
+    masks = back.read_masks(0)
+    assert masks is not None
+    width, height = 0.4 * SHAPE[1], 0.5 * SHAPE[0]
+    assert masks.masks[0].sum() == pytest.approx(width * height, rel=0.1)

@@ -197,6 +197,8 @@ def losses(annotations: Annotations) -> list[str]:
         named.append("the frames' file names are not kept, only their stems")
     if any(keyframe.outside for track in boxes.tracks for keyframe in track.keyframes):
         named.append("'outside' is not kept as a keyframe: the track has no row there")
+    if any(not track.label for track in boxes.tracks):
+        named.append(f'empty labels are read as "{DEFAULT_LABEL}"')
     if any(track.parent is not None for track in boxes.tracks):
         named.append("parents (divisions) are not kept")
     if boxes.ignore:

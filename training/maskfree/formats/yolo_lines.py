@@ -59,6 +59,7 @@ class Tails:
 
     def __init__(self, *, any: bool) -> None:
         self._single = self._double = any
+        self._ends = set[float]()
 
     def look(self, lines: list[list[float]]) -> None:
         """Look at the lines of one file."""
@@ -66,9 +67,16 @@ class Tails:
         # One frame has no id twice, and confidences are seldom all whole.
         whole = all(_is_id(value) for value in last) and len(set(last)) == len(last)
         self._single = self._single and whole
-        for line in lines:
-            if len(line) % 2 and len(line) > _BOX:
-                self._double = self._double and _is_id(line[-1]) and 0 <= line[-2] <= 1
+        outlines = [line for line in lines if len(line) % 2 and len(line) > _BOX]
+        ends = {line[-1] for line in outlines}
+        both = all(_is_id(line[-1]) and 0 <= line[-2] <= 1 for line in outlines)
+        self._double = self._double and both and len(ends) == len(outlines)
+        self._ends |= {line[-1] for line in outlines if len(line) > _TRIANGLE}
+
+    @property
+    def may_be_corners(self) -> bool:
+        """Whether what is taken for confidences and ids may be corners on the lower edge."""
+        return self._double and self._ends == {1.0}
 
     def split(self, line: list[float]) -> tuple[list[float], int | None, float]:
         """Return the numbers of the shape, its id, and its confidence, 1 where there is none."""

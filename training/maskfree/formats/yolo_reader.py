@@ -281,6 +281,12 @@ class Folder:
         for frame in known.tolist():
             lines = numbers_of(self._path(frame))
             self._tails.look(lines)
+        if self._tails.may_be_corners:
+            _warn(
+                f"{self._layout.labels}: the last two numbers of each outline are taken for a "
+                "confidence and the id 1, as save_txt writes them. If they are corners on the "
+                "lower edge, write 0.999999 for 1 there."
+            )
         for frame in known.tolist():
             numbers = self._numbers(frame)
             largest = max([largest, *(number for number in numbers if number is not None)])
