@@ -238,6 +238,10 @@ def test_subsets(tmp_path: Path) -> None:
     save(tmp_path / "labels/val/c.txt", "")
     (one,) = yolo.read_of(tmp_path, FACTS).boxes.tracks
     assert (one.id, [each.frame for each in one.keyframes]) == (7, [0, 1, 2])
+    save(tmp_path / "flat/labels/b.txt", "")
+    save(tmp_path / "flat/labels/train/a.txt", "0 0.5 0.5 0.25 0.5 7")
+    with pytest.warns(InputWarning, match="only its own label files are read, not those in train"):
+        assert not yolo.read_of(tmp_path / "flat", FACTS).boxes.tracks
     save(tmp_path / "labels/val/a.txt", "")
     with pytest.raises(InputError, match=r"train/a\.txt and val/a\.txt, which are of one frame"):
         yolo.read_of(tmp_path, FACTS)

@@ -34,17 +34,9 @@ from maskfree.formats.davis import check_names
 from maskfree.formats.frame_order import loss_of_order
 from maskfree.formats.instances import Instance, Shown, difference
 from maskfree.formats.outline import outline
+from maskfree.formats.yolo_layout import DATA, IDS, LABELS, OWN, SUFFIX, Layout
 from maskfree.formats.yolo_lines import box_line, outline_line
-from maskfree.formats.yolo_reader import (
-    DATA,
-    IDS,
-    LABELS,
-    OWN,
-    SUFFIX,
-    Folder,
-    Layout,
-    read_of,
-)
+from maskfree.formats.yolo_reader import Folder, read_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
