@@ -20,6 +20,7 @@ from maskfree.boxes_json import checked_keyframe
 from maskfree.config import FormatConfig
 from maskfree.errors import InputError
 from maskfree.formats.base import DEFAULT_LABEL, Annotations, VideoFacts
+from maskfree.json_checks import show
 from maskfree.packed_keyframes import PackedKeyframes
 from maskfree.storage import not_text, open_bytes, reading
 from maskfree.types import BoxTracks, Keyframe, Track
@@ -150,7 +151,7 @@ class _Row:
         text = self.text(name).strip()
         if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
             raise InputError(
-                f'{self.where}: {name} must be a whole number, got "{text[:40]}". Correct it.'
+                f"{self.where}: {name} must be a whole number, got {show(text)}. Correct it."
             )
         return int(text)
 
@@ -164,14 +165,14 @@ class _Row:
         except ValueError:
             raise InputError(
                 f"{self.where}: {', '.join(names)} must be four numbers or all empty, got "
-                f"{', '.join(texts)[:60]}. Correct them."
+                f"{show(', '.join(texts))}. Correct them."
             ) from None
 
     def flag(self, name: str) -> bool:
         """Return a value that is yes or no."""
         text = self.text(name).strip().lower()
         if text not in (*_YES, *_NO):
-            raise InputError(f'{self.where}: {name} must be 1 or 0, got "{text[:40]}". Correct it.')
+            raise InputError(f"{self.where}: {name} must be 1 or 0, got {show(text)}. Correct it.")
         return text in _YES
 
 
@@ -186,8 +187,8 @@ def _take(row: _Row, found: dict[int, _Rows], video: VideoFacts) -> None:
     rows = found.setdefault(track_id, _Rows(label or DEFAULT_LABEL))
     if rows.label != (label or rows.label):
         raise InputError(
-            f'{row.where}: track {track_id} is "{label[:40]}" here and '
-            f'"{rows.label[:40]}" before. Give it one label.'
+            f"{row.where}: track {track_id} is {show(label)} here and {show(rows.label)} before. "
+            "Give it one label."
         )
     keyframe = row.text("source").strip() != INTERPOLATED
     if box := row.box(_BOX):
