@@ -153,7 +153,9 @@ def test_frames_that_share_a_name_are_told_apart_by_their_order(tmp_path: Path) 
     names = ["rgb"] * 3
     true = truth(tmp_path, annotated([WHOLE] * 3, names))
     found = {0: WHOLE, 1: HALF, 2: HALF}
-    assert evaluate(found.get, true, names).j == pytest.approx(2 / 3)
+    made = evaluate_tracks(found.get, true, names, annotated([None] * 3).boxes)
+    assert made.scores.j == pytest.approx(2 / 3)
+    assert list(made.to_json(full=True)["frames"]) == ["00000", "00001", "00002"]
     with pytest.warns(InputWarning, match="They are compared in order"):
         assert evaluate(found.get, true, NAMES).j == pytest.approx(2 / 3)
     other = truth(tmp_path, annotated([WHOLE] * 2, names[:2]))

@@ -13,6 +13,7 @@ from maskfree.errors import InputWarning
 from maskfree.formats.base import DEFAULT_LABEL, present
 from maskfree.ignore_masks import IgnoreMasks
 from maskfree.metrics import evaluate
+from maskfree.numbered_names import NumberedNames
 from maskfree.terminal import printable, table
 from maskfree.track_eval import TRACK_METRICS, FrameMasks, track_metrics
 from maskfree.truth_masks import read_truth
@@ -61,18 +62,21 @@ class Evaluation:
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Return `Scores.to_json`, and ``"tracking"`` where that is known: class to metrics.
 
-        ``full``: ``"classes"`` to J, F and J&F, and ``"frames"``, by name, to tracks to J and F, as
-        well.
+        ``full``: ``"classes"`` to J, F and J&F, and ``"frames"``, by name (where frames share one, by
+        number), to tracks to J and F, as well.
         """
         made = self.scores.to_json()
         if self.tracking:
             made["tracking"] = {name: dict(own) for name, own in self.tracking.items()}
         if full:
+            names: Sequence[str] = self.frame_names
+            if len(set(names)) < len(names):  # each by its number, then
+                names = NumberedNames(len(names))
             made["classes"] = {
                 name: {"J": j, "F": f, "JF": (j + f) / 2} for name, (j, f) in self.classes().items()
             }
             made["frames"] = {
-                self.frame_names[frame]: {str(i): {"J": s.j, "F": s.f} for i, s in own.items()}
+                names[frame]: {str(i): {"J": s.j, "F": s.f} for i, s in own.items()}
                 for frame, own in self.scores.by_frame.items()
             }
         return made
