@@ -62,8 +62,8 @@ class Evaluation:
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Return `Scores.to_json`, and ``"tracking"`` where that is known: class to metrics.
 
-        ``full``: ``"classes"`` to J, F and J&F, and ``"frames"``, by name (where frames share one, by
-        number), to tracks to J and F, as well.
+        ``full``: ``"classes"`` to J, F and J&F, and ``"frames"``, by name (where frames share one,
+        by number), to tracks to J and F, as well.
         """
         made = self.scores.to_json()
         if self.tracking:
