@@ -84,7 +84,10 @@ def test_frames_belong_together_by_name(tmp_path: Path) -> None:
 def test_frames_without_names_of_their_own_count_from_the_first(tmp_path: Path) -> None:
     true = truth(tmp_path, annotated([HALF, WHOLE], NumberedNames(2)))
     found = {0: HALF, 1: WHOLE, 2: masks()}
-    assert evaluate(found.get, true, ["00001", "00002", "00003"]).j == 1.0
+    assert evaluate(found.get, true, NAMES).j == 1.0
+    few = truth(tmp_path, annotated([HALF, HALF, WHOLE, HALF], NumberedNames(4)))
+    with pytest.warns(InputWarning, match="3 frames are none of those that are scored"):
+        assert evaluate({0: WHOLE}.get, few, ["2"]).j == 1.0
 
 
 def test_as_many_frames_with_other_names_are_compared_in_order(tmp_path: Path) -> None:

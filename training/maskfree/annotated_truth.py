@@ -98,11 +98,11 @@ class AnnotatedTruth:
     def _places(self, frame_names: Sequence[str]) -> dict[int, int]:
         """Return the video's frame to the annotations' own: by name, else in order."""
         names = self.annotations.frame_names
-        if isinstance(names, NumberedNames):  # it has no names: they are its frames' numbers
-            return {frame: frame for frame in range(min(len(names), len(frame_names)))}
         if list(names) == list(frame_names):
             return {frame: frame for frame in range(len(names))}
         found = _by_name(names, frame_names)
+        if not found and isinstance(names, NumberedNames):  # they are no names, but numbers
+            return {frame: frame for frame in range(min(len(names), len(frame_names)))}
         if found is None or (len(found) < len(names) == len(frame_names)):
             if len(names) != len(frame_names):
                 raise InputError(
