@@ -122,7 +122,7 @@ def test_back_to_an_earlier_run_in_one_click(opened, session, qtbot):
     assert opened.project.masks is layer
     assert (filled(layer), filled(layer, 3)) == (OLD, 5)
     assert shown_run(session) == "0001"
-    qtbot.waitUntil(lambda: opened.scores.scores[1][0] == 0.5, timeout=SOON)
+    qtbot.waitUntil(lambda: opened.scores.scores.get(1, {}).get(0) == 0.5, timeout=SOON)
     choose(opened, qtbot, 0)
     qtbot.waitUntil(lambda: texts(opened)[0][0] == "● 0002", timeout=SOON)
     assert (filled(layer), filled(layer, 3)) == (NEW, 5)

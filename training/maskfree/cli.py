@@ -75,6 +75,11 @@ def _fail(text: str) -> int:
 
 
 def _stopped(stop: KeyboardInterrupt) -> int:
+    with warnings.catch_warnings():
+        # What was cut short goes here and now: zarr's coroutines complain that nobody awaits them.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for each in _chain(stop):
+            traceback.clear_frames(each.__traceback__)
     say("", "; ".join(["stopped", *getattr(stop, "__notes__", [])]))
     return stop.code if isinstance(stop, Interrupted) else STOPPED
 
