@@ -1,7 +1,7 @@
-"""What the parameters of Mask2Former and MaskFreeVIS are called in detectron2's checkpoints, and here.
+"""What parameters of Mask2Former and MaskFreeVIS are called in detectron2's checkpoints, and here.
 
-Facts about both namings; the released models' own lists of names and shapes are held against them in
-the tests. One of their tensors may become several of ours: detectron2 packs query, key and value.
+Facts about both namings; the released models' own lists of names and shapes are held against them
+in the tests. One of their tensors may be several of ours: query, key and value are packed there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["BACKBONE", "HEAD", "TRAINING_ONLY", "Rule", "is_detectron2", "rename
 
 HEAD, BACKBONE = "sem_seg_head.", "backbone."
 TRAINING_ONLY = re.compile(r"criterion\..*|pixel_(mean|std)|backbone\..*\.relative_position_index")
-"""Of no use here: what the loss counts, the means of the pictures, and indices that are made anew."""
+"""Of no use here: what the loss counts, the means of pictures, and indices that are made anew."""
 
 _N = r"(\d+)"
 _PIXELS = "model.pixel_level_module.decoder."
@@ -68,7 +68,7 @@ _RULES = (
     _rule(f"{_PIXEL_DECODER}adapter_#.norm.@", f"{_PIXELS}adapter_{{0}}.1.{{1}}"),
     _rule(f"{_PIXEL_DECODER}layer_#.weight", f"{_PIXELS}layer_{{0}}.0.weight"),
     _rule(f"{_PIXEL_DECODER}layer_#.norm.@", f"{_PIXELS}layer_{{0}}.1.{{1}}"),
-    # The transformer decoder. Self-attention is packed there and apart here, cross-attention both packed.
+    # The transformer decoder: self-attention is packed there alone, cross-attention here as well.
     *(
         _rule(
             f"{_PREDICTOR}transformer_self_attention_layers.#.self_attn.in_proj_{part}",
