@@ -121,8 +121,10 @@ example:
 """
 
 _WEIGHTS_EPILOG = """\
-IN is a .pth, .pt or .bin file that torch.save wrote, or a .safetensors file. It is read without
-running any code that it may hold: a file that would run code is refused.
+IN is a .pth, .pt or .bin file that torch.save wrote, a .pkl, or a .safetensors file. It is read
+without running any code that it may hold: a file that would run code is refused. A checkpoint of
+Mask2Former or MaskFreeVIS that detectron2 wrote (.pkl, .pth) is written by our own names, and it is
+said which of its tensors are used, left over or missing.
 
 example:
   maskfree convert-weights model_final.pth model.safetensors

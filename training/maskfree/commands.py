@@ -272,14 +272,24 @@ def _picture_of(args: argparse.Namespace) -> ExportReport:
 
 
 def _convert_weights(args: argparse.Namespace) -> None:
-    from maskfree.model.convert import convert_weights
+    from maskfree.model.convert import convert_checkpoint
     from maskfree.output_path import check_output
 
     check_output(args.target, inputs=[args.source])
-    tensors = convert_weights(args.source, args.target)
+    tensors, converted = convert_checkpoint(args.source, args.target)
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    result = {"out": args.target, "tensors": len(tensors), "parameters": parameters}
-    _show(args, result, f"{args.target}: {len(tensors)} tensors, {parameters:,} numbers")
+    result: dict[str, Any] = {
+        "out": args.target,
+        "tensors": len(tensors),
+        "parameters": parameters,
+    }
+    text = f"{args.target}: {len(tensors)} tensors, {parameters:,} numbers"
+    if converted is not None:
+        result["used"] = converted.used
+        for name in ("training_only", "left_over", "missing"):
+            result[name] = list(getattr(converted, name))
+        text += f"\n{converted.report()}"
+    _show(args, result, text)
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.model.detectron2_names import is_detectron2
 from maskfree.model.known_weights import check_digest
 from maskfree.model.pickled_arrays import BUILDERS, WORDS, PickledArray
 from maskfree.model.plain_pickle import Forbidden, read_pickle
@@ -21,7 +22,9 @@ from maskfree.storage import atomic_write
 if TYPE_CHECKING:
     import os
 
-__all__ = ["convert_weights", "read_weights"]
+    from maskfree.model.from_detectron2 import Converted
+
+__all__ = ["convert_checkpoint", "convert_weights", "read_weights"]
 
 WEIGHT_KEYS = ("model", "state_dict", "model_state_dict")
 """Where training tools keep the weights in a checkpoint that holds more than those."""
@@ -35,19 +38,35 @@ def convert_weights(
 ) -> dict[str, torch.Tensor]:
     """Write the tensors of ``source`` to the safetensors file ``target``; return them.
 
-    As :func:`read_weights`.
+    As :func:`convert_checkpoint`.
+    """
+    return convert_checkpoint(source, target)[0]
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str], target: str | os.PathLike[str]
+) -> tuple[dict[str, torch.Tensor], Converted | None]:
+    """Write the tensors of ``source`` to the safetensors file ``target``; return them.
+
+    As :func:`read_weights`. Those of a Mask2Former or MaskFreeVIS checkpoint of detectron2 are
+    written by our own names, and with them it is returned what became of each; else None.
 
     Raises
     ------
     InputError
-        As there; where ``target`` cannot be written.
+        As there and as `from_detectron2`; where ``target`` cannot be written.
     """
     out = Path(target)
     if out.suffix != _SAFE:
         raise InputError(f"OUT must end in {_SAFE}, got {out}. Try {out.with_suffix(_SAFE)}")
-    tensors = read_weights(Path(source))
+    tensors, converted = read_weights(Path(source)), None
+    if is_detectron2(set(tensors)):
+        from maskfree.model.from_detectron2 import from_detectron2  # transformers takes seconds
+
+        converted = from_detectron2(tensors)
+        tensors = converted.weights
     atomic_write(out, safetensors.torch.save(tensors))
-    return tensors
+    return tensors, converted
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
