@@ -15,10 +15,12 @@ __all__ = ["write_boxes", "write_davis", "write_npz", "write_tiff"]
 
 def write_boxes(path: str, data: list[np.ndarray], meta: dict[str, Any]) -> list[str]:
     """Write a Shapes layer as a boxes file; see `saved_layers.tracks_of_shapes`."""
+    from maskfree.output_path import check_output
     from maskfree.tracks import write_boxes as write
     from napari_maskfree.saved_layers import tracks_of_shapes
 
     with _told():
+        check_output(path)
         write(path, tracks_of_shapes(data, meta))
     return [path]
 

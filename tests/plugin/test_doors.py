@@ -102,6 +102,11 @@ def test_boxes_are_opened_changed_and_saved(viewer, tmp_path):
     layer.save(str(tmp_path / "moved.json"), plugin=OURS)
     cat = read_boxes(tmp_path / "moved.json").tracks[1]
     assert cat.keyframes == (Keyframe(2, (1.0, 2.0, 9.0, 8.0)),)
+    session = Session.create(tmp_path / "s", video_source=None, boxes=boxes())
+    before = (session.path / "boxes.json").read_bytes()
+    with pytest.raises(RuntimeError, match=r"boxes\.json is a part of the session"):
+        layer.save(str(session.path / "boxes.json"), plugin=OURS)
+    assert (session.path / "boxes.json").read_bytes() == before
 
 
 def test_shapes_without_a_video_are_refused(viewer, tmp_path):
