@@ -35,6 +35,7 @@ from maskfree.formats.label_images import (
     to_ids,
 )
 from maskfree.formats.zarr_labels import METADATA, LabelArray
+from maskfree.interrupts import Interrupts
 from maskfree.json_checks import as_list, as_number, as_object, as_whole, show
 from maskfree.numbered_names import NumberedNames
 from maskfree.storage import open_bytes, reading
@@ -75,25 +76,29 @@ def write(annotations: Annotations, path: Path) -> None:
     dtype, length = np.min_scalar_type(largest), len(annotations.frame_names)
     image = path / _LABELS / _NAME
     image.mkdir(parents=True)
-    array = zarr.create_array(
-        str(image / _ARRAY),
-        shape=(length, *size),
-        chunks=(1, *size),
-        dtype=dtype,
-        fill_value=0,
-        zarr_format=2,
-        chunk_key_encoding={"name": "v2", "separator": "/"},
-        compressors={"id": "zlib", "level": 1},
-    )
     unknown: list[list[int]] = []
-    for frame in range(length):
-        masks = annotations.read_masks(frame)
-        if masks is not None:
-            array[frame] = to_ids(masks, dtype)
-        elif unknown and unknown[-1][1] == frame:
-            unknown[-1][1] = frame + 1
-        else:
-            unknown.append([frame, frame + 1])
+    with Interrupts() as stop:
+        # zarr writes in threads of its own, which go on where it is cut short: a frame is finished.
+        stop.armed = True
+        array = zarr.create_array(
+            str(image / _ARRAY),
+            shape=(length, *size),
+            chunks=(1, *size),
+            dtype=dtype,
+            fill_value=0,
+            zarr_format=2,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+            compressors={"id": "zlib", "level": 1},
+        )
+        for frame in range(length):
+            masks = annotations.read_masks(frame)
+            if masks is not None:
+                array[frame] = to_ids(masks, dtype)
+            elif unknown and unknown[-1][1] == frame:
+                unknown[-1][1] = frame + 1
+            else:
+                unknown.append([frame, frame + 1])
+            stop.check()
     _write_group(path, {_OWN: {"version": 1}})
     _write_group(path / _LABELS, {"labels": [_NAME]})
     _write_group(image, _attributes(annotations, unknown))
