@@ -55,6 +55,8 @@ _OWN, _MAX_ID = "napari_maskfree", 2**32 - 1
 _ATTRIBUTES, _LONGEST_NAME = ("zarr.json", ".zattrs"), 255  # bytes: no folder has a longer one
 _NAMES = {"time": "t", "channel": "c"}
 _RATE_TOLERANCE = 1e-9
+_KEYS, _PACKED = {"name": "v2", "separator": "/"}, {"id": "zlib", "level": 1}
+_STORED = dict[str, Any](fill_value=0, zarr_format=2, chunk_key_encoding=_KEYS, compressors=_PACKED)
 
 
 def write(annotations: Annotations, path: Path) -> None:
@@ -81,14 +83,7 @@ def write(annotations: Annotations, path: Path) -> None:
         # zarr writes in threads of its own, which go on where it is cut short: a frame is finished.
         stop.armed = True
         array = zarr.create_array(
-            str(image / _ARRAY),
-            shape=(length, *size),
-            chunks=(1, *size),
-            dtype=dtype,
-            fill_value=0,
-            zarr_format=2,
-            chunk_key_encoding={"name": "v2", "separator": "/"},
-            compressors={"id": "zlib", "level": 1},
+            str(image / _ARRAY), shape=(length, *size), chunks=(1, *size), dtype=dtype, **_STORED
         )
         for frame in range(length):
             masks = annotations.read_masks(frame)
