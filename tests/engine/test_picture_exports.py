@@ -156,6 +156,17 @@ def test_a_failure_leaves_what_was_there(
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
 
 
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_mask_at_fault_is_what_is_said(name: str, video: Video, tmp_path: Path) -> None:
+    def broken(frame: int) -> InstanceMasks | None:
+        raise InputError("The masks of frame 3 are broken.")
+
+    given = dataclasses.replace(annotations(), read_masks=broken)
+    with pytest.raises(InputError, match=r"^The masks of frame 3 are broken\.$"):
+        export_picture(given, video, tmp_path / f"x{PICTURES[name].suffix}", name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_video_that_shows_something_else_is_found(
     video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

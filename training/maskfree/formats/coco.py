@@ -182,9 +182,7 @@ def losses(annotations: Annotations) -> list[str]:
     """Name what a COCO file does not keep."""
     boxes = annotations.boxes
     found = survey(annotations, tracks=True)
-    named = loss_of_unpredicted(
-        annotations, found, "get boxes only; one without boxes reads as empty"
-    )
+    named = loss_of_unpredicted(annotations, found, _UNPREDICTED)
     if not found.masked:
         named.append("no frame has masks: the file holds boxes only")
     elif found.empty:
