@@ -39,6 +39,17 @@ def test_class_by_hand() -> None:
     assert losses["class"] == pytest.approx(2 * expected, rel=1e-5)
 
 
+def test_a_clip_that_says_its_classes_is_taken_at_its_word() -> None:
+    logits, classes, sample = two_tracks()
+    output = make_output(logits, classes)
+    told = dataclasses.replace(sample, classes=torch.tensor([1, 0]))
+    own = Objective(CONFIG, None, seed=0)(output, told, step=0, steps=10)
+    known = losses_of(CONFIG, output, sample, labels=[1, 0])
+    assert {name: float(value) for name, value in own.items()} == known
+    with pytest.raises(ValueError, match="must say its instances' classes, got none"):
+        Objective(CONFIG, None, seed=0)(output, sample, step=0, steps=10)
+
+
 def test_a_clip_without_tracks_teaches_that_nothing_is_there() -> None:
     absent = [[[np.nan] * 4]]
     classes = torch.tensor([[3.0, 0], [0, 3]], requires_grad=True)

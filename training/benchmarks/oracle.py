@@ -145,7 +145,8 @@ class MaskObjective(Objective):
         layers = list(zip(output.class_logits, output.mask_logits, strict=True))
         if not weights.deep_supervision:
             layers = layers[-1:]
-        class_loss = torch.stack([self._class_loss(c[0], present, present) for c, _ in layers])
+        classes = self._classes(sample).to(present.device)[present]
+        class_loss = torch.stack([self._class_loss(c[0], present, classes) for c, _ in layers])
         losses = {"class": weights.class_weight * class_loss.sum()}
         if len(present):
             logits = torch.cat([m[0][present] for _, m in layers]).float()
@@ -196,7 +197,8 @@ class OracleTrainer(Trainer):
         )
         sampler.labels = truth_labels(truth, tracks)
         self._sampler = sampler
-        self._objective = MaskObjective(config, self._objective.labels.tolist(), seed=seed)
+        classes = [self.classes.index(each.label) for each in tracks.tracks]
+        self._objective = MaskObjective(config, classes, seed=seed)
 
 
 def train_on_masks(

@@ -43,14 +43,14 @@ class Objective:
     config
         All weights.
     labels
-        Class of each annotated track, in the tracks' order.
+        Class of each annotated track, in the tracks' order; None: each clip says it.
     seed
         Seeds the points drawn for the matching.
     """
 
-    def __init__(self, config: Config, labels: list[int], *, seed: int) -> None:
+    def __init__(self, config: Config, labels: list[int] | None, *, seed: int) -> None:
         self.config = config
-        self.labels = torch.tensor(labels, dtype=torch.long)
+        self.labels = None if labels is None else torch.tensor(labels, dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
         self._matches = None if config.augment.scale_jitter else MatchCache(config.temporal)
 
@@ -70,6 +70,7 @@ class Objective:
         config = self.config
         present = (sample.targets.box_masks.flatten(1).any(1)).nonzero()[:, 0]
         targets, labels = sample.targets.select(present), sample.labels[present]
+        classes = self._classes(sample).to(present.device)[present]
         layers = list(zip(output.class_logits, output.mask_logits, strict=True))
         if not config.objective.deep_supervision:
             layers = layers[-1:]
@@ -80,13 +81,13 @@ class Objective:
                 class_logits[0],
                 mask_logits[0],
                 targets.box_masks,
-                self.labels[present.cpu()],
+                classes,
                 present,
                 config=config.matching,
                 generator=self._generator,
                 ignored=sample.ignored,
             )
-            class_loss = class_loss + self._class_loss(class_logits[0], queries, present)
+            class_loss = class_loss + self._class_loss(class_logits[0], queries, classes)
             chosen.append(mask_logits[0][queries])
         losses = {"class": config.objective.class_weight * class_loss}
         if len(present):
@@ -100,12 +101,18 @@ class Objective:
             losses.update({name: scale * value for name, value in terms.items()})
         return losses
 
+    def _classes(self, sample: TrainingClip) -> torch.Tensor:
+        known = self.labels if sample.classes is None else sample.classes
+        if known is None:
+            raise ValueError("The clip must say its instances' classes, got none. Set its classes.")
+        return known
+
     def _class_loss(
-        self, logits: torch.Tensor, queries: torch.Tensor, present: torch.Tensor
+        self, logits: torch.Tensor, queries: torch.Tensor, classes: torch.Tensor
     ) -> torch.Tensor:
         nothing = logits.shape[-1] - 1
         target = torch.full((len(logits),), nothing, dtype=torch.long, device=logits.device)
-        target[queries] = self.labels.to(logits.device)[present]
+        target[queries] = classes
         weight = torch.ones(nothing + 1, device=logits.device)
         weight[nothing] = self.config.objective.no_object_weight
         return functional.cross_entropy(logits.float(), target, weight)

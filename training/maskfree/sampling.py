@@ -50,7 +50,8 @@ class TrainingClip:
     not this instance) to 1 (certainly this instance), 0 where nothing is known; ``hand``: the same
     of what a person said, None where no frame of the video was corrected; ``ignored``: bool
     ``(T, H4, W4)``, the cells that an ignore region touches, None where there is none: nothing is
-    known there (both are 0), and no loss looks there.
+    known there (both are 0), and no loss looks there; ``classes``: long ``(N,)``, the instances'
+    classes, None where they are the same in every clip and the objective knows them.
     """
 
     clip: Clip
@@ -58,13 +59,17 @@ class TrainingClip:
     labels: torch.Tensor
     hand: torch.Tensor | None = None
     ignored: torch.Tensor | None = None
+    classes: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> TrainingClip:
         """Move every tensor to ``device``."""
         clip = Clip(self.clip.rgb.to(device), self.clip.lab.to(device), self.clip.frames)
         hand = None if self.hand is None else self.hand.to(device)
         ignored = None if self.ignored is None else self.ignored.to(device)
-        return TrainingClip(clip, self.targets.to(device), self.labels.to(device), hand, ignored)
+        classes = None if self.classes is None else self.classes.to(device)
+        return TrainingClip(
+            clip, self.targets.to(device), self.labels.to(device), hand, ignored, classes
+        )
 
 
 class ClipSampler:
