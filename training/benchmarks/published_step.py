@@ -2,10 +2,12 @@
 
 Network, clips, optimiser and backward pass are the same in both; each variant takes its steps in a
 process of its own, in turns. Clips are generated (textured objects that move), 360 x 640 pixels,
-padded to 384 x 640, as far as nothing else is said. Memory is the process's peak, on a GPU what torch allocated at most.
+padded to 384 x 640, as far as nothing else is said. Memory is the process's peak, on a GPU what
+torch allocated at most.
 
 usage: python training/benchmarks/published_step.py [--preset r50] [--frames 3] [--batch 2]
-       [--instances 4] [--height 360] [--width 640] [--rounds 2] [--steps 2] [--device auto] [--out FILE]
+       [--instances 4] [--height 360] [--width 640] [--rounds 2] [--steps 2] [--device auto]
+       [--out FILE]
 """
 
 from __future__ import annotations
@@ -200,9 +202,9 @@ def page(results: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
         "",
         f"`{command} --frames {args.frames} --batch {args.batch} --instances {args.instances} "
         f"--rounds {args.rounds} --steps {args.steps}` on {results[0]['device']}: {args.preset}, "
-        f"{args.height} x {args.width}, T={args.frames}, batch {args.batch}, {args.instances} instances a "
-        "clip, the paper's objective on every decoder output. The network is the same; *unfold* "
-        "computes pairwise and TK-Loss with every neighbour of every mask unfolded.",
+        f"{args.height} x {args.width}, T={args.frames}, batch {args.batch}, {args.instances} "
+        "instances a clip, the paper's objective on every decoder output. The network is the "
+        "same; *unfold* computes pairwise and TK-Loss with every neighbour of every mask unfolded.",
         "",
         "| | ours | unfold | unfold / ours (rounds) |",
         "| --- | --- | --- | --- |",
