@@ -61,7 +61,10 @@ def deformable_attention(
     """
     kernel = compiled_kernel() if value.device.type == "cuda" else None
     if kernel is None:
-        return _plain(value, value_spatial_shapes, sampling_locations, attention_weights)
+        plain: torch.Tensor = _plain(
+            value, value_spatial_shapes, sampling_locations, attention_weights
+        )
+        return plain
     shapes = torch.as_tensor(value_spatial_shapes, dtype=torch.long, device=value.device)
     out: torch.Tensor = _Compiled.apply(
         value.float(), shapes, sampling_locations.float(), attention_weights.float(), kernel
