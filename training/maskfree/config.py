@@ -752,6 +752,9 @@ class SamplingConfig(Section):
     max_gap: int = setting(
         2, "largest step between two frames of a clip", unit="frames", low=1, high=64
     )
+    shuffle: bool = setting(
+        False, "a clip's frames come in any order, not in the video's", source="released: yes"
+    )
     frame_area: int = setting(
         448 * 256, "area of a training frame or crop", unit="pixels", low=64 * 64, high=4096 * 4096
     )
