@@ -18,7 +18,7 @@ __all__ = ["build_parser", "parse"]
 
 _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
-_PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
+_PRESET = "tiny, paper, released, boxinst, resnet18 or resnet50; default: tiny"
 _STEPS = "optimiser steps; default: the preset's"
 _FORMATS = (
     "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio, labelme, ctc, tiff, npz, "
