@@ -19,8 +19,8 @@ __all__ = ["build_parser", "parse"]
 _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
 _PRESET = (
-    "tiny, paper, released, resnet18, resnet50, r50, r101, swin-t, swin-s, swin-b or swin-l; "
-    "default: tiny"
+    "tiny, paper, released, boxinst, resnet18, resnet50, r50, r101, swin-t, swin-s, swin-b or "
+    "swin-l; default: tiny"
 )
 _WEIGHTS = (
     "a trained network to begin with: a checkpoint, a run's weights, a folder or a hub id; "
@@ -105,7 +105,7 @@ What was written is read back and compared before it takes its place.
 _CORRESPOND_EPILOG = """\
 The frames are taken at full size, cut to a multiple of 4 pixels at the right and lower edge, and
 averaged down to stride 4: one grid cell is 4 x 4 pixels. The file holds `target_yx` (K, H4, W4, 2),
-absolute cells of frame B, nearest first; `distance` (K, H4, W4), L2 over the Lab patch; `valid`
+absolute cells of frame B, nearest first; `distance` (K, H4, W4) by temporal.metric; `valid`
 (K, H4, W4), inside the frame and near enough; `frames`, A and B.
 
 example:
