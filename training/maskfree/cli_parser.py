@@ -99,7 +99,7 @@ What was written is read back and compared before it takes its place.
 _CORRESPOND_EPILOG = """\
 The frames are taken at full size, cut to a multiple of 4 pixels at the right and lower edge, and
 averaged down to stride 4: one grid cell is 4 x 4 pixels. The file holds `target_yx` (K, H4, W4, 2),
-absolute cells of frame B, nearest first; `distance` (K, H4, W4), L2 over the Lab patch; `valid`
+absolute cells of frame B, nearest first; `distance` (K, H4, W4) by temporal.metric; `valid`
 (K, H4, W4), inside the frame and near enough; `frames`, A and B.
 
 example:

@@ -101,7 +101,7 @@ def list_pairs(
     cells = height * width
     valid = counted = match.valid.flatten(1)
     if config.outside_counts:  # beside the valid ones those outside, whose term is zero
-        counted = (match.distance <= config.max_distance).flatten(1)
+        counted = (match.distance <= config.limit).flatten(1)
     if inside is None:
         entry = true_places(valid)
         clip = torch.zeros_like(entry)
