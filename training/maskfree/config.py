@@ -1171,7 +1171,7 @@ class AblationConfig(Section):
     width: int = setting(320, "of a generated clip", unit="pixels", low=64, high=4096)
     height: int = setting(192, "of a generated clip", unit="pixels", low=64, high=4096)
     objects: int = setting(
-        3, "objects of a generated clip, one or two more in some", low=1, high=32
+        2, "objects of a generated clip, one more in every other", low=1, high=32
     )
     most_generated: int = setting(64, "generated clips", unit="clips", low=1)
 

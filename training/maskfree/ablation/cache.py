@@ -15,8 +15,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from maskfree.ablation.which_code import DIGITS, code_digest, commit
 from maskfree.ablation.job import JobResult
+from maskfree.ablation.which_code import DIGITS, code_digest, commit
 from maskfree.errors import InputError, InputWarning
 from maskfree.json_checks import as_object, show
 from maskfree.storage import atomic_write, make_folder, read_json

@@ -6,13 +6,13 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from maskfree.ablation.groups import recipe_of
 from maskfree.ablation.differences import (
     Difference,
     mean_over_clips,
     paired_difference,
     verdict,
 )
+from maskfree.ablation.groups import recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

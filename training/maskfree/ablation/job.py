@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from maskfree.ablation.clips import FRAMES, MASKS, shared_boxes, true_ids
-from maskfree.ablation.groups import PRESET
+from maskfree.ablation.groups import BASE, PRESET
 from maskfree.corrections import Correction
 from maskfree.errors import InputError, InputWarning
 from maskfree.json_checks import as_number, as_object, as_whole, show
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobResult", "run_job"]
 
+_UNTOLD = tuple(f"{key}=" for key in (*BASE, "optimiser.steps"))
+"""Settings that all jobs share, or that only repeat what other words say."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -47,7 +50,9 @@ class Job:
     device: str = "auto"
 
     def __str__(self) -> str:
-        return f"{self.clip.name}, seed {self.seed}"
+        told = [word for word in self.recipe.settings if not word.startswith(_UNTOLD)]
+        told += [f"boxes in {self.recipe.share:.0%}"] if self.recipe.share < 1 else []
+        return ", ".join([self.clip.name, *told, f"seed {self.seed}"])
 
 
 @dataclasses.dataclass(frozen=True)

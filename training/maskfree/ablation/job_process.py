@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -42,6 +43,7 @@ def main() -> int:
         said, code = _answer(asked, tell)
         tell(said)
     except BrokenPipeError:
+        shutil.rmtree(asked["session"], ignore_errors=True)
         # closing would try to write once more
         os._exit(1)
     answers.close()

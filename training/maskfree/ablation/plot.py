@@ -27,6 +27,9 @@ _COLOURS = {
     "not told apart": "tab:gray",
     "": "tab:blue",
 }
+_LEGEND = (
+    "Green: the paper's order is seen. Red: the other order. Grey: not told apart. Blue: no claim."
+)
 
 
 def plot_compared(compared: Sequence[Compared], path: Path) -> None:
@@ -51,6 +54,7 @@ def plot_compared(compared: Sequence[Compared], path: Path) -> None:
         _draw(panel, each)
     for panel in panels[len(compared) :]:
         panel.set_visible(False)
+    figure.suptitle(_LEGEND, fontsize=8)
     with atomic_file(path) as staged:
         figure.savefig(staged, dpi=_DPI, format="png")
 

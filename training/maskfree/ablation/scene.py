@@ -20,7 +20,7 @@ import numpy as np
 from maskfree.config import AblationConfig
 from maskfree.errors import InputError
 from maskfree.formats.indexed_png import encode_ids
-from maskfree.storage import make_folder, writing
+from maskfree.storage import make_folder, read_json, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,12 @@ _KIND = 1
 _SOURCE = "source.json"
 _OCTAVES = (4, 8, 16, 32, 64)
 """Cells of the noise along the shorter side, coarse to fine."""
-_FINER = 0.72
+_FINER = 0.6
 """Strength of each octave beside the one before."""
-_CONTRAST = 38.0
-"""Standard deviation of a texture, grey levels."""
-_COLOUR_OFFSET = 26.0
+_CONTRAST = 26.0
+"""Standard deviation of a texture, grey levels: about as many cells then have a match in the next
+frame as in natural clips, a half; at 38 hardly any had."""
+_COLOUR_OFFSET = 36.0
 """How far an object's mean colour may lie from that of a piece of the background, grey levels."""
 _PAN = 1.6
 """Fastest motion of the background, pixels a frame."""
@@ -44,7 +45,7 @@ _SPEED = (1.5, 4.0)
 """Of an object, pixels a frame."""
 _TURN = np.deg2rad(4.0)
 """Fastest turn of an object, a frame."""
-_SIZE = (0.13, 0.24)
+_SIZE = (0.16, 0.26)
 """Radius of an object, of the shorter side."""
 _DEFORM = 0.12
 """How far an outline swings, of its radius."""
@@ -126,7 +127,7 @@ def _make_object(rng: np.random.Generator, ground: np.ndarray, size: tuple[int, 
         for n in lobes
     ]
     return _Object(
-        start=rng.uniform(0.25, 0.75, 2) * (height, width),
+        start=rng.uniform(0.2, 0.8, 2) * (height, width),
         velocity=rng.uniform(*_SPEED) * np.array([np.sin(heading), np.cos(heading)]),
         radius=radius,
         aspect=rng.uniform(0.65, 1.0),
@@ -204,10 +205,9 @@ def write_generated(
 
 def _is_there(place: Path, about: dict[str, object]) -> bool:
     try:
-        known = json.loads((place / _SOURCE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return bool(read_json(place / _SOURCE) == about)
+    except InputError:
         return False
-    return bool(known == about)
 
 
 def _write(place: Path, seed: int, config: AblationConfig, about: dict[str, object]) -> None:
