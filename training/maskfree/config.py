@@ -148,6 +148,25 @@ class PairwiseConfig(Section):
 class TemporalKNNConfig(Section):
     """Temporal KNN-patch loss (TK-Loss) and the 1:K matching that it stands on."""
 
+    method: str = setting(
+        "knn",
+        "what ties frames together: knn (TK-Loss), flow (one match a cell, by optical flow), "
+        "pairwise3d (like colours of the 9 nearest cells of a neighbouring frame), none",
+        choices=("knn", "flow", "pairwise3d", "none"),
+        source="paper: knn, the others are its baselines",
+    )
+    flow_error: float = setting(
+        1.0,
+        "with flow: a cell counts whose way there and back ends this near to where it began",
+        unit="pixels of the clip, four a cell",
+        low=0.0,
+        source="ours: a quarter of a cell",
+    )
+    flow_weights: str = setting(
+        "",
+        "with flow: a file of torchvision's RAFT weights; empty: OpenCV's DIS",
+        source="paper: RAFT",
+    )
     search_radius: int = setting(
         5, "R: candidates lie within this radius", unit="grid cells", low=1, high=32, source="paper"
     )

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from maskfree.correspondence import match_clip
-from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
-from maskfree.match_cache import MatchCache
+from maskfree.losses import pairwise_loss, projection_loss
 from maskfree.matching import assign_queries
+from maskfree.temporal_term import TemporalTerm
 
 if TYPE_CHECKING:
     from maskfree.config import Config
@@ -52,7 +51,7 @@ class Objective:
         self.config = config
         self.labels = None if labels is None else torch.tensor(labels, dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
-        self._matches = None if config.augment.scale_jitter else MatchCache(config.temporal)
+        self._temporal = TemporalTerm(config)
 
     @property
     def rng_state(self) -> torch.Tensor:
@@ -136,15 +135,20 @@ class Objective:
         gated = logits.masked_fill(~repeated.reach, _NEVER) if bound else logits
         lab, ignored = sample.clip.lab, sample.ignored
         trust = repeated.trust if bound else None
-        terms = {
-            "projection": config.objective.projection_weight
-            * projection_loss(gated, repeated.box_masks, trust, ignored),
-            "pairwise": config.pairwise.weight
-            * pairwise_loss(
+        # what has no weight costs nothing, and still has a graph
+        terms = dict.fromkeys(("projection", "pairwise", "temporal"), logits.sum() * 0)
+        if config.objective.projection_weight:
+            projection = projection_loss(gated, repeated.box_masks, trust, ignored)
+            terms["projection"] = config.objective.projection_weight * projection
+        if config.pairwise.weight:
+            pairwise = pairwise_loss(
                 gated, repeated.box_masks, lab, config=config.pairwise, ignored=ignored
-            ),
-            "temporal": self._temporal(gated, repeated, sample, step, layers),
-        }
+            )
+            terms["pairwise"] = config.pairwise.weight * pairwise
+        if not self._temporal.is_off:
+            warmth = min(1.0, (step + 1) / max(1, config.temporal.warmup_steps))
+            temporal = self._temporal(gated, repeated.box_masks, sample, layers=layers)
+            terms["temporal"] = warmth * temporal
         if config.objective.outside_weight:
             outside = self._outside(logits, repeated, ignored)
             terms["outside"] = config.objective.outside_weight * outside
@@ -155,28 +159,6 @@ class Objective:
             prior = self._prior(logits, repeated, labels, ignored)
             terms["prior"] = config.prior.weight * fading * prior
         return terms
-
-    def _temporal(
-        self,
-        logits: torch.Tensor,
-        targets: BoxTargets,
-        sample: TrainingClip,
-        step: int,
-        layers: int,
-    ) -> torch.Tensor:
-        config, lab = self.config.temporal, sample.clip.lab
-        if not config.weight:
-            return logits.sum() * 0
-        # clips that are each enlarged by another amount never show the same frame twice
-        kept = self._matches
-        matches = match_clip(lab, config=config) if kept is None else kept.match_clip(lab)
-        boxes = targets.box_masks if config.inside_boxes else None
-        loss = temporal_knn_loss(
-            logits, lab, boxes, config=config, matches=matches, ignored=sample.ignored
-        )
-        if config.normaliser == "grid":  # a sum over the instances of all decoder outputs
-            loss = loss / (len(logits) if self.config.objective.temporal_mean else layers)
-        return loss * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def _outside(
         self, logits: torch.Tensor, targets: BoxTargets, ignored: torch.Tensor | None
