@@ -39,7 +39,7 @@ def test_every_variant_can_be_run_and_is_told_from_its_reference(
     group: Group, variant: Variant
 ) -> None:
     own, reference = recipe_of(variant, 150), recipe_of(group.reference, 150)
-    assert (own == reference) == (variant is group.reference)
+    assert (own == reference) == (variant is group.reference), variant.name
     assert f"optimiser.steps={7}" in recipe_of(variant, 7).settings
 
 

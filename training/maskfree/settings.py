@@ -239,7 +239,8 @@ def _nearest_key(config: Section, path: list[str], key: str) -> str:
 
 def _cast(field: dataclasses.Field[Any], owner: type, value: Any, key: str) -> Any:
     kinds = _kinds(field, owner)
-    if value is None or (isinstance(value, str) and value.lower() in {"none", "null"}):
+    empty = value is None or (isinstance(value, str) and value.lower() in {"none", "null"})
+    if empty and value not in field.metadata["choices"]:  # "none" may be the name of a choice
         if type(None) in kinds:
             return None
         raise InputError(f"{key} needs a value, got none.")

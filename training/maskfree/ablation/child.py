@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from maskfree.ablation.job import JobResult
+from maskfree.ablation.which_code import code_digest
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Children:
                 "seed": job.seed,
                 "device": job.device,
                 "threads": self._threads,
+                "code": code_digest(),
                 "session": str(Path(temporary) / "session"),
             }
             errors = Path(temporary) / "errors"

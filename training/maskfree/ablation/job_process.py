@@ -16,12 +16,16 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maskfree.ablation.clips import AblationClip
 from maskfree.ablation.groups import Recipe
 from maskfree.ablation.job import Job, run_job
+from maskfree.ablation.which_code import code_digest
 from maskfree.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["main"]
 
@@ -50,7 +54,11 @@ def main() -> int:
     return code
 
 
-def _answer(asked: dict[str, Any], tell: Any) -> tuple[dict[str, Any], int]:
+def _answer(
+    asked: dict[str, Any], tell: Callable[[dict[str, Any]], None]
+) -> tuple[dict[str, Any], int]:
+    if code_digest() != asked["code"]:
+        return {"input": "The engine's files have changed meanwhile. Run the same again."}, 2
     import cv2
     import torch
 
