@@ -72,13 +72,13 @@ def verdict(difference: Difference | None, expected: str, same: float) -> str:
     ----------
     expected
         "below": the reference is better; "same": both are as good as each other; "": the paper
-        says nothing, and nor does this.
+        says nothing, and nor does this, as where there is no difference yet.
     same
         Differences whose interval lies within this are none.
     """
-    if not expected:
+    if not expected or difference is None:
         return ""
-    if difference is None or difference.low is None or difference.high is None:
+    if difference.low is None or difference.high is None:
         return "not told apart"
     if expected == "same":
         if -same <= difference.low and difference.high <= same:
