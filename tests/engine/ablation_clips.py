@@ -21,14 +21,15 @@ RESULT = JobResult(0.5, 0.4, 0.3, 60.0, 7.0, 2_000_000)
 
 
 def write_clip(folder: Path, frames: int = 4, masks: tuple[int, ...] | None = None) -> Path:
-    """A square that goes to the right over noise; ``masks``: frames that have one, or all."""
+    """A disc that goes to the right over noise; ``masks``: frames that have one, or all."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    rows, columns = np.mgrid[:64, :64]
     for part in ("frames", "masks"):
         (folder / part).mkdir(parents=True)
     for t in range(frames):
         picture, ids = noise.copy(), np.zeros((64, 64), np.uint8)
-        picture[16:40, 4 * t : 4 * t + 24] = (200, 40, 40)
-        ids[16:40, 4 * t : 4 * t + 24] = 1
+        inside = (rows + 0.5 - 28) ** 2 + (columns + 0.5 - 12 - 4 * t) ** 2 < 12**2
+        picture[inside], ids[inside] = (200, 40, 40), 1
         cv2.imwrite(str(folder / "frames" / f"{t:05d}.png"), picture)
         if masks is None or t in masks:
             (folder / "masks" / f"{t:05d}.png").write_bytes(encode_ids(ids))

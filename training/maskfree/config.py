@@ -300,8 +300,14 @@ class TemporalKNNConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Section):
-    """Weights of the total objective."""
+    """What teaches, and the weights of the total objective."""
 
+    supervision: str = setting(
+        "boxes",
+        "what teaches: boxes, or true masks alone (cross-entropy and dice; corrections, here)",
+        choices=("boxes", "masks"),
+        source="paper: boxes; masks is the oracle that it is compared with (Mask2Former)",
+    )
     class_weight: float = setting(2.0, "weight of the classification", low=0.0, source="paper")
     mask_weight: float = setting(5.0, "weight of all mask terms", low=0.0, source="paper")
     no_object_weight: float = setting(
@@ -720,9 +726,10 @@ class MatchingConfig(Section):
 
     mode: str = setting(
         "bound",
-        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes",
-        choices=("bound", "tube", "frame"),
-        source="paper: tube; bound for one video from scratch (measured)",
+        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes; "
+        "mask: true masks, where those teach",
+        choices=("bound", "tube", "frame", "mask"),
+        source="paper: tube; Mask2Former: mask; bound for one video from scratch (measured)",
     )
     unprompted: float = setting(
         0.1,
@@ -736,6 +743,9 @@ class MatchingConfig(Section):
     )
     class_cost: float = setting(2.0, "weight of the class cost", low=0.0, source="paper")
     dice_cost: float = setting(5.0, "weight of the dice cost", low=0.0, source="paper")
+    mask_cost: float = setting(
+        5.0, "with mask: weight of the cross-entropy's cost", low=0.0, source="Mask2Former"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -752,6 +762,9 @@ class SamplingConfig(Section):
     )
     max_gap: int = setting(
         2, "largest step between two frames of a clip", unit="frames", low=1, high=64
+    )
+    shuffle: bool = setting(
+        False, "a clip's frames come in any order, not in the video's", source="released: yes"
     )
     frame_area: int = setting(
         448 * 256, "area of a training frame or crop", unit="pixels", low=64 * 64, high=4096 * 4096

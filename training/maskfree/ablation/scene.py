@@ -51,6 +51,12 @@ _DEFORM = 0.12
 """How far an outline swings, of its radius."""
 _PERIOD = (14.0, 30.0)
 """Of such a swing, frames."""
+_LEAST_SHOWN, _MOST_SHOWN = 0.5, 0.85
+"""Part of the most hidden object that is seen in the frame where it is seen least."""
+_TRIES = 200
+"""Times that objects are drawn anew until that is so."""
+_COARSE = 4
+"""Every so many pixels it is looked at."""
 _SENSOR_NOISE = 2.0
 _FLICKER = 0.03
 """Changes of brightness over time, part of it."""
@@ -84,9 +90,7 @@ def generate_clip(seed: int, config: AblationConfig | None = None) -> tuple[np.n
     margin = int(_PAN * config.frames) + 2
     ground = _texture(rng, height + 2 * margin, width + 2 * margin, np.full(3, 118.0))
     pan = rng.uniform(-_PAN, _PAN, 2)
-    objects = [
-        _make_object(rng, ground, (height, width)) for _ in range(config.objects + int(seed % 2))
-    ]
+    objects = _make_objects(rng, ground, config.objects + seed % 2, config)
     phase = rng.uniform(0, 2 * np.pi)
     frames = np.empty((config.frames, height, width, 3), np.uint8)
     ids = np.zeros((config.frames, height, width), np.uint8)
@@ -111,6 +115,32 @@ def _texture(rng: np.random.Generator, height: int, width: int, mean: np.ndarray
         noise = (0.7 * grey + 0.5 * rng.normal(size=(*grid, 3))).astype(np.float32)
         out += _FINER**n * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(out * (_CONTRAST / out.std()) + mean, np.float32)
+
+
+def _make_objects(
+    rng: np.random.Generator, ground: np.ndarray, count: int, config: AblationConfig
+) -> list[_Object]:
+    """Return objects of which each is hidden in part, if there are several, and none by much."""
+    size, objects = (config.height, config.width), list[_Object]()
+    for _ in range(_TRIES):
+        objects = [_make_object(rng, ground, size) for _ in range(count)]
+        shown = _least_shown(objects, config)
+        if min(shown) >= _LEAST_SHOWN and (count == 1 or min(shown) <= _MOST_SHOWN):
+            break
+    return objects
+
+
+def _least_shown(objects: Sequence[_Object], config: AblationConfig) -> list[float]:
+    """Return for each object the least part of it that no other hides in a frame."""
+    least = [1.0] * len(objects)
+    for t in range(config.frames):
+        in_front = np.zeros((-(-config.height // _COARSE), -(-config.width // _COARSE)), bool)
+        for n in reversed(range(len(objects))):
+            own = _covered(objects[n], t, (config.height, config.width), _COARSE)[0] > 0.5
+            shown = (own & ~in_front).sum() / max(1, own.sum())
+            least[n] = min(least[n], float(shown))
+            in_front |= own
+    return least
 
 
 def _make_object(rng: np.random.Generator, ground: np.ndarray, size: tuple[int, int]) -> _Object:
@@ -146,22 +176,32 @@ def _window(ground: np.ndarray, corner: np.ndarray, size: tuple[int, int]) -> np
     return np.asarray(cv2.warpAffine(ground, matrix, size[::-1], flags=flags))
 
 
-def _drawn(each: _Object, t: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much of each pixel the object covers, ``(H, W)``, and its colours there."""
+def _covered(
+    each: _Object, t: int, size: tuple[int, int], step: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how much of every ``step``-th pixel the object covers, and where on it that lies.
+
+    Three ``(H, W)``: the part, and the place along the object's own two axes, in pixels.
+    """
     room = np.array(size, float) - 1
     # a path that is thrown back by the frame's edges
     y, x = room - np.abs((each.start + each.velocity * t) % (2 * room) - room)
     angle = each.angle + each.turn * t
-    rows, columns = np.mgrid[: size[0], : size[1]]
+    rows, columns = np.mgrid[: size[0] : step, : size[1] : step]
     dy, dx = rows - y, columns - x
     u = dx * np.cos(angle) + dy * np.sin(angle)
     v = (dy * np.cos(angle) - dx * np.sin(angle)) / each.aspect
     around = np.arctan2(v, u)
-    reach = np.ones(size)
+    reach = np.ones(rows.shape)
     for lobes, strength, phase, swing, period in each.outline:
         now = strength * (1 + swing / max(strength, swing) * np.sin(2 * np.pi * t / period))
         reach += now * np.cos(lobes * around + phase)
-    alpha = np.clip(each.radius * reach - np.hypot(u, v) + 0.5, 0, 1)
+    return np.clip(each.radius * reach - np.hypot(u, v) + 0.5, 0, 1), u, v
+
+
+def _drawn(each: _Object, t: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of each pixel the object covers, ``(H, W)``, and its colours there."""
+    alpha, u, v = _covered(each, t, size)
     middle = each.texture.shape[0] / 2
     own = cv2.remap(
         each.texture,
