@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["code_digest", "code_files", "commit"]
 
 _ENGINE = Path(maskfree.__file__).resolve().parent
-_FIRST = ("maskfree.ablation.job_process", "maskfree.ablation.groups", "maskfree.ablation.scene")
+_FIRST = ("maskfree.ablation.job_process", "maskfree.ablation.groups")
 """What a job is made of; all else of the engine that matters is imported by one of these."""
 DIGITS = 12
 """Hexadecimal digits of a digest that are kept."""
