@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
 from ablation_clips import RESULT, clip_named, write_clip
-from maskfree.ablation import which_code
+from maskfree.ablation import job_process, which_code
 from maskfree.ablation.cache import Cache
 from maskfree.ablation.child import Children, JobFailed
 from maskfree.ablation.clips import read_clip
@@ -51,6 +51,33 @@ def job(tmp_path: Path) -> Job:
     return Job(read_clip(write_clip(tmp_path / "clip")), Recipe(SMALL), 3, "cpu")
 
 
+def test_a_real_job_as_its_process_does_it(job: Job, tmp_path: Path) -> None:
+    asked = {
+        "clip": job.clip.name,
+        "folder": str(job.clip.folder),
+        "digest": job.clip.digest,
+        "settings": list(SMALL),
+        "share": 1.0,
+        "oracle": False,
+        "seed": 3,
+        "device": "cpu",
+        "threads": 1,
+        "code": which_code.code_digest(),
+        "session": str(tmp_path / "session"),
+    }
+    told: list[dict[str, Any]] = []
+    said, code = job_process._answer(asked, told.append)
+    assert code == 0, said
+    found = JobResult.from_json(said["result"], "here")
+    assert found.box_j == pytest.approx(np.pi / 4, abs=0.02)  # a disc in its box
+    assert found.loss_bytes > 0
+    assert told[:2] == [{"done": 1, "of": 2}, {"done": 2, "of": 2}]
+    again = job_process._answer(asked, told.append)  # the folder is not free any more
+    assert again[1] == 2
+    assert "input" in again[0]
+
+
+@pytest.mark.slow
 def test_a_real_job_in_a_process_of_its_own(job: Job) -> None:
     with Children(1) as children:
         found = children.run(job)
