@@ -106,6 +106,10 @@ def test_override_parses_text_by_the_declared_type_and_leaves_the_original() -> 
     assert override(changed, {"inner.limit": "None"}).inner.limit is None
 
 
+def test_none_may_be_the_name_of_a_choice() -> None:
+    assert override(Config(), {"temporal.method": "none"}).temporal.method == "none"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("true", True), ("Yes", True), ("on", True), ("1", True), ("FALSE", False), ("off", False)],

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskfree import __version__
+from maskfree.ablation.parser import ABLATE_EPILOG, ABLATE_SUMMARY, add_ablate
 from maskfree.errors import InputError, nearest
 from maskfree.evaluate_parser import EVALUATE_EPILOG, EVALUATE_SUMMARY, add_evaluate
 from maskfree.shift_parser import SHIFT_EPILOG, SHIFT_SUMMARY, add_shift
@@ -225,6 +226,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     runs.add_argument("--show", metavar="RUN", help="make this run's masks those of the session")
     runs.add_argument("--json", action="store_true", help=_JSON)
     add_shift(command("shift", SHIFT_SUMMARY, SHIFT_EPILOG))
+    add_ablate(command("ablate", ABLATE_SUMMARY, ABLATE_EPILOG))
     settings = command("settings", "every setting with its default, unit, range and source")
     settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
     settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PUBLISHED",
+    "AblationConfig",
     "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
@@ -1280,6 +1281,37 @@ class MetricConfig(Section):
         low=0.0,
         source="DAVIS 2016",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class AblationConfig(Section):
+    """How settings are compared over clips and seeds; no part of a run's settings."""
+
+    steps: int = setting(150, "optimiser steps of a job", unit="steps", low=1)
+    seeds: tuple[int, ...] = setting((0, 1, 2), "seeds that every setting is run with", low=0)
+    threads: int = setting(
+        1,
+        "threads of a job, however many run side by side: else numbers would hang on that",
+        low=1,
+        high=256,
+    )
+    confidence: float = setting(
+        0.95, "of the intervals of differences", low=0.5, high=0.999, source="convention"
+    )
+    same: float = setting(
+        0.01,
+        "settings whose difference surely lies within this are as good as each other",
+        unit="J",
+        low=0.0,
+        high=1.0,
+    )
+    frames: int = setting(24, "of a generated clip", unit="frames", low=3, high=1000)
+    width: int = setting(320, "of a generated clip", unit="pixels", low=64, high=4096)
+    height: int = setting(192, "of a generated clip", unit="pixels", low=64, high=4096)
+    objects: int = setting(
+        2, "objects of a generated clip, one more in every other", low=1, high=32
+    )
+    most_generated: int = setting(64, "generated clips", unit="clips", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
