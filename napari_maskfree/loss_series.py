@@ -36,10 +36,11 @@ TERMS: Mapping[str, Term] = {
     "evidence": Term((238, 102, 119), "What the other frames show: background seen elsewhere"),
     "prior": Term((170, 51, 119), "At first: the middle of a box is object, its corners are not"),
     "corrections": Term((190, 110, 40), "What you painted or accepted"),
-    "cross-entropy": Term((102, 204, 238), "Every pixel is what your corrected masks say"),
-    "dice": Term((34, 136, 51), "A mask overlaps with the one that you corrected"),
+    "cross-entropy": Term((68, 170, 153), "Every pixel is what your corrected masks say"),
+    "dice": Term((221, 204, 119), "A mask overlaps with the one that you corrected"),
 }
-"""Colours that people who see colours differently tell apart: P. Tol's *bright* scheme, and one."""
+"""Colours that people who see colours differently tell apart: P. Tol's *bright* scheme, two of
+his *muted* one, and one more."""
 OTHER = Term((153, 153, 153), "A loss of this run")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from maskfree.config import TemporalKNNConfig
@@ -15,6 +17,9 @@ from maskfree.inspect_patch import Fate, cut_lab, judge_candidates
 from maskfree.lab import lab_to_rgb
 from maskfree.losses import temporal_knn_loss
 from maskfree.match_cache import MatchCache
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAPER = dataclasses.replace(TemporalKNNConfig.paper(), search_radius=2)
 RELEASED = TemporalKNNConfig.released()
@@ -205,3 +210,16 @@ def test_the_normaliser_counts_by_the_limit_in_force() -> None:
         logits, dark, config=dataclasses.replace(config, outside_counts=False)
     )
     assert 0 < loss.item() < strict.item()
+
+
+def test_the_command_takes_them(cli: Any, tmp_path: Path) -> None:
+    video = np.random.default_rng(0).integers(0, 255, (2, 24, 32, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "clip.tif", video, photometric="rgb", metadata={"axes": "TYXS"})
+    found = {}
+    for metric in METRICS:
+        out = tmp_path / f"{metric}.npz"
+        words = ("--set", f"temporal.metric={metric}", "--out", out)
+        assert cli("correspond", tmp_path / "clip.tif", 0, 1, *words).code == 0
+        found[metric] = np.load(out)["distance"]
+    assert (found["l2"] <= found["l1"]).all()
+    assert found["ncc"].max() <= 2

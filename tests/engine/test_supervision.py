@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from maskfree import matching
 from maskfree.config import MatchingConfig, ObjectiveConfig
 from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.losses.mask_terms import cross_entropy_and_dice, masks_loss
 from maskfree.matching import assign_queries
+from maskfree.model.mask2former_video import VideoOutput
 from maskfree.objective import Objective
 from maskfree.predict import predict
 from maskfree.prepare import learns
@@ -123,23 +125,19 @@ def test_queries_are_found_by_their_masks() -> None:
     assert assigned(logits, masks, mask_cost=0.0) == [2, 3, 1]
 
 
-def test_costs_against_a_slow_reference() -> None:
-    """All points that can be drawn: a clip of one cell that is known of each instance alike."""
+def test_costs_by_hand() -> None:
+    """One cell is known, so that it is every point: of one instance whole, of the other half."""
     masks = torch.zeros(2, 1, 2, 2)
     masks[0, 0, 0, 1], masks[1, 0, 0, 1] = 1.0, -0.5
     logits = noise(3, 1, 2, 2)
-    best = []
-    for a in range(3):
-        for b in range(3):
-            if a != b:
-                x, y = float(logits[a, 0, 0, 1]), float(logits[b, 0, 0, 1])
-                points, p, q = 7, sigmoid(x), sigmoid(y)
-                first = 5 * softplus(-x) + 2 * (1 - (2 * points * p + 1) / (points * (p + 1) + 1))
-                weight = max(1.0, 0.5 * points)
-                second = 5 * 0.5 * points * softplus(y) / weight
-                second += 2 * (1 - 1 / (0.5 * points * q + 1))
-                best.append((first + second, [a, b]))
-    assert assigned(logits, masks, num_points=7, dice_cost=2.0) == min(best)[1]
+    config = MatchingConfig(mode="mask", num_points=7, mask_cost=3.0, dice_cost=2.0)
+    found = matching._mask_cost(logits, masks, config, torch.Generator())
+    for q in range(3):
+        x = float(logits[q, 0, 0, 1])
+        p = sigmoid(x)
+        first = 3 * softplus(-x) + 2 * (1 - (2 * 7 * p + 1) / (7 * p + 7 + 1))
+        second = 3 * softplus(x) + 2 * (1 - 1 / (7 * 0.5 * p + 1))
+        assert found[q].tolist() == pytest.approx([first, second], rel=1e-5)
 
 
 def test_cells_of_which_nothing_is_known_have_no_say() -> None:
@@ -185,7 +183,7 @@ def told_sample(length: int = 2) -> Any:
     hand = torch.zeros(2, length, 4, 4)
     hand[0, 0] = -1.0
     hand[0, 0, 1:3, 1] = 1.0
-    return dataclasses.replace(make_sample([BOX * length, BOX * length], slack=0.3), hand=hand)
+    return dataclasses.replace(make_sample([BOX * length, BOX * length]), hand=hand)
 
 
 def test_only_the_masks_teach() -> None:
@@ -211,6 +209,14 @@ def test_matched_by_masks_every_known_cell_is_asked() -> None:
         sum(float(v) for v in masks_loss(logits[q : q + 1], sample.hand[:1])) for q in range(3)
     ]
     assert losses["cross-entropy"] + losses["dice"] == pytest.approx(5 * min(costs))
+
+
+def test_every_decoder_output_counts_alike() -> None:
+    sample, logits = told_sample(), noise(3, 2)
+    plain = losses_of(MASKS, make_output(logits), sample)
+    three = VideoOutput((torch.zeros(1, 3, 2),) * 3, (logits[None],) * 3)
+    tripled = {name: 3 * value for name, value in plain.items()}
+    assert losses_of(MASKS, three, sample) == pytest.approx(tripled, rel=1e-5)
 
 
 def test_permuting_the_queries_changes_nothing() -> None:
@@ -301,8 +307,9 @@ def test_a_session_of_whole_corrections_is_an_oracle(
     assert len(losses) == 4
     assert all(set(each) == TERMS for each in losses)
     assert last_run(small_session).status == "done"
-    list(predict(small_session, device="cpu"))
-    assert small_session.masks.read(0) is not None
+    if mode == "mask":
+        list(predict(small_session, device="cpu", frames=(0, 2)))
+        assert small_session.masks.read(0) is not None
 
 
 def test_every_clip_holds_a_corrected_frame(
