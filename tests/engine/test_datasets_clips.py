@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dataset_clips import clips, same
+from maskfree import rle
 from maskfree.datasets.padding import FILL
 from maskfree.datasets.seen import look
 from maskfree.datasets.types import DataInstance
@@ -147,6 +148,22 @@ def test_masks_and_boxes_agree_through_every_change(tmp_path: Path, seed: int) -
     assert not (clip.hand[0] > 0.9)[~clip.targets.reach[0]].any()
     if (box & ~clip.ignored).sum() > 40:
         assert (clip.hand[0] > 0)[box & ~clip.ignored].float().mean() > 0.5
+
+
+def test_a_turned_masks_box_is_its_own(tmp_path: Path) -> None:
+    """A disc of radius 12 stays one when it is turned by 45 degrees; its box's corners move out."""
+    c = np.sqrt(0.5)
+    y, x = np.indices((HEIGHT, WIDTH)) + 0.5
+    disc = np.hypot(x - 40, y - 24) < 12
+    boxes = np.array([[28, 12, 52, 36]], np.float32)
+    view = View(np.array([[[c, c, 40 - 64 * c], [-c, c, 24 + 16 * c]]]), (HEIGHT, WIDTH))
+    for segments, half in (({0: rle.encode(disc[None])[0]}, 12), (None, 24 * c)):
+        own = DataInstance(1, 0, boxes, segments=segments)
+        (video,) = dataset(tmp_path, 1, 1, instances=[own]).videos
+        seen = look(video, (0,), view, (12, 20))
+        expected = [40 - half, 24 - half, 40 + half, 24 + half]
+        np.testing.assert_allclose(seen.boxes[0, 0], expected, atol=1)
+        assert seen.cut.tolist() == [[0]]
 
 
 def test_a_box_without_a_mask_says_nothing_of_its_cells(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,6 @@ from maskfree.datasets.subsets import frame_part, video_part
 from maskfree.datasets.views import View, check_view, draw_view, map_boxes, resized, warp
 from maskfree.errors import InputError
 from small_datasets import GROUND, OBJECT, painted, xyxy_in
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PLAIN = DataConfig(short_sides=(48,), long_side=1000, flip=False)
 
@@ -49,6 +46,7 @@ def through(view: View, frame: int = 0, *, scale: int = 1) -> tuple[np.ndarray, 
             ),
             2,
         ),
+        (DataConfig(scale_side=100, scale_low=0.8, scale_high=2.0), 2),
     ],
 )
 @pytest.mark.parametrize("moving", [False, True])
@@ -93,6 +91,36 @@ def test_a_plain_view_is_the_frame_and_a_mirrored_one_its_mirror() -> None:
     mirror = np.array([[-1.0, 0, 80], [0, 1, 0]])
     np.testing.assert_array_equal(warp(picture, mirror, (48, 80)), picture[:, ::-1])
     np.testing.assert_allclose(map_boxes(np.array([[10.0, 5, 30, 9]]), mirror), [[50, 5, 70, 9]])
+
+
+def test_a_drawn_mirror_is_the_frames_mirror() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (48, 80, 3), np.uint8)
+    data = DataConfig(short_sides=(48,), flip=True)
+    found = set()
+    for seed in range(10):
+        view = draw_view(48, 80, 2, data, np.random.default_rng(seed), moving=True)
+        mirrored = bool(view.matrices[0, 0, 0] < 0)
+        for matrix in view.matrices:
+            expected = picture[:, ::-1] if mirrored else picture
+            np.testing.assert_array_equal(warp(picture, matrix, view.size), expected)
+        found.add(mirrored)
+    assert found == {False, True}
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_scales_lie_in_their_range_and_the_square_holds_all(crop: bool) -> None:
+    data = DataConfig(scale_side=64, scale_low=0.5, scale_high=2.0, flip=False)
+    factors = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        view = draw_view(100, 200, 2, data, rng, moving=False, crop=crop)
+        factors.append(view.matrices[0, 0, 0] * 200 / 64)
+        whole = np.rint(view.matrices[0, :, :2].sum(1)[::-1] * [100, 200])
+        assert view.size == tuple(np.minimum(whole, 64))
+        assert (view.matrices[:, :, 2] <= 0).all()
+        assert (whole + view.matrices[0, ::-1, 2] >= view.size).all()
+    assert 0.5 - 0.02 <= min(factors) < 0.6
+    assert (1.8 < max(factors) <= 2.02) if crop else (max(factors) == 1)
 
 
 def test_what_shrinks_is_averaged() -> None:
@@ -167,12 +195,13 @@ def test_a_crop_lies_within_the_frame_and_its_sides_in_the_range() -> None:
     [
         ({"short_sides": ()}, "short_sides must hold a number of pixels, got none"),
         ({"crop_sides": (600, 384)}, "crop_sides must be the smallest and the largest side, got"),
+        ({"scale_low": 3.0}, "scale_low must be no larger than scale_high, got 3.0 and 2.0"),
         ({"crop_sides": (384,)}, "crop_sides must be the smallest and the largest side, got"),
     ],
 )
-def test_settings_that_do_not_fit(changes: dict[str, Sequence[int]], message: str) -> None:
+def test_settings_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check_view(DataConfig(**changes))  # type: ignore[arg-type]
+        check_view(DataConfig(**changes))
 
 
 # ---- parts of a data set

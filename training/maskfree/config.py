@@ -791,6 +791,21 @@ class DataConfig(Section):
     flip: bool = setting(
         True, "mirror a whole clip left and right, half of the time", source="released"
     )
+    scale_side: int = setting(
+        0,
+        "in place of short_sides and crop: frames are fitted into a square of this side times a "
+        "factor, and what is beyond the square is cut off; 0: not so",
+        unit="pixels",
+        low=0,
+        high=8192,
+        source="Mask2Former: 1024 for COCO's pictures (large-scale jitter), 0 for videos",
+    )
+    scale_low: float = setting(
+        0.1, "smallest of those factors", low=0.01, high=10.0, source="Mask2Former, COCO"
+    )
+    scale_high: float = setting(
+        2.0, "largest of those factors", low=0.01, high=10.0, source="Mask2Former, COCO"
+    )
     crop: bool = setting(
         False, "cut a part out of the frames first, now and then", source="released; joint: yes"
     )

@@ -37,11 +37,16 @@ def check_view(data: DataConfig) -> None:
     Raises
     ------
     InputError
-        Where a list of sides is empty, or ``crop_sides`` are not two in order.
+        Where a list of sides is empty, or ``crop_sides`` or the factors are not in order.
     """
     for name in ("short_sides", "crop_short_sides"):
         if not getattr(data, name):
             raise InputError(f"{name} must hold a number of pixels, got none. Give one or more.")
+    if data.scale_low > data.scale_high:
+        raise InputError(
+            f"scale_low must be no larger than scale_high, got {data.scale_low} and "
+            f"{data.scale_high}. Correct one of them."
+        )
     sides = data.crop_sides
     if len(sides) != 2 or sides[0] > sides[1]:
         raise InputError(
@@ -71,20 +76,55 @@ def draw_view(
     crop
         False: nothing is cut out, whatever ``data`` says.
     """
-    size = height, width
     maps = np.repeat(np.eye(3)[None], length, axis=0)
-    if data.crop and crop and rng.random() < data.crop_share:
-        first = resized(size, int(rng.choice(data.crop_short_sides)), None)
-        shifts, cut = _draw_crop(first, length, data.crop_sides, rng, moving=moving)
-        maps = _shift(-shifts) @ _scale(size, first) @ maps
-        size = cut
-    last = resized(size, int(rng.choice(data.short_sides)), data.long_side)
-    maps = _scale(size, last) @ maps
+    if data.scale_side:
+        maps, last = _draw_scale((height, width), maps, data, rng, crop=crop)
+    else:
+        maps, last = _draw_size((height, width), maps, data, rng, moving=moving, crop=crop)
     if data.flip and rng.random() < 0.5:
         maps = np.array([[-1.0, 0, last[1]], [0, 1, 0], [0, 0, 1]]) @ maps
     if data.rotation:
         maps = _draw_turns(last, length, data, rng, moving=moving) @ maps
     return View(maps[:, :2], last)
+
+
+def _draw_size(
+    size: tuple[int, int],
+    maps: np.ndarray,
+    data: DataConfig,
+    rng: np.random.Generator,
+    *,
+    moving: bool,
+    crop: bool,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Draw what is cut out and the length of the shorter side: the maps, and the (h, w)."""
+    if data.crop and crop and rng.random() < data.crop_share:
+        first = resized(size, int(rng.choice(data.crop_short_sides)), None)
+        shifts, cut = _draw_crop(first, len(maps), data.crop_sides, rng, moving=moving)
+        maps = _shift(-shifts) @ _scale(size, first) @ maps
+        size = cut
+    last = resized(size, int(rng.choice(data.short_sides)), data.long_side)
+    return _scale(size, last) @ maps, last
+
+
+def _draw_scale(
+    size: tuple[int, int],
+    maps: np.ndarray,
+    data: DataConfig,
+    rng: np.random.Generator,
+    *,
+    crop: bool,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Draw a factor and what is cut off beyond the square (Ghiasi et al., CVPR 2021; Mask2Former).
+
+    Without ``crop`` the factor is 1 at most: then nothing is beyond it.
+    """
+    factor = rng.uniform(data.scale_low, data.scale_high)
+    fitted = data.scale_side * (factor if crop else min(1.0, factor)) / max(size)
+    whole = max(1, round(size[0] * fitted)), max(1, round(size[1] * fitted))
+    kept = min(whole[0], data.scale_side), min(whole[1], data.scale_side)
+    at = np.rint(np.array([whole[1] - kept[1], whole[0] - kept[0]]) * rng.random())
+    return _shift(-at[None].repeat(len(maps), 0)) @ _scale(size, whole) @ maps, kept
 
 
 def resized(size: tuple[int, int], short: int, longest: int | None) -> tuple[int, int]:
