@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from maskfree.config import FormatConfig
+from maskfree.datasets import gathering
+from maskfree.datasets.gathering import relative_name
 from maskfree.datasets.layouts import KINDS
 from maskfree.datasets.opening import open_dataset
 from maskfree.errors import InputError, InputWarning
-from small_datasets import save_frames, write_json, ytvis
+from small_datasets import painted, save, save_frames, scalabel, write_json, ytvis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,3 +196,32 @@ def test_thousands_of_videos_in_one_file(root: Path) -> None:
     write_json(root / YTVIS, data)
     found = open_dataset("ytvis2019", root, "train")
     assert len(found.videos) == len({video.name for video in found.videos}) == 3000
+
+
+def test_a_small_file_does_not_ask_for_much_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, length in (("a", 4), ("b", 3)):
+        frames = scalabel(name, length)
+        for t, frame in enumerate(frames):
+            save(tmp_path / "images/track/train" / name / frame["name"], painted(t))
+            frame["labels"][0]["id"] = str(t)  # as many tracks as frames
+        write_json(tmp_path / f"labels/box_track_20/train/{name}.json", frames)
+    monkeypatch.setattr(gathering, "FormatConfig", lambda: FormatConfig(most_boxes=20))
+    with pytest.warns(InputWarning, match="skipped 1 item, first video b: its frames times its"):
+        found = open_dataset("bdd100k", tmp_path, "train")
+    assert [len(video.instances) for video in found.videos] == [4]
+    assert "are 9, 4 are left of the 20 of a data set. Split the video." in found.skipped[0].why
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a.png", "../a.png", "a/../../b.png", "C:\\a.png", "\\\\host\\a.png", "a\0.png", 3, None],
+)
+def test_names_that_lead_out_of_the_folder(name: object) -> None:
+    with pytest.raises(InputError, match="here: the name of a picture must be a path below"):
+        relative_name(name, "here")
+
+
+def test_names_below_the_folder() -> None:
+    assert relative_name("a\\b/./c.png", "here") == "a/b/c.png"

@@ -1404,6 +1404,11 @@ class FormatConfig(Section):
     most_head_bytes: int = setting(
         1 << 20, "of small files beside others (seqinfo.ini, labels.txt)", unit="bytes", low=1
     )
+    most_boxes: int = setting(
+        1 << 27,
+        "places for boxes, frames times instances, of BDD100K's videos together; 16 bytes each",
+        low=1,
+    )
     least_visible: float = setting(
         0.5, "a box of which less is visible is read as occluded", low=0.0, high=1.0, source="MOT"
     )

@@ -201,6 +201,7 @@ class _Video:
             raise InputError(f"{where}: two frames have the same {_NUMBER[0]}. Correct them.")
         rank = np.argsort(order)
         files = tuple(self._names[place] for place in order)
+        self._gathering.room(len(files) * len(self._tracks), where)
         video = OpenVideo(len(self._gathering.videos) + 1, self.name, *self._size, files)
         self._gathering.open(video, where)
         for number, track in enumerate(self._tracks.values(), start=1):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskfree.config import FormatConfig
 from maskfree.datasets.types import DataInstance, DataVideo, Skipped, VideoDataset
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.limits import check_size
@@ -109,6 +110,7 @@ class Gathering:
         self.skipped: list[Skipped] = []
         self._names: set[str] = set()
         self._numbers: set[int] = set()
+        self._places = 0
 
     @contextlib.contextmanager
     def item(self, what: str) -> Iterator[None]:
@@ -149,6 +151,23 @@ class Gathering:
             raise InputError(f"{where}: its id comes twice. Number them anew.")
         self._numbers.add(number)
 
+    def room(self, places: int, where: str) -> None:
+        """Check that there is room for so many more boxes, those of absent frames included.
+
+        Raises
+        ------
+        InputError
+            Where all together are more than ``FormatConfig.most_boxes``: a small file may ask for
+            many, since it lists only those that are there.
+        """
+        most = FormatConfig().most_boxes
+        if self._places + places > most:
+            raise InputError(
+                f"{where}: its frames times its instances are {places}, {most - self._places} are "
+                f"left of the {most} of a data set. Split the video."
+            )
+        self._places += places
+
     def video(self, number: int, where: str, field: str) -> OpenVideo:
         """Return the video with that id.
 
@@ -182,10 +201,10 @@ class Gathering:
         places = {number: place for place, number in enumerate(ids)}
         pictures = PictureFolder(self.root)
         videos = []
-        for video in self.videos.values():
+        for number in list(self.videos):  # one at a time is held twice
+            video = self.videos.pop(number)
             with self.item(f"video {video.name}"):
                 videos.append(self._whole(video, places, pictures, without_boxes))
-        self.videos.clear()
         if not videos:
             first = f": {_told(self.skipped[0])}" if self.skipped else "."
             raise InputError(
