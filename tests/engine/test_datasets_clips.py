@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,12 @@ def test_a_clip_is_a_function_of_seed_and_number_alone(tmp_path: Path) -> None:
     assert not same(drawn[0], clips(data_set, seed=1, **FULL).clip(0))
     pictures = [clip.clip.rgb.flatten()[:500].sum().item() for clip in drawn.values()]
     assert len(set(pictures)) > 5
+
+
+def test_clips_are_the_same_in_another_process(tmp_path: Path) -> None:
+    drawn = clips(dataset(tmp_path, masks=True), **FULL)
+    sent = pickle.loads(pickle.dumps(drawn))
+    assert all(same(drawn.clip(number), sent.clip(number)) for number in (0, 5))
 
 
 def test_an_epoch_goes_over_every_video_in_another_order(tmp_path: Path) -> None:

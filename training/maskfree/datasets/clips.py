@@ -187,10 +187,12 @@ class DatasetClips:
         view, seen = self._view(video, chosen, rng)
         pictures = [warp(f, m, view.size) for f, m in zip(frames, view.matrices, strict=True)]
         clean = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-        rgb = jittered(clean, self.data.colour_jitter, rng) if self.data.colour_jitter else clean
         size = whole_size(*view.size)
         numbers = tuple(range(len(chosen))) if self._pictures else tuple(chosen)
-        clip = Clip(padded_pixels(rgb, size), to_lab(padded_pixels(clean, size)), numbers)
+        rgb = padded_pixels(clean, size)
+        lab = to_lab(rgb)
+        if self.data.colour_jitter:
+            rgb = padded_pixels(jittered(clean, self.data.colour_jitter, rng), size)
         grid = size[0] // GRID_STRIDE, size[1] // GRID_STRIDE
         slack = np.zeros(seen.boxes.shape[:2])
         targets = box_targets(seen.boxes / GRID_STRIDE, slack, *grid, config=self.sampling)
@@ -201,7 +203,7 @@ class DatasetClips:
             hand = hand.masked_fill(ignored, 0)
         classes = [video.instances[n].class_index for n in seen.instances]
         return TrainingClip(
-            clip,
+            Clip(rgb, lab, numbers),
             dataclasses.replace(targets, trust=trust),
             torch.zeros(targets.box_masks.shape),
             hand,

@@ -34,8 +34,11 @@ def whole_size(height: int, width: int) -> tuple[int, int]:
 def padded_pixels(rgb: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return ``(T, 3, H, W)`` padded to ``size`` with the mean colour."""
     height, width = rgb.shape[-2:]
-    out = rgb.new_tensor(FILL)[None, :, None, None].repeat(len(rgb), 1, *size)
+    fill = rgb.new_tensor(FILL)[:, None, None]
+    out = rgb.new_empty(len(rgb), len(FILL), *size)
     out[:, :, :height, :width] = rgb
+    out[:, :, height:] = fill
+    out[:, :, :height, width:] = fill
     return out
 
 
