@@ -62,6 +62,14 @@ def test_a_section_checks_its_values_when_made(values: dict[str, Any], expected:
     assert message(lambda: Inner(**values)) == expected
 
 
+def test_none_is_a_word_where_it_is_one_of_the_choices() -> None:
+    config = override(Config(), {"temporal.method": "none"})
+    assert config.temporal.method == "none"
+    assert from_dict(Config, to_dict(config)) == config
+    assert override(Inner(), {"limit": "none"}).limit is None
+    assert message(lambda: override(Inner(), {"shape": "none"})) == "shape needs a value, got none."
+
+
 def test_an_upper_bound_alone_is_told_as_such() -> None:
     assert message(lambda: Outer(rate=1.5)) == "rate must lie in -inf to 1.0, got 1.5."
 

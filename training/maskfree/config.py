@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 from maskfree.settings import Section, setting
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
+    "PUBLISHED",
     "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
@@ -50,19 +55,22 @@ __all__ = [
 class ModelConfig(Section):
     """Mask2Former-video: sizes of backbone, pixel decoder and transformer decoder."""
 
+    backbone: str = setting(
+        "resnet", "kind of the backbone", choices=("resnet", "swin"), source="paper: both"
+    )
     backbone_sizes: tuple[int, ...] = setting(
         (32, 64, 96, 128),
-        "channels of the four ResNet stages",
+        "channels of the backbone's four stages",
         unit="channels",
         high=8192,
         source="measured",
     )
     backbone_depths: tuple[int, ...] = setting(
-        (1, 1, 1, 1), "blocks in each ResNet stage", unit="blocks", high=200, source="measured"
+        (1, 1, 1, 1), "blocks in each of them", unit="blocks", high=200, source="measured"
     )
     backbone_layer: str = setting(
         "basic",
-        "kind of those blocks: two wide convolutions, or three with a narrow one in the middle",
+        "kind of a ResNet's blocks: two wide convolutions, or three, the middle one narrow",
         choices=("basic", "bottleneck"),
         source="ResNet: basic to 34 layers, bottleneck from 50",
     )
@@ -71,11 +79,43 @@ class ModelConfig(Section):
         "pretrained weights of the backbone: a hub id or a folder; leave it empty for fresh ones",
         source="paper: pretrained; here never needed, and no quality was measured with them",
     )
+    backbone_heads: tuple[int, ...] = setting(
+        (3, 6, 12, 24), "attention heads in each stage of a Swin", high=1024, source="Swin"
+    )
+    backbone_window: int = setting(
+        7, "side of a Swin's windows", unit="tokens", low=1, high=64, source="Swin: 7, B and L: 12"
+    )
+    drop_path: float = setting(
+        0.3,
+        "part of a Swin's last block's turns that are passed over in training",
+        low=0.0,
+        high=0.9,
+        source="Mask2Former",
+    )
+    frozen_norms: bool = setting(
+        False,
+        "the backbone's batch norms keep their pretrained statistics, scales and shifts",
+        source="Mask2Former, with a ResNet",
+    )
+    weights: str = setting(
+        "",
+        "a whole network to begin with: a hub id, a folder, a checkpoint, a run's weights; leave "
+        "it empty for none",
+        source="paper: Mask2Former on COCO",
+    )
     hidden_size: int = setting(
         64, "width of pixel decoder, queries and mask features", unit="channels", low=16, high=1024
     )
     feedforward_size: int = setting(
         128, "width of the feed-forward layers", unit="channels", low=16, high=8192
+    )
+    encoder_feedforward_size: int = setting(
+        0,
+        "width of those of the pixel decoder, where it is another one; 0: the same",
+        unit="channels",
+        low=0,
+        high=8192,
+        source="Mask2Former: 1024, and 2048 in the decoder",
     )
     num_heads: int = setting(4, "attention heads", low=1, high=32)
     encoder_layers: int = setting(
@@ -106,6 +146,65 @@ class ModelConfig(Section):
             backbone_layer="bottleneck",
             backbone_weights="microsoft/resnet-50",
         )
+
+    @classmethod
+    def published(cls, name: str) -> ModelConfig:
+        """Return the paper's network with one of its backbones, by a name of ``PUBLISHED``.
+
+        Sizes: Mask2Former's of ResNet-50 and -101 and Swin-T to -L, as MaskFreeVIS has them.
+        """
+        common = cls(
+            hidden_size=256,
+            feedforward_size=2048,
+            encoder_feedforward_size=1024,
+            num_heads=8,
+            encoder_layers=6,
+            decoder_layers=10,
+            num_queries=200 if name == "swin-l" else 100,
+        )
+        return dataclasses.replace(common, **PUBLISHED[name])
+
+
+def _published_resnet(depths: tuple[int, ...], weights: str) -> dict[str, Any]:
+    return {
+        "backbone_sizes": (256, 512, 1024, 2048),
+        "backbone_depths": depths,
+        "backbone_layer": "bottleneck",
+        "backbone_weights": weights,
+        "frozen_norms": True,
+    }
+
+
+def _published_swin(
+    width: int, depths: tuple[int, ...], window: int, weights: str
+) -> dict[str, Any]:
+    heads = width // 32
+    return {
+        "backbone": "swin",
+        "backbone_sizes": (width, 2 * width, 4 * width, 8 * width),
+        "backbone_depths": depths,
+        "backbone_heads": (heads, 2 * heads, 4 * heads, 8 * heads),
+        "backbone_window": window,
+        "weights": weights,
+    }
+
+
+PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    "r50": _published_resnet((3, 4, 6, 3), "microsoft/resnet-50"),
+    "r101": _published_resnet((3, 4, 23, 3), "microsoft/resnet-101"),
+    "swin-t": _published_swin(96, (2, 2, 6, 2), 7, "facebook/mask2former-swin-tiny-coco-instance"),
+    "swin-s": _published_swin(
+        96, (2, 2, 18, 2), 7, "facebook/mask2former-swin-small-coco-instance"
+    ),
+    "swin-b": _published_swin(
+        128, (2, 2, 18, 2), 12, "facebook/mask2former-swin-base-coco-instance"
+    ),
+    "swin-l": _published_swin(
+        192, (2, 2, 18, 2), 12, "facebook/mask2former-swin-large-coco-instance"
+    ),
+}
+"""What differs between the published networks, and what the hub has of them: of a ResNet the
+backbone, of a Swin the whole network, trained on COCO."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +247,25 @@ class PairwiseConfig(Section):
 class TemporalKNNConfig(Section):
     """Temporal KNN-patch loss (TK-Loss) and the 1:K matching that it stands on."""
 
+    method: str = setting(
+        "knn",
+        "what ties frames together: knn (TK-Loss), flow (one match a cell, by optical flow), "
+        "pairwise3d (like colours of the 9 nearest cells of a neighbouring frame), none",
+        choices=("knn", "flow", "pairwise3d", "none"),
+        source="paper: knn, the others are its baselines",
+    )
+    flow_error: float = setting(
+        1.0,
+        "with flow: a cell counts whose way there and back ends this near to where it began",
+        unit="pixels of the clip, four a cell",
+        low=0.0,
+        source="ours: a quarter of a cell",
+    )
+    flow_weights: str = setting(
+        "",
+        "with flow: a file of torchvision's RAFT weights; empty: OpenCV's DIS",
+        source="paper: RAFT",
+    )
     search_radius: int = setting(
         5, "R: candidates lie within this radius", unit="grid cells", low=1, high=32, source="paper"
     )
@@ -168,12 +286,39 @@ class TemporalKNNConfig(Section):
         choices=(1, 3, 5, 7, 9, 11, 13, 15),
         source="paper",
     )
+    metric: str = setting(
+        "l2",
+        "what patches are compared by: l2 or l1 distance, or ncc: 1 - normalised cross-correlation",
+        choices=("l2", "l1", "ncc"),
+        source="paper: l2, the others are its comparison",
+    )
+    colour_space: str = setting(
+        "lab",
+        "what is compared: Lab, or sRGB from 0 to 100",
+        choices=("lab", "rgb"),
+        source="paper: Lab",
+    )
     max_distance: float = setting(
         5.99,
         "D: matches further apart are dropped; 5.99 = -2 ln 0.05, the released affinity floor",
         unit="Lab, L2 over the patch",
         low=0.0,
         source="paper, read through the released code",
+    )
+    max_distance_l1: float = setting(
+        22.0,
+        "D where the metric is l1",
+        unit="Lab, L1 over the patch",
+        low=0.0,
+        source="measured: keeps as many of the 5 nearest, 26% on seven real clips, as 5.99 of l2",
+    )
+    max_distance_ncc: float = setting(
+        0.08,
+        "D where the metric is ncc",
+        unit="1 - correlation",
+        low=0.0,
+        high=2.0,
+        source="measured: the same",
     )
     tube: str = setting(
         "cyclic",
@@ -215,6 +360,15 @@ class TemporalKNNConfig(Section):
         high=1_000_000,
     )
 
+    @property
+    def limit(self) -> float:
+        """The D in force: the distance of `metric` beyond which there is no match."""
+        return {
+            "l2": self.max_distance,
+            "l1": self.max_distance_l1,
+            "ncc": self.max_distance_ncc,
+        }[self.metric]
+
     @classmethod
     def paper(cls) -> TemporalKNNConfig:
         """Return R=5, K=5, N=3 on a cyclic tube, over the whole grid."""
@@ -245,8 +399,14 @@ class TemporalKNNConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Section):
-    """Weights of the total objective."""
+    """What teaches, and the weights of the total objective."""
 
+    supervision: str = setting(
+        "boxes",
+        "what teaches: boxes, or true masks alone (cross-entropy and dice; corrections, here)",
+        choices=("boxes", "masks"),
+        source="paper: boxes; masks is the oracle that it is compared with (Mask2Former)",
+    )
     class_weight: float = setting(2.0, "weight of the classification", low=0.0, source="paper")
     mask_weight: float = setting(5.0, "weight of all mask terms", low=0.0, source="paper")
     no_object_weight: float = setting(
@@ -665,9 +825,10 @@ class MatchingConfig(Section):
 
     mode: str = setting(
         "bound",
-        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes",
-        choices=("bound", "tube", "frame"),
-        source="paper: tube; bound for one video from scratch (measured)",
+        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes; "
+        "mask: true masks, where those teach",
+        choices=("bound", "tube", "frame", "mask"),
+        source="paper: tube; Mask2Former: mask; bound for one video from scratch (measured)",
     )
     unprompted: float = setting(
         0.1,
@@ -681,6 +842,9 @@ class MatchingConfig(Section):
     )
     class_cost: float = setting(2.0, "weight of the class cost", low=0.0, source="paper")
     dice_cost: float = setting(5.0, "weight of the dice cost", low=0.0, source="paper")
+    mask_cost: float = setting(
+        5.0, "with mask: weight of the cross-entropy's cost", low=0.0, source="Mask2Former"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -697,6 +861,9 @@ class SamplingConfig(Section):
     )
     max_gap: int = setting(
         2, "largest step between two frames of a clip", unit="frames", low=1, high=64
+    )
+    shuffle: bool = setting(
+        False, "a clip's frames come in any order, not in the video's", source="released: yes"
     )
     frame_area: int = setting(
         448 * 256, "area of a training frame or crop", unit="pixels", low=64 * 64, high=4096 * 4096
@@ -984,6 +1151,13 @@ class OptimiserConfig(Section):
         "one-cycle", "learning rate over the run", choices=("one-cycle", "constant")
     )
     warmup: float = setting(0.1, "part of a one-cycle run that warms up", low=0.0, high=0.9)
+    weights_multiplier: float = setting(
+        0.1,
+        "learning rate of a run that begins with a whole network's weights, times this",
+        low=1e-4,
+        high=1.0,
+        source="paper: 1e-4",
+    )
     clip_norm: float = setting(
         1.0, "full-model gradient clip", low=0.0, source="released: 0.01; from scratch: measured"
     )

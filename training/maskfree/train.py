@@ -6,14 +6,17 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+from maskfree.beginning import began_with, note_beginning
 from maskfree.chosen_frames import check_frames
 from maskfree.device import check_device, resolve_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.first_masks import remove_first_masks, wants_first_masks, write_first_masks
 from maskfree.gold_scores import gold_frames
+from maskfree.hand_pixels import HandPixels
 from maskfree.kept_masks import shown_run
 from maskfree.prepare import prepare
 from maskfree.start import Start, plan_start, read_tubes
+from maskfree.supervision import check_supervision, check_told
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
 from maskfree.training_loop import Progress, take_steps
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from maskfree.config import Config
+    from maskfree.model.initial import Pretrained
     from maskfree.run import Run
     from maskfree.session import Session
     from maskfree.start import StartFrom
@@ -75,7 +79,8 @@ def finetune(
     ------
     InputError
         For a missing device, video or box, a video that the boxes do not fit, pretrained weights
-        that do not fit the network, or a loss that is not finite.
+        that do not fit the network, masks that are to teach and are not there, or a loss that is
+        not finite.
     """
     check_device(device)
     if not 0 <= seed < _SEEDS:
@@ -90,6 +95,8 @@ def finetune(
         if old is not None:
             config, seed = old.config, old.seed
         corrections = session.corrections.read_all()
+        check_supervision(config)
+        check_told(config, HandPixels.of(corrections, tracks, video))
         gold = bool(gold_frames(corrections))
         chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
         before = begins.run
@@ -134,9 +141,12 @@ def finetune(
                 resumed=old is not None,
                 weights=weights,
                 pretrained=pretrained,
+                began=began_with(old or before),
                 prepared=prepared,
             )
             first = trainer.restore(run.state_path) if old is not None else 0
+            if old is None:
+                note_beginning(run, trainer.began, trainer.begins)
             previewer = None
             if chosen is not None:
                 from maskfree.preview import Previewer
@@ -165,19 +175,19 @@ def finetune(
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 
-def _pretrained(config: Config) -> dict[str, torch.Tensor] | None:
-    """Return the backbone's weights that the settings name; None: they name none.
+def _pretrained(config: Config) -> Pretrained | None:
+    """Return the weights that the settings name; None: they name none.
 
     Raises
     ------
     InputError
         For weights that do not fit, before the video is looked at.
     """
-    if not config.model.backbone_weights:
+    if not (config.model.backbone_weights or config.model.weights):
         return None
-    from maskfree.model.backbone import pretrained_backbone
+    from maskfree.model.initial import find_pretrained
 
-    return pretrained_backbone(config.model)
+    return find_pretrained(config.model)
 
 
 def _weights(run: Run) -> dict[str, torch.Tensor]:
