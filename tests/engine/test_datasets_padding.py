@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from dataset_clips import clips, same, tensors
-from maskfree.config import Config, MatchingConfig, PairwiseConfig, TemporalKNNConfig
+from maskfree.config import (
+    Config,
+    MatchingConfig,
+    ObjectiveConfig,
+    PairwiseConfig,
+    TemporalKNNConfig,
+)
 from maskfree.datasets.padding import FILL, pad_clips, padded_pixels, whole_size
 from maskfree.lab import to_lab
 from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
@@ -125,3 +131,22 @@ def test_the_objective_takes_the_clips(tmp_path: Path, length: int) -> None:
     total.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(total) and logits.grad is not None
     assert not logits.grad[..., 12:, :].any() and not logits.grad[..., 20:].any()
+
+
+def test_an_oracle_learns_from_the_masks_of_the_clips(tmp_path: Path) -> None:
+    """Logits that are the true masks cost less than any others, whatever stands in the padding."""
+    clip = clips(dataset(tmp_path, masks=True)).clip(0)
+    assert clip.hand is not None and clip.ignored is not None
+    config = Config(
+        objective=ObjectiveConfig(supervision="masks"),
+        matching=MatchingConfig(mode="mask", num_points=64),
+    )
+    noise = torch.randn(1, 4, 2, 16, 24, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for name, logits in (("true", 20 * clip.hand), ("wrong", -20 * clip.hand)):
+        masks = noise.clone()
+        masks[0, 2] = logits[0].where(~clip.ignored, noise[0, 2])
+        output = VideoOutput((torch.zeros(1, 4, 3),), (masks,))
+        losses = Objective(config, None, seed=0)(output, clip, step=0, steps=2)
+        found[name] = float(sum(losses.values()) - losses["class"])
+    assert 0 <= found["true"] < 0.5 < found["wrong"]
