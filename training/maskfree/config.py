@@ -26,6 +26,7 @@ __all__ = [
     "FormatConfig",
     "FramePrintsConfig",
     "GeodesicConfig",
+    "InferenceConfig",
     "JournalConfig",
     "MatchingConfig",
     "MetricConfig",
@@ -915,6 +916,67 @@ class PredictConfig(Section):
     link_overlap: float = setting(
         0.3, "without boxes: least overlap in shared frames of one instance", low=0.0, high=1.0
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceConfig(Section):
+    """Inference over a data set as it was published; not part of a run of one video."""
+
+    short_side: int = setting(
+        360,
+        "the frames' shorter side as the network sees them",
+        unit="pixels",
+        low=32,
+        high=4096,
+        source="released: 360; its Swin-L 480",
+    )
+    long_side: int = setting(
+        1333,
+        "their longer side at most",
+        unit="pixels",
+        low=32,
+        high=8192,
+        source="detectron2's default, which released keeps",
+    )
+    clip_length: int = setting(
+        0,
+        "frames that go through the network at once; 0: the whole video",
+        unit="frames",
+        low=0,
+        high=10_000,
+        source="released: the whole video",
+    )
+    overlap: int = setting(
+        4,
+        "frames shared by neighbouring clips, by which their queries are linked",
+        unit="frames",
+        low=1,
+        high=10_000,
+    )
+    linked_queries: int = setting(
+        20, "of a clip: the surest ones, which are linked to those of the clip before", low=1
+    )
+    link_overlap: float = setting(
+        0.3, "least overlap (IoU) in the shared frames of one instance", low=0.0, high=1.0
+    )
+    frames_at_once: int = setting(
+        2, "frames of which features are made, or masks enlarged, at once", unit="frames", low=1
+    )
+    top: int = setting(
+        10,
+        "of all pairs of a query and a class of a video, so many are kept",
+        low=1,
+        high=10_000,
+        source="released: 10",
+    )
+    mask_threshold: float = setting(
+        0.5,
+        "probability above which a pixel is object",
+        low=0.01,
+        high=0.99,
+        source="released: logits above 0",
+    )
+    amp: bool = setting(True, "mixed precision on CUDA", source="released: evaluates with it")
 
 
 @dataclasses.dataclass(frozen=True)
