@@ -978,6 +978,12 @@ class InferenceConfig(Section):
         high=0.99,
         source="released: logits above 0",
     )
+    tracking_score: float = setting(
+        0.3,
+        "BDD100K, whose masks may not overlap: tracks less sure than this are left out",
+        low=0.0,
+        high=1.0,
+    )
     amp: bool = setting(True, "mixed precision on CUDA", source="released: evaluates with it")
 
 
