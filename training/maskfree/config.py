@@ -21,6 +21,7 @@ __all__ = [
     "Config",
     "ConsensusConfig",
     "CorrectionsConfig",
+    "DataConfig",
     "EvidenceConfig",
     "FollowConfig",
     "FormatConfig",
@@ -737,6 +738,133 @@ class SamplingConfig(Section):
     )
     max_cut: float = setting(
         0.05, "a box cut by the crop by more is not projected", unit="of the box", low=0.0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Section):
+    """Which data set is learnt from, and the clips that are made of it; not part of a run's config.
+
+    *Released* is what its code does with the videos of YouTube-VIS 2019, *joint* what it does with
+    COCO's pictures beside them (``INPUT.PSEUDO``).
+    """
+
+    kind: str = setting(
+        "ytvis2019",
+        "layout of the data set",
+        choices=("ytvis2019", "ytvis2021", "ovis", "bdd100k", "coco"),
+        source="paper: YouTube-VIS 2019 and 2021, OVIS, BDD100K MOTS; joint: COCO",
+    )
+    split: str = setting("train", "which of its parts")
+    clip_length: int = setting(
+        3,
+        "T: frames in a training clip",
+        unit="frames",
+        low=1,
+        high=16,
+        source="released; paper: 5",
+    )
+    frame_range: int = setting(
+        5,
+        "a clip's other frames lie within this of the first one drawn",
+        unit="frames",
+        low=1,
+        high=1000,
+        source="released; joint and Mask2Former: 20",
+    )
+    shuffle: bool = setting(
+        True, "a clip's frames come in any order; not in pseudo-videos", source="released"
+    )
+    short_sides: tuple[int, ...] = setting(
+        (360, 480),
+        "the shorter side of a clip's frames: one of these, chosen once for the clip",
+        unit="pixels",
+        low=32,
+        high=4096,
+        source="released; joint: 288 to 512 in steps of 32",
+    )
+    long_side: int = setting(
+        1333,
+        "the longer side is no longer than this",
+        unit="pixels",
+        low=32,
+        high=8192,
+        source="released (detectron2's own); joint: 768",
+    )
+    flip: bool = setting(
+        True, "mirror a whole clip left and right, half of the time", source="released"
+    )
+    crop: bool = setting(
+        False, "cut a part out of the frames first, now and then", source="released; joint: yes"
+    )
+    crop_share: float = setting(
+        0.5, "part of the clips that are cropped, with crop", low=0.0, high=1.0, source="joint"
+    )
+    crop_short_sides: tuple[int, ...] = setting(
+        (400, 500, 600),
+        "the shorter side of a frame before it is cropped: one of these",
+        unit="pixels",
+        low=32,
+        high=4096,
+        source="joint",
+    )
+    crop_sides: tuple[int, ...] = setting(
+        (384, 600),
+        "smallest and largest side of what is cut out, width and height each drawn between",
+        unit="pixels",
+        low=32,
+        high=4096,
+        source="joint",
+    )
+    rotation: float = setting(
+        0.0,
+        "frames are turned by up to this, to either side; it grows or falls along a pseudo-video, "
+        "and is the same in all frames of a real one",
+        unit="degrees",
+        low=0.0,
+        high=180.0,
+        source="released: 0; joint: 15",
+    )
+    rotation_centre: float = setting(
+        0.1,
+        "around a point that lies no further than this from the frame's middle",
+        unit="of the side",
+        low=0.0,
+        high=0.5,
+        source="joint",
+    )
+    pseudo_frames: int = setting(
+        1,
+        "frames of the pseudo-video that is made of a picture, each cut out and turned on its own; "
+        "1: a picture is a clip of one frame",
+        unit="frames",
+        low=1,
+        high=16,
+        source="joint: 4",
+    )
+    colour_jitter: float = setting(
+        0.0,
+        "brightness, contrast and saturation change by up to this",
+        low=0.0,
+        high=0.9,
+        source="released",
+    )
+    video_share: float = setting(
+        1.0,
+        "part of the videos that is used; a larger part holds the smaller ones",
+        low=0.01,
+        high=1.0,
+        source="paper: 1, and less in its study of data",
+    )
+    frame_share: float = setting(
+        1.0,
+        "part of each video's frames that is used, spread evenly; a larger part holds the smaller",
+        low=0.01,
+        high=1.0,
+        source="paper: 1, and less in its study of data",
+    )
+    most_tries: int = setting(
+        20, "a clip whose pictures cannot be read is drawn anew at most so often", low=1, high=1000
     )
 
 

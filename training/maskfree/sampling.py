@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from maskfree.belief import SURE
+from maskfree.colour_jitter import jittered
 from maskfree.contrast import lab_stretch
 from maskfree.lab import GRID_STRIDE, to_lab
 from maskfree.loose_tube import loose_tube
@@ -248,12 +249,7 @@ class ClipSampler:
 
     def _jitter_colour(self, rgb: torch.Tensor) -> torch.Tensor:
         """Change brightness, contrast and saturation, the same way in every frame."""
-        amount = self.augment.colour_jitter
-        brightness, contrast, saturation = 1 + self.rng.uniform(-amount, amount, 3)
-        grey = rgb.mean(1, keepdim=True)
-        rgb = grey + (rgb - grey) * saturation
-        rgb = (rgb - rgb.mean()) * contrast + rgb.mean()
-        return torch.clamp(rgb * brightness, 0, 1)
+        return jittered(rgb, self.augment.colour_jitter, self.rng)
 
     def _labels(self, indices: list[int], matrix: np.ndarray, targets: BoxTargets) -> torch.Tensor:
         """Labels ``(N, T, H4, W4)`` of a clip; ``matrix (2, 3)``: working pixels to the clip's."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import VideoConfig
 
-__all__ = ["SUFFIXES", "ImageFolder", "natural_key", "read_picture"]
+__all__ = ["SUFFIXES", "ImageFolder", "header_size", "natural_key", "read_picture"]
 
 SUFFIXES = TIFF_SUFFIXES | frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".jp2"}
@@ -46,12 +46,12 @@ class ImageFolder(PictureSource):
         self._files = _picture_files(path)
         self.names = [file.stem for file in self._files]
         check_readable(self._files[0])
-        height, width = _header_size(self._files[0])
+        height, width = header_size(self._files[0])
         check_frame(height, width, str(self._files[0]))
         self.size = len(self._files), height, width
         for i in evenly(range(len(self._files)), config.size_checks):
             check_readable(self._files[i])
-            self._check_size(i, _header_size(self._files[i]))
+            self._check_size(i, header_size(self._files[i]))
         self._dtype: np.dtype[np.generic] | None = None
 
     def raw(self, index: int) -> np.ndarray:
@@ -121,8 +121,14 @@ def _elsewhere(entries: list[Path]) -> str:
     return f" Pass a folder of {' '.join(sorted(SUFFIXES))} files."
 
 
-def _header_size(file: Path) -> tuple[int, int]:
-    """Return (H, W) of a picture from its header alone."""
+def header_size(file: Path) -> tuple[int, int]:
+    """Return (H, W) of a picture from its header alone.
+
+    Raises
+    ------
+    InputError
+        Where the file is damaged.
+    """
     with reading(str(file), DAMAGED):
         if file.suffix.lower() in TIFF_SUFFIXES:
             return _tiff_header_size(file)

@@ -27,6 +27,7 @@ __all__ = [
     "check_readable",
     "first_line",
     "reading",
+    "to_rgb",
 ]
 
 WHITE = 255
@@ -106,7 +107,7 @@ class PictureSource(FrameSource):
             picture = picture.astype(np.uint8) * np.uint8(WHITE)
         elif picture.dtype != np.uint8:
             picture = self._to_8_bits(picture)
-        return _to_rgb(picture)
+        return to_rgb(picture)
 
     def _to_8_bits(self, picture: np.ndarray) -> np.ndarray:
         if self._range is None:
@@ -145,7 +146,7 @@ class PictureSource(FrameSource):
         return float(low), float(high if high > low else low + 1)
 
 
-def _to_rgb(picture: np.ndarray) -> np.ndarray:
+def to_rgb(picture: np.ndarray) -> np.ndarray:
     """Return uint8 ``(H, W)`` or ``(H, W, C)`` as ``(H, W, 3)``; alpha is ignored."""
     if picture.ndim == 2:
         picture = picture[..., None]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["DataInstance", "DataVideo", "Skipped", "VideoDataset"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class DataInstance:
     """One object of one video.
 
@@ -32,7 +32,7 @@ class DataInstance:
     segments: Mapping[int, str] | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class DataVideo:
     """One video: ``files`` are its T pictures in order, relative to ``VideoDataset.root``.
 
