@@ -1052,6 +1052,7 @@ class PredictConfig(Section):
 class InferenceConfig(Section):
     """Inference over a data set as it was published; not part of a run of one video."""
 
+    split: str = setting("valid", "the part of the data set that is inferred and evaluated on")
     short_side: int = setting(
         360,
         "the frames' shorter side as the network sees them",
@@ -1693,6 +1694,15 @@ class RecipeConfig(Section):
     matching: MatchingConfig = dataclasses.field(
         default_factory=lambda: MatchingConfig(mode="tube")
     )
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    extra: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(kind="coco"))
+    extra_share: float = setting(
+        0.0,
+        "part of the clips that come from the extra data set, in joint training; 0: none",
+        low=0.0,
+        high=1.0,
+        source="released: none; joint: COCO's pictures beside the videos",
+    )
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     inference: InferenceConfig = dataclasses.field(default_factory=InferenceConfig)
 
@@ -1711,7 +1721,7 @@ class RecipeConfig(Section):
             consensus=ConsensusConfig(train=False, refine=False),
             prior=PriorConfig(weight=0.0),
             matching=self.matching,
-            sampling=SamplingConfig(contrast=0.0),
+            sampling=SamplingConfig(clip_length=self.data.clip_length, contrast=0.0),
             follow=FollowConfig(between=False, held_passes=0),
             optimiser=OptimiserConfig(norm_clips=0),
         )

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maskfree.errors import InputError
+from maskfree.datasets.pictures import read_frame
 from maskfree.model.mask2former_video import SIZE_MULTIPLE
-from maskfree.video_folder import read_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,28 +71,9 @@ class VideoFrames:
         height, width = self.size
         for place, frame in enumerate(span):
             # Pillow's bilinear filter is the one of detectron2's test transform
-            small = Image.fromarray(self._picture(frame)).resize(
+            small = Image.fromarray(read_frame(self._root, self._video, frame)).resize(
                 (width, height), Image.Resampling.BILINEAR
             )
             pixels = torch.from_numpy(np.asarray(small, np.float32) / _LARGEST)
             rgb[place, :, :height, :width] = pixels.permute(2, 0, 1)
         return rgb
-
-    def _picture(self, frame: int) -> np.ndarray:
-        """Return a frame as stored, uint8 ``(H, W, 3)``."""
-        file = self._root / self._video.files[frame]
-        picture = read_picture(file)
-        if picture.ndim == 2:
-            picture = picture[..., None]
-        if picture.dtype != np.uint8:
-            raise InputError(
-                f"{file} holds {picture.dtype}, expected pictures of 8 bits. Convert them."
-            )
-        expected = self._video.height, self._video.width
-        if picture.shape[:2] != expected:
-            raise InputError(
-                f"{file} is {picture.shape[1]}x{picture.shape[0]}, its video {self._video.name} "
-                f"{expected[1]}x{expected[0]}. Fetch the data set's pictures again."
-            )
-        colours = picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, 2)
-        return np.ascontiguousarray(colours)
