@@ -173,7 +173,10 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
     turned = bool(abs(matrix[0, 1]) > 1e-9)
     shrink = np.linalg.norm(matrix[:, :2], axis=0)
     if (shrink < 1).any():
-        small = [max(1, round(side * min(1.0, by))) for side, by in zip((width, height), shrink)]
+        small = [
+            max(1, round(side * min(1.0, by)))
+            for side, by in zip((width, height), shrink, strict=True)
+        ]
         image = cv2.resize(image, (small[0], small[1]), interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([width / small[0], height / small[1], 1.0])
         height, width = image.shape[:2]
@@ -196,4 +199,5 @@ def _inside(matrix: np.ndarray, of: tuple[int, int], size: tuple[int, int]) -> n
     y, x = np.indices(size) + 0.5
     offset = np.stack([x - matrix[0, 2], y - matrix[1, 2]])
     back_x, back_y = np.tensordot(np.linalg.inv(matrix[:, :2]), offset, axes=1)
-    return (back_x >= 0) & (back_x < of[1]) & (back_y >= 0) & (back_y < of[0])
+    inside = (back_x >= 0) & (back_x < of[1]) & (back_y >= 0) & (back_y < of[0])
+    return np.asarray(inside)
