@@ -13,7 +13,8 @@ from transformers import (
 )
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.model.backbone import backbone_config, pretrained_backbone, quiet
+from maskfree.model.backbone import backbone_config, pretrained_backbone
+from maskfree.model.hub_folder import quiet
 from maskfree.trainer import Trainer
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from maskfree.config import (
     SamplingConfig,
     TemporalKNNConfig,
 )
-from maskfree.model import backbone
+from maskfree.model import hub_folder
 from maskfree.session import Session
 from maskfree.types import BoxTracks, Keyframe, Track
 from napari_maskfree.sample_data import GeneratedClip, generated_clip
@@ -213,7 +213,7 @@ def model_config(small_config: Config) -> ModelConfig:
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub that nobody may ask."""
     for name in ("HfApi", "hf_hub_download", "try_to_load_from_cache"):
-        monkeypatch.setattr(backbone, name, never)
+        monkeypatch.setattr(hub_folder, name, never)
 
 
 @pytest.fixture
@@ -225,9 +225,9 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
             assert timeout <= 10
             raise ConnectionError("[Errno -2] Name or service not known\nand more.")
 
-    monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(backbone, "HfApi", Api)
-    monkeypatch.setattr(backbone, "hf_hub_download", never)
+    monkeypatch.setattr(hub_folder, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(hub_folder, "HfApi", Api)
+    monkeypatch.setattr(hub_folder, "hf_hub_download", never)
 
 
 @pytest.fixture

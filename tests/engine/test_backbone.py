@@ -35,7 +35,7 @@ from backbone_weights import (
 from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError
 from maskfree.model.backbone import backbone_config, pretrained_backbone
-from maskfree.model.mask2former_video import build_model
+from maskfree.model.build import build_model
 
 if TYPE_CHECKING:
     from maskfree.session import Session

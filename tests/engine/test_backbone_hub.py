@@ -26,7 +26,7 @@ from backbone_weights import (
     write,
 )
 from maskfree.errors import InputWarning
-from maskfree.model import backbone, known_weights
+from maskfree.model import hub_folder, known_weights
 from maskfree.model.checkpoint import read_tensors
 from maskfree.train import finetune
 
@@ -84,7 +84,7 @@ def test_a_resumed_run_goes_on_at_the_rate_that_it_began_with(
         for _ in range(2):
             next(steps)
     steps.close()  # type: ignore[attr-defined]
-    monkeypatch.setattr("maskfree.trainer.pretrained_backbone", never)
+    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     assert len(list(finetune(small_session, small_config, device="cpu", resume=True))) == 2
     first, second = small_session.runs()
@@ -98,8 +98,8 @@ def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         def model_info(self, *_: Any, timeout: float) -> Any:
             raise error
 
-    monkeypatch.setattr(backbone, "HfApi", Api)
-    monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(hub_folder, "HfApi", Api)
+    monkeypatch.setattr(hub_folder, "try_to_load_from_cache", lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ class Portal(http.server.BaseHTTPRequestHandler):
 def test_a_page_in_place_of_the_hub_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, model_config: ModelConfig
 ) -> None:
-    real = backbone.HfApi
+    real = hub_folder.HfApi
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(backbone, "HfApi", lambda: real(endpoint=address, token=False))
+        monkeypatch.setattr(hub_folder, "HfApi", lambda: real(endpoint=address, token=False))
         found, (text,) = warned(model_config, HUB_ID)
         server.shutdown()
     assert found == {}
@@ -199,13 +199,13 @@ def test_a_hub_that_never_answers_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model_config: ModelConfig
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(backbone, "_TIMEOUT", 0.3)
-    real = backbone.HfApi
+    monkeypatch.setattr(hub_folder, "_TIMEOUT", 0.3)
+    real = hub_folder.HfApi
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        monkeypatch.setattr(backbone, "HfApi", lambda: real(endpoint=address, token=False))
+        monkeypatch.setattr(hub_folder, "HfApi", lambda: real(endpoint=address, token=False))
         started = time.monotonic()
         found, texts = warned(model_config, HUB_ID)
     assert (found, len(texts)) == ({}, 1)
@@ -239,9 +239,9 @@ class Files:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     made = Files(tmp_path / "hub")
-    monkeypatch.setattr(backbone, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(backbone, "HfApi", made)
-    monkeypatch.setattr(backbone, "hf_hub_download", made.download)
+    monkeypatch.setattr(hub_folder, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(hub_folder, "HfApi", made)
+    monkeypatch.setattr(hub_folder, "hf_hub_download", made.download)
     return made
 
 
@@ -288,7 +288,7 @@ def test_a_hub_repository_without_weights_is_refused(hub: Files, model_config: M
 def test_what_a_hub_does_not_have_is_refused(
     monkeypatch: pytest.MonkeyPatch, hub: Files, model_config: ModelConfig
 ) -> None:
-    class Unknown(backbone.RepositoryNotFoundError):
+    class Unknown(hub_folder.RepositoryNotFoundError):
         def __init__(self) -> None:
             Exception.__init__(self, "404")
 
@@ -310,8 +310,8 @@ def test_what_is_in_the_cache_is_taken_without_a_network(
     (place / "refs" / "main").write_text("c0ffee", encoding="utf-8")
     expected = write(place / "snapshots" / "c0ffee", model_config)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(backbone, "HfApi", never)
-    monkeypatch.setattr(backbone, "hf_hub_download", never)
+    monkeypatch.setattr(hub_folder, "HfApi", never)
+    monkeypatch.setattr(hub_folder, "hf_hub_download", never)
     found, texts = warned(model_config, HUB_ID)
     assert texts == []
     assert all(torch.equal(found[name], expected[name]) for name in expected)

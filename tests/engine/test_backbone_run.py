@@ -10,8 +10,8 @@ from backbone_weights import CPU, HUB_ID, WARNING, naming, never, same, write
 from maskfree.cli import main
 from maskfree.config import Config, ModelConfig
 from maskfree.model import backbone
+from maskfree.model.build import build_model
 from maskfree.model.checkpoint import load_model, read_tensors
-from maskfree.model.mask2former_video import build_model
 from maskfree.predict import predict
 from maskfree.settings import iter_settings, override
 from maskfree.train import finetune
@@ -38,9 +38,9 @@ def test_a_finished_run_needs_its_pretrained_weights_no_more(
         path.unlink()
     (tmp_path / "weights").rmdir()
     monkeypatch.setattr(backbone, "pretrained_backbone", never)
-    monkeypatch.setattr("maskfree.trainer.pretrained_backbone", never)
+    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
-    monkeypatch.setattr(backbone, "_find", never)
+    monkeypatch.setattr(backbone, "find_folder", never)
     run = small_session.runs()[-1]
     model, loaded, _, _ = load_model(run.weights_path, CPU)
     assert loaded.model.backbone_weights == str(tmp_path / "weights")
@@ -62,7 +62,7 @@ def test_a_resumed_run_is_equal_and_asks_nobody(
     for _ in range(2):
         next(steps)
     steps.close()  # type: ignore[attr-defined]
-    monkeypatch.setattr("maskfree.trainer.pretrained_backbone", never)
+    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     rest = list(finetune(small_session, config, device="cpu", resume=True))
     assert [each.step for each in rest] == [3, 4]

@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 
 from maskfree.errors import InputError
+from maskfree.model.build import build_model
 from maskfree.model.checkpoint import load_model, read_tensors, save_model
-from maskfree.model.mask2former_video import build_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from maskfree.clip_features import ClipFeatures
-from maskfree.model.mask2former_video import Mask2FormerVideo, build_model
+from maskfree.model.build import build_model
 
 if TYPE_CHECKING:
     from maskfree.config import Config
+    from maskfree.model.mask2former_video import Mask2FormerVideo
 
 FRAMES = torch.rand(9, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 

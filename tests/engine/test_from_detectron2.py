@@ -11,10 +11,15 @@ import safetensors.torch
 import torch
 
 from maskfree.cli import main
+from maskfree.config import ModelConfig
 from maskfree.errors import InputError
+from maskfree.model.build import build_model
+from maskfree.model.convert import convert_checkpoint
 from maskfree.model.detectron2_names import TRAINING_ONLY
 from maskfree.model.from_detectron2 import Converted, from_detectron2
+from maskfree.model.initial import read_initial
 from maskfree.model.mask2former_video import Mask2FormerVideo
+from maskfree.model.weights_about import classes_of
 from released_network import Weights, pixel_decoder, resnet, swin, video_decoder
 
 GOLDEN = Path(__file__).parents[3] / "shared/golden"
@@ -179,3 +184,52 @@ def test_the_command_says_what_became_of_each_tensor(
     assert all(torch.equal(written[key], expected[key]) for key in written)
     assert main(words) == 0
     assert "resnet, 5 queries and 3 classes" in capsys.readouterr().out
+    assert classes_of(tmp_path / "a.safetensors") == ()
+    (tmp_path / "names.txt").write_text("cat\n\n  big dog \nsnake\n")
+    assert main([*words, "--classes", str(tmp_path / "names.txt")]) == 0
+    assert classes_of(tmp_path / "a.safetensors") == ("cat", "big dog", "snake")
+    capsys.readouterr()
+    assert main([*words, "--classes", "ovis"]) == 2
+    assert capsys.readouterr().err == (
+        "maskfree: error: --classes must name as many classes as "
+        f"{tmp_path / 'model_final.pkl'} has outputs, got 25 for 3. Give the list that it was "
+        "trained on.\n"
+    )
+    assert main([*words, "--classes", "ytvis-2019"]) == 2
+    assert 'Did you mean "ytvis2019"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_network_begins_with_it(tmp_path: Path, converted: bool) -> None:
+    w = small()
+    config = ModelConfig(
+        backbone_sizes=(32, 64, 96, 128),
+        backbone_depths=(1, 2, 1, 1),
+        backbone_layer="bottleneck",
+        hidden_size=SIZE,
+        feedforward_size=56,
+        encoder_feedforward_size=48,
+        num_heads=HEADS,
+        encoder_layers=2,
+        decoder_layers=5,
+        num_queries=QUERIES,
+    )
+    path = tmp_path / "model_final.pth"
+    torch.save({"model": dict(w)}, path)
+    if converted:
+        convert_checkpoint(path, tmp_path / "a.safetensors", classes=["cat", "dog", "snake"])
+        path = tmp_path / "a.safetensors"
+    found = read_initial(str(path), config)
+    assert found is not None
+    model = build_model(config, num_classes=2, num_queries=1)
+    words = found.into(model, ["snake", "cat"])
+    known = "known snake, cat" if converted else "new snake, cat"
+    assert words == f"weights of {path}; classes: {known}"
+    expected = from_detectron2(w).weights
+    own = model.state_dict()
+    same = [key for key in expected if not key.startswith("class_predictor.")]
+    assert all(torch.equal(own[key], expected[key]) for key in same)
+    rows = [2, 0] if converted else []
+    head = "class_predictor.weight"
+    assert torch.equal(own[head][: len(rows)], expected[head][rows])
+    assert torch.equal(own[head][-1], expected[head][-1])

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from maskfree.config import OptimiserConfig
 from maskfree.errors import InputError
 from maskfree.model import mask2former_video
-from maskfree.model.mask2former_video import Mask2FormerVideo, VideoOutput, build_model
+from maskfree.model.build import build_model
+from maskfree.optimiser import make_optimiser
 
 if TYPE_CHECKING:
     from maskfree.config import Config, ModelConfig
+    from maskfree.model.mask2former_video import Mask2FormerVideo, VideoOutput
 
 HEIGHT, WIDTH, QUERIES = 64, 96, 4
 GRID = (HEIGHT // 4, WIDTH // 4)
@@ -336,3 +339,27 @@ def test_measuring_norms_again_forgets_what_was_measured(small_config: Config) -
     assert one.training
     for name, value in other.state_dict().items():
         assert torch.equal(value, one.state_dict()[name]), name
+
+
+def test_frozen_norms_neither_follow_the_clips_nor_learn(model_config: ModelConfig) -> None:
+    config = dataclasses.replace(model_config, frozen_norms=True)
+    model = build_model(config, num_classes=1, num_queries=1).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimiser = make_optimiser(model, OptimiserConfig(), backbone_multiplier=0.5)
+    known = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    frozen = [p for norm in model.norms() for p in norm.parameters()]
+    assert frozen
+    assert not any(id(p) in known or p.requires_grad for p in frozen)
+    model(torch.rand(1, 2, 3, 64, 64))
+    model.measure_norms([torch.rand(2, 3, 64, 64)])
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert not any(norm.training for norm in model.train().norms())
+    assert build_model(model_config, num_classes=1, num_queries=1).train().norms()[0].training
+
+
+def test_the_pixel_decoder_may_have_a_width_of_its_own(model_config: ModelConfig) -> None:
+    config = dataclasses.replace(model_config, feedforward_size=64, encoder_feedforward_size=48)
+    state = build_model(config, num_classes=1, num_queries=1).state_dict()
+    pixels = "model.pixel_level_module.decoder.encoder.layers.0.fc1.weight"
+    assert len(state[pixels]) == 48
+    assert len(state["model.transformer_module.decoder.layers.0.fc1.weight"]) == 64

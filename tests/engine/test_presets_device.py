@@ -13,7 +13,10 @@ from maskfree.presets import PRESETS, preset
 
 def test_tiny_is_the_default() -> None:
     assert preset("tiny") == Config()
-    assert list(PRESETS) == ["tiny", "paper", "released", "resnet18", "resnet50"]
+    assert list(PRESETS) == [
+        *("tiny", "paper", "released", "resnet18", "resnet50"),
+        *("r50", "r101", "swin-t", "swin-s", "swin-b", "swin-l"),
+    ]
 
 
 def test_tiny_learns_from_scratch_from_the_consensus() -> None:
@@ -102,9 +105,32 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         preset("papers")
     assert str(caught.value) == (
-        "preset must be one of tiny, paper, released, resnet18, resnet50, "
+        "preset must be one of tiny, paper, released, resnet18, resnet50, r50, r101, swin-t, "
+        "swin-s, swin-b, swin-l, "
         'got "papers". Did you mean "paper"?'
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "weights"),
+    [
+        ("r50", "microsoft/resnet-50", ""),
+        ("r101", "microsoft/resnet-101", ""),
+        ("swin-t", "", "facebook/mask2former-swin-tiny-coco-instance"),
+        ("swin-l", "", "facebook/mask2former-swin-large-coco-instance"),
+    ],
+)
+def test_the_published_sizes_are_mask2formers(name: str, backbone: str, weights: str) -> None:
+    config = preset(name)
+    model = config.model
+    assert (config.preset, model.backbone_weights, model.weights) == (name, backbone, weights)
+    assert (model.hidden_size, model.num_heads, model.encoder_layers) == (256, 8, 6)
+    assert (model.feedforward_size, model.encoder_feedforward_size) == (2048, 1024)
+    assert (model.decoder_layers, model.num_queries) == (10, 200 if name == "swin-l" else 100)
+    assert model.frozen_norms is name.startswith("r")
+    # the paper's 1e-4 where a whole network is there to begin with
+    optimiser = config.optimiser
+    assert optimiser.learning_rate * optimiser.weights_multiplier == pytest.approx(1e-4)
 
 
 def test_presets_are_frozen() -> None:

@@ -10,7 +10,7 @@ import torch
 from maskfree.config import AugmentConfig, SamplingConfig
 from maskfree.errors import InputError
 from maskfree.kept_tubes import KeptTubes
-from maskfree.model.mask2former_video import build_model
+from maskfree.model.build import build_model
 from maskfree.network_pass import network_pass
 from maskfree.predict import predict
 from maskfree.sampling import ClipSampler

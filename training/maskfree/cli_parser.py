@@ -26,7 +26,14 @@ __all__ = ["build_parser", "parse"]
 
 _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
-_PRESET = "tiny, paper, released, resnet18 or resnet50; default: tiny"
+_PRESET = (
+    "tiny, paper, released, resnet18, resnet50, r50, r101, swin-t, swin-s, swin-b or swin-l; "
+    "default: tiny"
+)
+_WEIGHTS = (
+    "a trained network to begin with: a checkpoint, a run's weights, a folder or a hub id; "
+    "the same as --set model.weights=FROM"
+)
 _STEPS = "optimiser steps; default: the preset's"
 _FORMATS = (
     "davis, ytvis, boxes, coco, mots, mots-png, mot, cvat, labelstudio, labelme, ctc, tiff, npz, "
@@ -134,8 +141,10 @@ without running any code that it may hold: a file that would run code is refused
 Mask2Former or MaskFreeVIS that detectron2 wrote (.pkl, .pth) is written by our own names, and it is
 said which of its tensors are used, left over or missing.
 
-example:
+examples:
   maskfree convert-weights model_final.pth model.safetensors
+  maskfree convert-weights model_final.pth model.safetensors --classes ytvis2019
+  maskfree finetune --session work --preset r50 --weights model.safetensors
 """
 
 
@@ -250,6 +259,7 @@ def _add_finetune(parser: _Parser) -> None:
         "--session", required=True, metavar="DIR", help="the project folder; made where absent"
     )
     parser.add_argument("--preset", help=_PRESET)
+    parser.add_argument("--weights", metavar="FROM", help=_WEIGHTS)
     parser.add_argument("--steps", metavar="N", help=_STEPS)
     parser.add_argument("--device", default="auto", help=_DEVICE)
     parser.add_argument(
@@ -290,6 +300,7 @@ def _add_preflight(parser: _Parser) -> None:
         "--boxes", metavar="FILE", help="the boxes file; left out where the session has it"
     )
     parser.add_argument("--preset", help=_PRESET)
+    parser.add_argument("--weights", metavar="FROM", help=_WEIGHTS)
     parser.add_argument("--steps", metavar="N", help=_STEPS)
     parser.add_argument("--device", default="auto", help=_DEVICE)
     _add_set(parser, "change a setting, as for finetune")
@@ -343,4 +354,10 @@ def _add_convert(parser: _Parser) -> None:
 def _add_convert_weights(parser: _Parser) -> None:
     parser.add_argument("source", metavar="IN", help="the checkpoint to read")
     parser.add_argument("target", metavar="OUT", help="the .safetensors file to write")
+    parser.add_argument(
+        "--classes",
+        metavar="LIST",
+        help="what its class outputs are called: coco, ytvis2019, ytvis2021, ovis, bdd100k, or a "
+        "file with one name a line; a run that begins with it takes over those of its own labels",
+    )
     parser.add_argument("--json", action="store_true", help=_JSON)

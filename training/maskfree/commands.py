@@ -62,6 +62,15 @@ def parse_settings(pairs: Sequence[str], prefix: str = "") -> dict[str, str]:
     return chosen
 
 
+def _run_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Return what --set says of a run, and --weights."""
+    chosen = parse_settings(args.set)
+    if args.weights is not None:
+        path = Path(args.weights).expanduser()
+        chosen["model.weights"] = str(path.absolute()) if path.exists() else args.weights
+    return chosen
+
+
 def _finetune(args: argparse.Namespace) -> None:
     from maskfree.finetune_command import finetune_session
 
@@ -70,7 +79,7 @@ def _finetune(args: argparse.Namespace) -> None:
         video=args.video,
         boxes=args.boxes,
         preset_name=args.preset,
-        settings=parse_settings(args.set),
+        settings=_run_settings(args),
         steps=args.steps,
         device=args.device,
         seed=args.seed,
@@ -81,10 +90,11 @@ def _finetune(args: argparse.Namespace) -> None:
     )
     start = f", from run {result['start']}" if result["start"] else ""
     best = f" (the best, of step {result['kept_step']})" if "kept_step" in result else ""
+    begins = f"{result['begins']}\n" if result["begins"] else ""
     text = (
         f"run {result['run']} {result['status']}: {result['steps']} steps{start}, loss "
         f"{result['loss']:.3f}, {clock(result['seconds'])}, in {result['weights']}{best}\n"
-        f"next: maskfree predict {args.session}"
+        f"{begins}next: maskfree predict {args.session}"
     )
     _show(args, result, text)
 
@@ -110,7 +120,7 @@ def _preflight(args: argparse.Namespace) -> int:
         args.source,
         boxes=args.boxes,
         preset_name=args.preset,
-        settings=parse_settings(args.set),
+        settings=_run_settings(args),
         steps=args.steps,
         device=args.device,
         order=[] if names == ["none"] else names,
@@ -289,11 +299,13 @@ def _picture_of(args: argparse.Namespace) -> ExportReport:
 
 
 def _convert_weights(args: argparse.Namespace) -> None:
+    from maskfree.model.class_names import read_classes
     from maskfree.model.convert import convert_checkpoint
     from maskfree.output_path import check_output
 
     check_output(args.target, inputs=[args.source])
-    tensors, converted = convert_checkpoint(args.source, args.target)
+    classes = read_classes(args.classes) if args.classes else ()
+    tensors, converted = convert_checkpoint(args.source, args.target, classes=classes)
     parameters = sum(tensor.numel() for tensor in tensors.values())
     result: dict[str, Any] = {
         "out": args.target,

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 from maskfree.settings import Section, setting
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
+    "PUBLISHED",
     "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
@@ -53,19 +58,22 @@ __all__ = [
 class ModelConfig(Section):
     """Mask2Former-video: sizes of backbone, pixel decoder and transformer decoder."""
 
+    backbone: str = setting(
+        "resnet", "kind of the backbone", choices=("resnet", "swin"), source="paper: both"
+    )
     backbone_sizes: tuple[int, ...] = setting(
         (32, 64, 96, 128),
-        "channels of the four ResNet stages",
+        "channels of the backbone's four stages",
         unit="channels",
         high=8192,
         source="measured",
     )
     backbone_depths: tuple[int, ...] = setting(
-        (1, 1, 1, 1), "blocks in each ResNet stage", unit="blocks", high=200, source="measured"
+        (1, 1, 1, 1), "blocks in each of them", unit="blocks", high=200, source="measured"
     )
     backbone_layer: str = setting(
         "basic",
-        "kind of those blocks: two wide convolutions, or three with a narrow one in the middle",
+        "kind of a ResNet's blocks: two wide convolutions, or three, the middle one narrow",
         choices=("basic", "bottleneck"),
         source="ResNet: basic to 34 layers, bottleneck from 50",
     )
@@ -74,11 +82,43 @@ class ModelConfig(Section):
         "pretrained weights of the backbone: a hub id or a folder; leave it empty for fresh ones",
         source="paper: pretrained; here never needed, and no quality was measured with them",
     )
+    backbone_heads: tuple[int, ...] = setting(
+        (3, 6, 12, 24), "attention heads in each stage of a Swin", high=1024, source="Swin"
+    )
+    backbone_window: int = setting(
+        7, "side of a Swin's windows", unit="tokens", low=1, high=64, source="Swin: 7, B and L: 12"
+    )
+    drop_path: float = setting(
+        0.3,
+        "part of a Swin's last block's turns that are passed over in training",
+        low=0.0,
+        high=0.9,
+        source="Mask2Former",
+    )
+    frozen_norms: bool = setting(
+        False,
+        "the backbone's batch norms keep their pretrained statistics, scales and shifts",
+        source="Mask2Former, with a ResNet",
+    )
+    weights: str = setting(
+        "",
+        "a whole network to begin with: a hub id, a folder, a checkpoint, a run's weights; leave "
+        "it empty for none",
+        source="paper: Mask2Former on COCO",
+    )
     hidden_size: int = setting(
         64, "width of pixel decoder, queries and mask features", unit="channels", low=16, high=1024
     )
     feedforward_size: int = setting(
         128, "width of the feed-forward layers", unit="channels", low=16, high=8192
+    )
+    encoder_feedforward_size: int = setting(
+        0,
+        "width of those of the pixel decoder, where it is another one; 0: the same",
+        unit="channels",
+        low=0,
+        high=8192,
+        source="Mask2Former: 1024, and 2048 in the decoder",
     )
     num_heads: int = setting(4, "attention heads", low=1, high=32)
     encoder_layers: int = setting(
@@ -109,6 +149,65 @@ class ModelConfig(Section):
             backbone_layer="bottleneck",
             backbone_weights="microsoft/resnet-50",
         )
+
+    @classmethod
+    def published(cls, name: str) -> ModelConfig:
+        """Return the paper's network with one of its backbones, by a name of ``PUBLISHED``.
+
+        Sizes: Mask2Former's of ResNet-50 and -101 and Swin-T to -L, as MaskFreeVIS has them.
+        """
+        common = cls(
+            hidden_size=256,
+            feedforward_size=2048,
+            encoder_feedforward_size=1024,
+            num_heads=8,
+            encoder_layers=6,
+            decoder_layers=10,
+            num_queries=200 if name == "swin-l" else 100,
+        )
+        return dataclasses.replace(common, **PUBLISHED[name])
+
+
+def _published_resnet(depths: tuple[int, ...], weights: str) -> dict[str, Any]:
+    return {
+        "backbone_sizes": (256, 512, 1024, 2048),
+        "backbone_depths": depths,
+        "backbone_layer": "bottleneck",
+        "backbone_weights": weights,
+        "frozen_norms": True,
+    }
+
+
+def _published_swin(
+    width: int, depths: tuple[int, ...], window: int, weights: str
+) -> dict[str, Any]:
+    heads = width // 32
+    return {
+        "backbone": "swin",
+        "backbone_sizes": (width, 2 * width, 4 * width, 8 * width),
+        "backbone_depths": depths,
+        "backbone_heads": (heads, 2 * heads, 4 * heads, 8 * heads),
+        "backbone_window": window,
+        "weights": weights,
+    }
+
+
+PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    "r50": _published_resnet((3, 4, 6, 3), "microsoft/resnet-50"),
+    "r101": _published_resnet((3, 4, 23, 3), "microsoft/resnet-101"),
+    "swin-t": _published_swin(96, (2, 2, 6, 2), 7, "facebook/mask2former-swin-tiny-coco-instance"),
+    "swin-s": _published_swin(
+        96, (2, 2, 18, 2), 7, "facebook/mask2former-swin-small-coco-instance"
+    ),
+    "swin-b": _published_swin(
+        128, (2, 2, 18, 2), 12, "facebook/mask2former-swin-base-coco-instance"
+    ),
+    "swin-l": _published_swin(
+        192, (2, 2, 18, 2), 12, "facebook/mask2former-swin-large-coco-instance"
+    ),
+}
+"""What differs between the published networks, and what the hub has of them: of a ResNet the
+backbone, of a Swin the whole network, trained on COCO."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -972,6 +1071,13 @@ class OptimiserConfig(Section):
         "one-cycle", "learning rate over the run", choices=("one-cycle", "constant")
     )
     warmup: float = setting(0.1, "part of a one-cycle run that warms up", low=0.0, high=0.9)
+    weights_multiplier: float = setting(
+        0.1,
+        "learning rate of a run that begins with a whole network's weights, times this",
+        low=1e-4,
+        high=1.0,
+        source="paper: 1e-4",
+    )
     clip_norm: float = setting(
         1.0, "full-model gradient clip", low=0.0, source="released: 0.01; from scratch: measured"
     )

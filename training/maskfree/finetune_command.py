@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskfree.beginning import beginning_of
 from maskfree.boxes_file import read_boxes
 from maskfree.chosen_frames import check_frames
 from maskfree.device import check_device
@@ -229,6 +230,7 @@ def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:
         "losses": last.losses,
         "seconds": round(time.monotonic() - started, 1),
         "weights": str(run.kept_weights_path),
+        "begins": beginning_of(run),
         **_kept_step(run),
     }
 

@@ -21,12 +21,16 @@ def make_optimiser(
 
     With a ``backbone_multiplier`` of 0 the backbone is frozen: its parameters ask for no gradient
     and the optimiser knows nothing of them, which saves memory and time. Its batch norms still
-    follow the clips.
+    follow the clips, unless they are frozen: those never learn.
     """
     backbone = list(model.model.pixel_level_module.encoder.parameters())
     for parameter in backbone:
         parameter.requires_grad_(backbone_multiplier > 0)
     known = {id(p) for p in backbone}
+    if model.frozen_norms:
+        for parameter in (p for norm in model.norms() for p in norm.parameters()):
+            parameter.requires_grad_(False)
+        backbone = [p for p in backbone if p.requires_grad or not backbone_multiplier]
     rest = [p for p in model.parameters() if id(p) not in known]
     groups = [{"params": rest, "multiplier": 1.0}]
     if backbone_multiplier > 0:

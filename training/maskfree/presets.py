@@ -1,15 +1,19 @@
 """Named starting points for a config.
 
-``tiny``, ``paper`` and ``released`` need no weights; ``resnet18`` and ``resnet50`` begin with a
-pretrained backbone where the hub, its cache or a folder has one. No quality was measured with the
-last two: the machines that we build on have no network.
+``tiny``, ``paper`` and ``released`` need no weights; the others begin with pretrained ones where
+the hub, its cache, a folder or a file has them: ``resnet18`` and ``resnet50`` with a backbone, the
+published sizes ``r50`` to ``swin-l`` with a backbone or a whole network (``model.weights``). No
+quality was measured with those: the machines that we build on have no network.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import TYPE_CHECKING
 
 from maskfree.config import (
+    PUBLISHED,
     AugmentConfig,
     Config,
     ConsensusConfig,
@@ -27,8 +31,23 @@ from maskfree.config import (
 )
 from maskfree.errors import InputError, nearest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["PRESETS", "preset"]
 
+_BACKBONES = {
+    "r50": "ResNet-50",
+    "r101": "ResNet-101",
+    "swin-t": "Swin-T",
+    "swin-s": "Swin-S",
+    "swin-b": "Swin-B",
+    "swin-l": "Swin-L",
+}
+_WORDS = (
+    "the paper's network with a {}, for weights that somebody trained: --set model.weights=FILE. "
+    "For a GPU; no quality was measured with it."
+)
 PRESETS = {
     "tiny": "0.8 M parameters, from scratch, on one video: the paper's losses plus what makes a "
     "start without weights reliable. Runs on a CPU in minutes.",
@@ -38,6 +57,14 @@ PRESETS = {
     "fresh ones. No quality was measured with it.",
     "resnet50": "tiny with a ResNet-50, pretrained where its weights can be fetched, else with "
     "fresh ones. Slow on a CPU; no quality was measured with it.",
+    **{name: _WORDS.format(backbone) for name, backbone in _BACKBONES.items()},
+}
+
+
+_MODELS: dict[str, Callable[[], ModelConfig]] = {
+    "resnet18": ModelConfig.resnet18,
+    "resnet50": ModelConfig.resnet50,
+    **{name: functools.partial(ModelConfig.published, name) for name in PUBLISHED},
 }
 
 
@@ -55,8 +82,8 @@ def preset(name: str) -> Config:
         )
     if name == "tiny":
         return Config()
-    if name.startswith("resnet"):
-        model = ModelConfig.resnet18() if name == "resnet18" else ModelConfig.resnet50()
+    if name in _MODELS:
+        model = _MODELS[name]()
         gently = OptimiserConfig(steps=180, learning_rate=1e-3, backbone_multiplier=0.1)
         sampling = SamplingConfig(clip_length=3)
         return dataclasses.replace(

@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+from maskfree.beginning import began_with, note_beginning
 from maskfree.chosen_frames import check_frames
 from maskfree.device import check_device, resolve_device
 from maskfree.errors import InputError, InputWarning
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from maskfree.config import Config
+    from maskfree.model.initial import Pretrained
     from maskfree.run import Run
     from maskfree.session import Session
     from maskfree.start import StartFrom
@@ -134,9 +136,12 @@ def finetune(
                 resumed=old is not None,
                 weights=weights,
                 pretrained=pretrained,
+                began=began_with(old or before),
                 prepared=prepared,
             )
             first = trainer.restore(run.state_path) if old is not None else 0
+            if old is None:
+                note_beginning(run, trainer.began, trainer.begins)
             previewer = None
             if chosen is not None:
                 from maskfree.preview import Previewer
@@ -165,19 +170,19 @@ def finetune(
         yield from take_steps(trainer, run, first, previewer=previewer, keep_best=keep == "best")
 
 
-def _pretrained(config: Config) -> dict[str, torch.Tensor] | None:
-    """Return the backbone's weights that the settings name; None: they name none.
+def _pretrained(config: Config) -> Pretrained | None:
+    """Return the weights that the settings name; None: they name none.
 
     Raises
     ------
     InputError
         For weights that do not fit, before the video is looked at.
     """
-    if not config.model.backbone_weights:
+    if not (config.model.backbone_weights or config.model.weights):
         return None
-    from maskfree.model.backbone import pretrained_backbone
+    from maskfree.model.initial import find_pretrained
 
-    return pretrained_backbone(config.model)
+    return find_pretrained(config.model)
 
 
 def _weights(run: Run) -> dict[str, torch.Tensor]:

@@ -12,9 +12,9 @@ import torch
 from maskfree.device import has_bfloat16
 from maskfree.errors import InputError
 from maskfree.kept_tubes import KeptTubes
-from maskfree.model.backbone import pretrained_backbone
+from maskfree.model.build import build_model
 from maskfree.model.checkpoint import save_model
-from maskfree.model.mask2former_video import build_model
+from maskfree.model.initial import Pretrained, find_pretrained
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
 from maskfree.optimiser import learning_rate, make_optimiser
@@ -55,7 +55,10 @@ class Trainer:
     weights
         What the network begins with, by parameter name; None: fresh or pretrained ones.
     pretrained
-        The backbone's weights; None: those that the settings name, where it begins with fresh ones.
+        What the network begins with beside chance; None: what the settings name, where it begins
+        afresh.
+    began
+        How much of a network that is taken up began with such weights, see `Pretrained.kind`.
     prepared
         What the video shows without a network; None: it is looked at now.
     watch
@@ -77,13 +80,14 @@ class Trainer:
         seed: int,
         resumed: bool = False,
         weights: Mapping[str, torch.Tensor] | None = None,
-        pretrained: Mapping[str, torch.Tensor] | None = None,
+        pretrained: Pretrained | None = None,
+        began: str = "backbone",
         prepared: Prepared | None = None,
         watch: Watch = unwatched,
     ) -> None:
         begun = resumed or weights is not None
         if pretrained is None:
-            pretrained = {} if begun else pretrained_backbone(config.model)
+            pretrained = Pretrained() if begun else find_pretrained(config.model)
         self.track_ids = [t.id for t in tracks.tracks]
         prepared = prepared or prepare(video, tracks, config, watch=watch)
         torch.manual_seed(seed)
@@ -111,14 +115,18 @@ class Trainer:
         self.model = build_model(
             config.model, num_classes=len(self.classes), num_queries=len(tracks.tracks)
         )
-        if pretrained:
-            self.model.model.pixel_level_module.encoder.load_state_dict(pretrained)
+        self.begins = pretrained.into(self.model, self.classes)
         if weights is not None:
             self.model.load_state_dict(weights)
         self.model.to(device)
         labels = [self.classes.index(t.label) for t in tracks.tracks]
         self._objective = Objective(config, labels, seed=seed)
-        fresh = config.model.backbone_weights and not pretrained and not begun
+        self.began = began = began if begun else pretrained.kind
+        named = config.model.backbone_weights or config.model.weights
+        fresh = bool(named) and began == "fresh"
+        if fresh:
+            self.model.frozen_norms = False
+        self._rate = config.optimiser.weights_multiplier if began == "whole" else 1.0
         multiplier = 1.0 if fresh else config.optimiser.backbone_multiplier
         self._optimiser = make_optimiser(
             self.model, config.optimiser, backbone_multiplier=multiplier
@@ -138,7 +146,7 @@ class Trainer:
         steps = self.config.optimiser.steps
         if index == round(self.config.consensus.teacher_at * steps):
             self._teach()
-        rate = learning_rate(index, self.config.optimiser)
+        rate = self._rate * learning_rate(index, self.config.optimiser)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["multiplier"]
         sample = self._sampler.draw().to(self.device)

@@ -10,7 +10,7 @@ import safetensors.torch
 from maskfree.config import Config
 from maskfree.errors import InputError
 from maskfree.json_checks import as_list, as_object, as_whole
-from maskfree.model.mask2former_video import Mask2FormerVideo, build_model
+from maskfree.model.build import build_model
 from maskfree.model.tensors_file import read_tensors
 from maskfree.settings import from_dict, to_dict
 from maskfree.storage import atomic_write, read_json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from maskfree.config import ModelConfig
+    from maskfree.model.mask2former_video import Mask2FormerVideo
 
 __all__ = ["load_model", "read_tensors", "save_model"]
 

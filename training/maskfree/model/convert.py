@@ -17,10 +17,12 @@ from maskfree.model.pickled_arrays import BUILDERS, WORDS, PickledArray
 from maskfree.model.plain_pickle import Forbidden, read_pickle
 from maskfree.model.tensors_file import read_tensors
 from maskfree.model.torch_file import Script, is_torch_file, read_torch_file
+from maskfree.model.weights_about import about
 from maskfree.storage import atomic_write
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from maskfree.model.from_detectron2 import Converted
 
@@ -44,17 +46,27 @@ def convert_weights(
 
 
 def convert_checkpoint(
-    source: str | os.PathLike[str], target: str | os.PathLike[str]
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    classes: Sequence[str] = (),
 ) -> tuple[dict[str, torch.Tensor], Converted | None]:
     """Write the tensors of ``source`` to the safetensors file ``target``; return them.
 
     As :func:`read_weights`. Those of a Mask2Former or MaskFreeVIS checkpoint of detectron2 are
     written by our own names, and with them it is returned what became of each; else None.
 
+    Parameters
+    ----------
+    classes
+        Names of the class outputs, kept in the file for whoever begins with it; empty: COCO's where
+        a checkpoint of detectron2 has as many, else unknown.
+
     Raises
     ------
     InputError
-        As there and as `from_detectron2`; where ``target`` cannot be written.
+        As there and as `from_detectron2`; where ``target`` cannot be written, and for another
+        number of classes than there are outputs.
     """
     out = Path(target)
     if out.suffix != _SAFE:
@@ -65,7 +77,15 @@ def convert_checkpoint(
 
         converted = from_detectron2(tensors)
         tensors = converted.weights
-    atomic_write(out, safetensors.torch.save(tensors))
+        classes = classes or converted.classes
+    head = tensors.get("class_predictor.weight")
+    if classes and (head is None or len(head) != len(classes) + 1):
+        outputs = "none" if head is None else len(head) - 1
+        raise InputError(
+            f"--classes must name as many classes as {source} has outputs, got {len(classes)} for "
+            f"{outputs}. Give the list that it was trained on."
+        )
+    atomic_write(out, safetensors.torch.save(tensors, metadata=about(classes)))
     return tensors, converted
 
 

@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import Mask2FormerConfig, ResNetConfig, SwinConfig
-from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError
 from maskfree.formats.base import list_names
+from maskfree.model.build import quiet_about_backbones
+from maskfree.model.class_names import read_classes
 from maskfree.model.detectron2_names import BACKBONE, HEAD, TRAINING_ONLY, renamed
 from maskfree.model.mask2former_video import Mask2FormerVideo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Converted", "architecture_of", "from_detectron2"]
+__all__ = ["UNUSED", "Converted", "architecture_of", "from_detectron2", "shapes_of"]
 
 _OUT = ["stage1", "stage2", "stage3", "stage4"]
 _PREDICTOR, _PIXELS = f"{HEAD}predictor.", f"{HEAD}pixel_decoder."
 _POINTS, _LEVELS = 4, 3
 """Of deformable attention, fixed in Mask2Former."""
-_UNUSED = re.compile(r".*\.num_batches_tracked|.*\.encoder\.swin\.layernorm\.(weight|bias)")
+UNUSED = re.compile(r".*\.num_batches_tracked|.*\.encoder\.swin\.layernorm\.(weight|bias)")
 """Of the network here, but read by nothing: a counter, and a norm behind the last stage's own."""
 
 
@@ -37,13 +38,15 @@ _UNUSED = re.compile(r".*\.num_batches_tracked|.*\.encoder\.swin\.layernorm\.(we
 class Converted:
     """The weights by our names, and what became of the file's tensors.
 
-    ``config``: of the network that they are of; ``used``: how many of the file's tensors are in
-    ``weights``; ``training_only``: names of those that only a loss or a picture needs, and
+    ``config``: of the network that they are of; ``classes``: COCO's where there are as many, else
+    empty, since such a checkpoint does not name them; ``used``: how many of the file's tensors are
+    in ``weights``; ``training_only``: names of those that only a loss or a picture needs, and
     ``left_over``: of those that have no place here; ``missing``: our names of what the file lacks.
     """
 
     config: Mask2FormerConfig
     weights: dict[str, torch.Tensor]
+    classes: tuple[str, ...]
     used: int
     training_only: tuple[str, ...]
     left_over: tuple[str, ...]
@@ -73,7 +76,7 @@ def from_detectron2(tensors: Mapping[str, torch.Tensor]) -> Converted:
         has or not finite, or two have one place.
     """
     config = architecture_of(tensors)
-    own = _shapes(config)
+    own = shapes_of(config)
     weights: dict[str, torch.Tensor] = {}
     training, left = list[str](), list[str]()
     for name, tensor in tensors.items():
@@ -100,9 +103,12 @@ def from_detectron2(tensors: Mapping[str, torch.Tensor]) -> Converted:
                     "one of them out."
                 )
             weights[each] = part.clone()
-    missing = tuple(each for each in own if each not in weights and not _UNUSED.fullmatch(each))
+    missing = tuple(each for each in own if each not in weights and not UNUSED.fullmatch(each))
     used = len(tensors) - len(training) - len(left)
-    return Converted(config, weights, used, tuple(training), tuple(left), missing)
+    classes = read_classes("coco")
+    if config.num_labels != len(classes):
+        classes = ()
+    return Converted(config, weights, classes, used, tuple(training), tuple(left), missing)
 
 
 def _misshapen(name: str, tensor: torch.Tensor, wanted: str) -> InputError:
@@ -190,13 +196,8 @@ def _count(tensors: Mapping[str, torch.Tensor], pattern: str) -> int:
     return max((int(found[1]) for found in numbers), default=-1) + 1
 
 
-def _shapes(config: Mask2FormerConfig) -> dict[str, tuple[int, ...]]:
+def shapes_of(config: Mask2FormerConfig) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of a network's parameters and buffers, without making them."""
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it warns of any backbone other than Swin
-    try:
-        with torch.device("meta"):
-            model = Mask2FormerVideo(config)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
+    with quiet_about_backbones(), torch.device("meta"):
+        model = Mask2FormerVideo(config)
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}

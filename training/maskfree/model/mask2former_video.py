@@ -17,26 +17,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerModel
-from transformers.utils import logging as transformers_logging
-
-from maskfree.errors import InputError
-from maskfree.model.backbone import backbone_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Self
 
-    from maskfree.config import ModelConfig
+    from transformers import Mask2FormerConfig
 
-__all__ = ["FrameFeatures", "Mask2FormerVideo", "VideoOutput", "build_model"]
+__all__ = ["FrameFeatures", "Mask2FormerVideo", "VideoOutput"]
 
 STRIDE = 4
 """Frame pixels per cell of the mask grid (the pixel decoder's finest level)."""
 SIZE_MULTIPLE = 32
 """Frame sides are multiples of this (the backbone's coarsest stride)."""
-_NORM_GROUPS = 32
-"""Groups of the pixel decoder's group norms, fixed in the library."""
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _TEMPERATURE = 10000.0
@@ -86,14 +80,16 @@ class Mask2FormerVideo(nn.Module):
     ----------
     config
         transformers' configuration; ``num_labels`` is the number of classes C.
+    frozen_norms
+        The backbone's batch norms stay as they are: they neither follow the clips nor learn.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, config: Mask2FormerConfig) -> None:
+    def __init__(self, config: Mask2FormerConfig, *, frozen_norms: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.frozen_norms = config, frozen_norms
         self.model = Mask2FormerModel(config)
         self.class_predictor = nn.Linear(config.hidden_dim, config.num_labels + 1)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -203,15 +199,27 @@ class Mask2FormerVideo(nn.Module):
             )[0]
         return VideoOutput(tuple(classes), tuple(masks))
 
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training or out of it; norms that are frozen are never switched to it."""
+        super().train(mode)
+        if self.frozen_norms:
+            for norm in self.norms():
+                norm.eval()
+        return self
+
+    def norms(self) -> list[nn.BatchNorm2d]:
+        """Return the batch norms, all of them the backbone's."""
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+
     @torch.no_grad()
     def measure_norms(self, clips: Iterable[torch.Tensor]) -> None:
         """Set the batch norms' statistics to their means over ``clips``, ``(T, 3, H, W)`` each.
 
         Running means lag behind the weights that they were taken with (Wu and Johnson, Rethinking
-        "Batch" in BatchNorm, 2021).
+        "Batch" in BatchNorm, 2021). Frozen ones keep theirs.
         """
-        norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
-        if not norms:
+        norms = self.norms()
+        if not norms or self.frozen_norms:
             return
         momenta = [norm.momentum for norm in norms]
         training = self.training
@@ -308,48 +316,3 @@ def _time_positions(frames: int, channels: int) -> torch.Tensor:
     exponent = torch.arange(channels).div(2, rounding_mode="floor") * 2 / channels
     angle = time[:, None] / _TEMPERATURE**exponent
     return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], 2).flatten(1)
-
-
-def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> Mask2FormerVideo:
-    """Make a model with fresh weights.
-
-    ``num_queries`` overrides the config's when it is larger (a video with more tracks than slots).
-
-    Raises
-    ------
-    InputError
-        For sizes that make no network.
-    """
-    backbone = backbone_config(config)
-    _check_sizes(config)
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it warns of any backbone other than Swin
-    try:
-        full = Mask2FormerConfig(
-            backbone_config=backbone,
-            feature_size=config.hidden_size,
-            mask_feature_size=config.hidden_size,
-            hidden_dim=config.hidden_size,
-            encoder_feedforward_dim=config.feedforward_size,
-            dim_feedforward=config.feedforward_size,
-            num_attention_heads=config.num_heads,
-            encoder_layers=config.encoder_layers,
-            decoder_layers=config.decoder_layers,
-            num_queries=max(num_queries, config.num_queries),
-            num_labels=num_classes,
-        )
-        return Mask2FormerVideo(full)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-
-
-def _check_sizes(config: ModelConfig) -> None:
-    for divisor, what in (
-        (_NORM_GROUPS, "the groups of its norms"),
-        (config.num_heads, "num_heads"),
-    ):
-        if config.hidden_size % divisor:
-            raise InputError(
-                f"model.hidden_size must be a multiple of {divisor} ({what}), got "
-                f"{config.hidden_size}. Take {math.lcm(_NORM_GROUPS, config.num_heads)}."
-            )
