@@ -16,10 +16,10 @@ from maskfree.datasets.opening import open_dataset
 from maskfree.errors import InputError
 from maskfree.inference import dataset_inference
 from maskfree.inference.average_precision import AP_METRICS
-from maskfree.inference.dataset_inference import evaluate
+from maskfree.inference.dataset_inference import evaluate, evaluator
 from maskfree.inference.trained import find_recipe, find_weights
+from maskfree.model.build import build_model
 from maskfree.model.checkpoint import save_model
-from maskfree.model.mask2former_video import Mask2FormerVideo, build_model
 from maskfree.settings import to_dict
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.config import Config
+    from maskfree.model.mask2former_video import Mask2FormerVideo
 
 SIZE, FRAMES, VIDEOS = (40, 64), 3, 3
 CLASSES = {"cat": 4, "dog": 9}
@@ -150,8 +151,24 @@ def test_during_training_it_is_the_same_number(
     dataset = open_dataset("ytvis2019", root, "valid", masks=True, without_boxes=True)
     recipe = RecipeConfig(inference=InferenceConfig(short_side=32, long_side=64))
     model.train()
-    assert evaluate(model, dataset, recipe, device=CPU) == json.loads(cli(*words).out)["all"]
+    scores = evaluate(model, dataset, recipe, device=CPU)
+    assert scores == json.loads(cli(*words).out)["all"]
     assert model.training
+    assert evaluator(recipe, str(root), ("cat", "dog"), device=CPU)(model) == scores
+
+
+def test_what_cannot_be_evaluated_is_said_before_training(root: Path) -> None:
+    pytest.importorskip("trackeval")
+    recipe = RecipeConfig()
+    with pytest.raises(InputError, match="ytvis2019 valid has other classes than what is trained"):
+        evaluator(recipe, str(root), ("dog", "cat"), device=CPU)
+    path = root / "valid/instances.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for each in content["annotations"]:
+        del each["segmentations"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="ytvis2019 valid has no true masks"):
+        evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
 
 
 def test_a_stopped_run_is_gone_on_with(

@@ -17,12 +17,13 @@ from maskfree.datasets.types import DataVideo
 from maskfree.errors import InputError
 from maskfree.inference.frames import VideoFrames, network_size
 from maskfree.inference.video_inference import infer_video
-from maskfree.model.mask2former_video import Mask2FormerVideo, build_model
+from maskfree.model.build import build_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.config import Config
+    from maskfree.model.mask2former_video import Mask2FormerVideo
 
 HEIGHT, WIDTH, FRAMES = 70, 108, 5
 CPU = torch.device("cpu")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maskfree.datasets.opening import open_dataset
 from maskfree.errors import InputError
 from maskfree.inference.average_precision import AveragePrecision
+from maskfree.inference.layouts import require_tracks
 from maskfree.inference.video_inference import infer_video
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     import torch
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from maskfree.inference.video_inference import FoundTrack
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["evaluate", "infer_videos"]
+__all__ = ["evaluate", "evaluator", "infer_videos"]
 
 
 def infer_videos(
@@ -86,3 +89,33 @@ def evaluate(
     for _, video, found in infer_videos(model, dataset, recipe.inference, device=device):
         scored.add(video, found)
     return scored.scores().mean
+
+
+def evaluator(
+    recipe: RecipeConfig, root: str, classes: tuple[str, ...], *, device: torch.device
+) -> Callable[[Mask2FormerVideo], dict[str, float]]:
+    """Return what scores a model on the recipe's ``inference.split``, while it is trained.
+
+    Parameters
+    ----------
+    root
+        The data set's folder.
+    classes
+        Of the data set that is trained on, in the model's order.
+
+    Raises
+    ------
+    InputError
+        Where the split cannot be read, has no masks or other classes, or AP over tracks is not what
+        its kind is scored by. All that is found before the first step.
+    """
+    require_tracks(recipe.data.kind)
+    split = recipe.inference.split
+    dataset = open_dataset(recipe.data.kind, Path(root), split, masks=True, without_boxes=True)
+    AveragePrecision(dataset)  # raises where there is nothing to score on
+    if dataset.classes != classes:
+        raise InputError(
+            f"{dataset.name} has other classes than what is trained on: {len(dataset.classes)} and "
+            f"{len(classes)}, or in another order. Take splits of one release of the data set."
+        )
+    return lambda model: evaluate(model, dataset, recipe, device=device)
