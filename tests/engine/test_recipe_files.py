@@ -144,8 +144,8 @@ def test_numbers_by_hand() -> None:
 
 
 def test_the_documents_settings_make_the_papers_temporal_loss() -> None:
-    words = DOCS.read_text(encoding="utf-8").split("`--set ")[1].split("`")[0].split()
-    changes = dict(word.split("=") for word in words)
+    said = DOCS.read_text(encoding="utf-8").split("temporal loss: `--set ")[1].split("`")[0]
+    changes = dict(word.split("=") for word in said.split())
     made = load_recipe("ytvis19-r50", changes).temporal
     paper = TemporalKNNConfig.paper()
     assert made.max_distance == pytest.approx(paper.max_distance, abs=2e-3)  # rounded there
