@@ -186,6 +186,28 @@ def test_a_still_video_is_one_track_a_query_whatever_the_clips(
         assert max((decoded(f.segments)[0] == whole).mean() for f in same) > 0.9
 
 
+def test_where_clips_overlap_the_mean_of_their_logits_counts(
+    model: Mask2FormerVideo, video: DataVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One half is sure in both clips, one unsure: in sum it would pass, in the mean it does not."""
+
+    def said(_: object, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+        masks = torch.full((1, last - first, 16, 24), -9.0)
+        masks[..., :8, :] = 9.0
+        masks[..., 8:, :12] = 1.5  # below logit(0.9) = 2.2
+        masks[:, 0 if first else -1, 8:, 12:] = 9.0 if first else -3.0  # 3 in the mean
+        return torch.tensor([[0.2, 0.6, 0.1, 0.1]]), masks
+
+    monkeypatch.setattr("maskfree.inference.video_inference._Inference._ask", said)
+    config = dataclasses.replace(SMALL, clip_length=3, overlap=1, mask_threshold=0.9, top=1)
+    (found,) = infer_video(model, video, tmp_path, config, device=CPU)
+    assert (found.class_index, found.score) == (1, pytest.approx(0.6))
+    masks = decoded(found.segments)
+    assert masks[:, 10:30].all()
+    assert not masks[:, 50:, :40].any()
+    assert masks[:, 50, 80].tolist() == [False, False, True, False, False]
+
+
 def test_a_short_video_ignores_the_clip_length(
     model: Mask2FormerVideo, video: DataVideo, tmp_path: Path
 ) -> None:
