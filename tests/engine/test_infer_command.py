@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -17,10 +18,11 @@ from maskfree.errors import InputError
 from maskfree.inference import dataset_inference
 from maskfree.inference.average_precision import AP_METRICS
 from maskfree.inference.dataset_inference import evaluate, evaluator
-from maskfree.inference.trained import find_recipe, find_weights
+from maskfree.inference.trained import find_recipe, find_weights, load_trained
 from maskfree.model.build import build_model
 from maskfree.model.checkpoint import save_model
-from maskfree.settings import to_dict
+from maskfree.model.weights_about import about
+from maskfree.settings import as_text, to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,6 +243,36 @@ def test_a_run_gives_its_newest_checkpoint_and_its_recipe(
     named = find_recipe(str(run), "ytvis19-r50", {})
     assert named.name == "ytvis19-r50"
     assert find_recipe(str(tmp_path), None, {}) == RecipeConfig()
+    (tmp_path / "recipe.json").write_text("[]", encoding="utf-8")  # of something else, above it all
+    assert find_recipe(str(saved(tmp_path / "a/w.safetensors", model, small_config)), None, {}) == (
+        RecipeConfig()
+    )
+
+
+def test_foreign_weights_are_of_the_recipes_network(
+    infer: Callable[..., Any],
+    model: Mask2FormerVideo,
+    weights: Path,
+    small_config: Config,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    """The same numbers without a description beside them, with and without classes' names."""
+    infer(weights)
+    wanted = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    settings = [f"model.{key}={as_text(value)}" for key, value in vars(small_config.model).items()]
+    (tmp_path / "bare").mkdir()
+    for name, said in (("order", []), ("names", ["Cat", "DOG"])):
+        path = tmp_path / f"bare/{name}.safetensors"
+        path.write_bytes(safetensors.torch.save(model.state_dict(), metadata=about(said)))
+        done = infer(path, *[word for word in settings if not word.endswith("=")])
+        assert done.code == 0, done.err
+        assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == wanted
+    other = ("cat", "dog", "ox")
+    recipe = RecipeConfig(model=small_config.model)
+    with pytest.raises(InputError, match="has 2 class outputs without names, the data set 3"):
+        load_trained(tmp_path / "bare/order.safetensors", recipe, other, CPU)
+    assert load_trained(path, recipe, other, CPU)[1] == ("Cat", "DOG")
 
 
 def test_what_holds_no_weights_is_said(tmp_path: Path) -> None:
@@ -259,6 +291,7 @@ def test_bad_input_is_one_line(
     )
     words = ("infer", weights, "--data", root)
     assert "would be lost" in refuses(*words, "--out", weights)
+    assert "is a folder. Name the results file" in refuses(*words, "--out", tmp_path)
     assert "no kind of data set" in refuses(*words, "--out", out, "--kind", "ytvis")
     assert "no recipe" in refuses(*words, "--out", out, "--recipe", "ytvis19-r51")
     assert "inference.shorter" in refuses(*words, "--out", out, "--set", "inference.shorter=3")

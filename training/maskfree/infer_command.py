@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
+from maskfree.errors import InputError
 from maskfree.inference.dataset_inference import infer_videos
 from maskfree.inference.layouts import layout_of
 from maskfree.inference.shared_classes import shared_classes
 from maskfree.inference.spool import ResultsSpool
-from maskfree.inference.trained import find_recipe, find_weights
+from maskfree.inference.trained import find_recipe, find_weights, load_trained
 from maskfree.interrupts import Interrupted
-from maskfree.model.checkpoint import load_model
 from maskfree.output_path import check_output
 from maskfree.settings import to_dict
 from maskfree.terminal import ProgressBar, clock
@@ -61,12 +61,14 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     check_device(asked.device)
     weights = find_weights(asked.source)
     check_output(asked.out, inputs=[weights, asked.data])
+    if Path(asked.out).is_dir():  # said now, not after hours
+        raise InputError(f"{asked.out} is a folder. Name the results file to write with --out.")
     recipe = find_recipe(asked.source, asked.recipe, asked.settings)
     kind = asked.kind or recipe.data.kind
     split = asked.split or recipe.inference.split
     dataset = open_dataset(kind, Path(asked.data), split, without_boxes=True)
     device = resolve_device(asked.device)
-    model, _, names, _ = load_model(weights, device)
+    model, names = load_trained(weights, recipe, dataset.classes, device)
     classes = shared_classes(names, dataset)
     about = {
         "weights": _digest(weights),

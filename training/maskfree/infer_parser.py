@@ -20,7 +20,8 @@ INFER_SUMMARY = "a trained model's results on a data set, for its evaluation"
 
 INFER_EPILOG = """\
 RUN is the folder of a training run, whose newest checkpoint and recipe are taken, one of its
-checkpoints, or weights (.safetensors, their .json beside them). ROOT is laid out as published.
+checkpoints, or weights: of a run, or released ones of Mask2Former or MaskFreeVIS, whose network
+--recipe names. ROOT is the data set's folder, laid out as published.
 The whole of a video goes through the network at once; where that is too much for the memory,
 --set inference.clip_length=32 makes clips of it, whose instances are linked.
 ytvis2019, ytvis2021 and ovis: OUT is what the evaluation server takes, zipped where it ends in
@@ -30,7 +31,7 @@ are done lie in OUT.parts.
 
 examples:
   maskfree infer runs/r50 --data YouTube-VIS --out results.zip
-  maskfree infer model.safetensors --recipe ytvis21-r50 --data YouTube-VIS-2021 --out results.json
+  maskfree infer model_final.pth --recipe ytvis19-r50 --data YouTube-VIS --out results.zip
   maskfree infer runs/ovis --data OVIS --split valid --set inference.clip_length=40 --out r.zip
 """
 

@@ -134,13 +134,13 @@ def _matched_by(
     """Return what TrackEval's data sets hand to its metric, of one video and one class."""
     ranked = sorted(found, key=lambda each: -each.score)
     return {
-        # numbers from 1 on: it takes 0 for "not matched"
         "gt_track_ids": list(range(1, len(true) + 1)),
         "gt_tracks": [
             {frame: {"size": size, "counts": runs} for frame, runs in (each.segments or {}).items()}
             for each in true
         ],
         "gt_track_iscrowd": [each.crowd for each in true],
+        # numbers from 1 on: it takes 0 for "not matched"
         "dt_track_ids": list(range(1, len(ranked) + 1)),
         "dt_tracks": [
             {
