@@ -14,6 +14,7 @@ from maskfree import rle
 from maskfree.config import InferenceConfig
 from maskfree.datasets.types import DataVideo, VideoDataset
 from maskfree.errors import InputError, InputWarning
+from maskfree.formats import VideoFacts, read
 from maskfree.inference.layouts import layout_of, require_tracks
 from maskfree.inference.results import ResultsFile
 from maskfree.inference.shared_classes import shared_classes
@@ -93,6 +94,17 @@ def test_bdd100k_has_frames_whose_masks_do_not_overlap() -> None:
     assert (masks[1] == (mask(1, 1) & ~mask(0, 0))).all()
     hidden = FoundTrack(0, 0.5, (counts(mask(0, 0, 2)), None))
     assert len(entries("bdd100k", found=[FOUND[0], hidden])[0]["labels"]) == 1
+
+
+def test_bdd100ks_frames_are_what_the_format_bdd100k_reads(tmp_path: Path) -> None:
+    path = written(tmp_path / "frames.json", entries("bdd100k"))
+    facts = VideoFacts(2, *SIZE, None, ["0000", "0001"])
+    back = read(path, "bdd100k", video=facts)
+    assert [track.label for track in back.boxes.tracks] == ["dog", "cat"]
+    masks = back.read_masks(1)
+    assert masks is not None
+    assert masks.track_ids == (2,)
+    assert (masks.masks[0] == mask(2, 2)).all()
 
 
 def test_ap_of_others_is_measured_with_their_tools() -> None:
@@ -207,6 +219,8 @@ def test_a_file_that_is_none_is_refused(content: str, tmp_path: Path) -> None:
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"r\.json"):
         ResultsFile(path, DATASET)
+    with pytest.raises(InputError, match=r"r\.zip is an archive for a server. Give the results"):
+        ResultsFile(tmp_path / "r.zip", DATASET)
 
 
 # ---- classes

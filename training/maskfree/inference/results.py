@@ -40,6 +40,8 @@ class ResultsFile:
         self._path, self._name = path, f"results file {path}"
         self._indices = {number: index for index, number in enumerate(dataset.class_ids)}
         self._places: dict[int, list[tuple[int, int]]] = {}
+        if path.suffix.lower() == ".zip":
+            raise InputError(f"{path} is an archive for a server. Give the results.json in it.")
         known = {video.id for video in dataset.videos}
         with open_bytes(path, "results file") as file:
             stream = JsonStream(file, self._name)
