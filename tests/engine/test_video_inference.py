@@ -208,6 +208,23 @@ def test_where_clips_overlap_the_mean_of_their_logits_counts(
     assert masks[:, 50, 80].tolist() == [False, False, True, False, False]
 
 
+def test_clip_by_clip_what_is_nowhere_is_no_result(
+    model: Mask2FormerVideo, video: DataVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As published, of a whole video it is one: a sure query whose mask has no pixel."""
+
+    def said(_: object, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+        masks = torch.full((2, last - first, 16, 24), -9.0)
+        masks[0, :, :8] = 9.0
+        return torch.tensor([[0.5, 0.0, 0.0, 0.5], [0.0, 0.9, 0.0, 0.1]]), masks
+
+    monkeypatch.setattr("maskfree.inference.video_inference._Inference._ask", said)
+    for length, scores in ((0, [0.9, 0.5]), (3, [0.5])):
+        config = dataclasses.replace(SMALL, clip_length=length, overlap=1)
+        found = infer_video(model, video, tmp_path, config, device=CPU)
+        assert [each.score for each in found] == pytest.approx(scores)
+
+
 def test_a_short_video_ignores_the_clip_length(
     model: Mask2FormerVideo, video: DataVideo, tmp_path: Path
 ) -> None:

@@ -113,9 +113,12 @@ class _Inference:
             if mask.any():
                 self._segments[row][frame] = rle.encode(mask[None])[0]
         scores = self._tracks.scores()
+        if len(self._clips()) > 1:  # a mask without a pixel is linked to nothing: one a clip
+            scores[[not any(each) for each in self._segments]] = 0
         return [
             FoundTrack(column, float(scores[row, column]), tuple(self._segments[row]))
             for row, column in top_pairs(scores, self._config.top)
+            if scores[row, column] > 0
         ]
 
     def _clips(self) -> list[tuple[int, int]]:
