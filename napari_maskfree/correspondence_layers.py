@@ -229,7 +229,7 @@ def _mark_matches(marks: _Marks, found: Inspection, answer: FrameAnswer) -> None
     """Mark the matches in their own frame, and as rings in the picked one."""
     kept = answer.candidates.of(Fate.KEPT)
     places = found.grid.centres(answer.candidates.yx[kept]).reshape(-1, 2)
-    colours = distance_colours(answer.candidates.distance[kept], found.grid.config.max_distance)
+    colours = distance_colours(answer.candidates.distance[kept], found.grid.config.limit)
     size = c.MATCH_CELLS * float(found.grid.cell_size.mean())
     marks.add(found.frame, places, "disc", size, _CLEAR, colours)
     marks.add(answer.frame, places, "disc", size, colours, _WHITE)
@@ -268,7 +268,7 @@ def _match_vectors(
     ends = found.grid.centres(cells)
     starts = np.repeat(start[None], len(ends), axis=0)
     vectors = _segments(base, time_axis, found.frame, starts, ends)
-    return vectors, distance_colours(distance, found.grid.config.max_distance)
+    return vectors, distance_colours(distance, found.grid.config.limit)
 
 
 def _tube_vectors(

@@ -178,7 +178,7 @@ def rule_words(fate: Fate, config: TemporalKNNConfig) -> str:
     """Say in a few words what became of a candidate."""
     return {
         Fate.KEPT: "kept",
-        Fate.TOO_FAR: f"too far in colour (over {config.max_distance:g})",
+        Fate.TOO_FAR: f"too far in colour (over {config.limit:g})",
         Fate.BEYOND_K: f"beyond the best {config.num_neighbors}",
         Fate.RADIUS: "outside the search radius",
         Fate.OUTSIDE: "outside the picture",
@@ -216,7 +216,7 @@ def sentence(found: Inspection) -> str:
         return f"{place} lies in an ignore region: no loss looks there."
     count = answer.candidates.count
     kept, far = count(Fate.KEPT), count(Fate.TOO_FAR)
-    limit, best = found.grid.config.max_distance, found.grid.config.num_neighbors
+    limit, best = found.grid.config.limit, found.grid.config.num_neighbors
     if kept:
         text = f"{place} has {_look_alikes(kept)} in frame {answer.frame}"
         beyond, ignored = count(Fate.BEYOND_K), count(Fate.IGNORED)

@@ -36,6 +36,8 @@ TERMS: Mapping[str, Term] = {
     "evidence": Term((238, 102, 119), "What the other frames show: background seen elsewhere"),
     "prior": Term((170, 51, 119), "At first: the middle of a box is object, its corners are not"),
     "corrections": Term((190, 110, 40), "What you painted or accepted"),
+    "cross-entropy": Term((102, 204, 238), "Every pixel is what your corrected masks say"),
+    "dice": Term((34, 136, 51), "A mask overlaps with the one that you corrected"),
 }
 """Colours that people who see colours differently tell apart: P. Tol's *bright* scheme, and one."""
 OTHER = Term((153, 153, 153), "A loss of this run")

@@ -30,7 +30,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 BROUGHT_BY_NAPARI = {"dask", "npe2"}
-EXTRA = {"matplotlib", "trackeval"}  # asked for when used, with the line that installs them
+EXTRA = {"matplotlib", "torchvision", "trackeval"}  # asked for when used, with how to install
 BROUGHT_BY_TORCH = {"triton"}  # for CUDA; used where it is there
 OURS = {"maskfree", "napari_maskfree"}
 WINDOWS = {"napari", "qtpy", "superqt", "magicgui", "napari_maskfree"}

@@ -347,7 +347,7 @@ def _toggle(text: str, tip: str) -> QPushButton:
 
 def _legend(config: TemporalKNNConfig, rejected: bool, tube: bool) -> str:
     """Return what the colours and shapes in the picture mean."""
-    limit = config.max_distance
+    limit = config.limit
     shades = "".join(
         f'<span style="color: {css((round(r * 255), round(g * 255), round(b * 255)))}">●</span>'
         for r, g, b, _ in distance_colours(np.linspace(0, limit, _SHADES), limit)

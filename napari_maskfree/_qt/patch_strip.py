@@ -144,7 +144,7 @@ class PatchStrip(QWidget):
         painter.drawImage(place, _image(tile.pixels))
         painter.setOpacity(1)
         if kept:
-            limit = self.found.grid.config.max_distance
+            limit = self.found.grid.config.limit
             colour = QColor.fromRgbF(*distance_colours(np.array([tile.distance]), limit)[0])
             _frame(painter, place, colour)
         digits = 1 if tile.distance >= _SHORT_FROM else 2

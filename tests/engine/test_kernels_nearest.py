@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from maskfree.config import TemporalKNNConfig
+from maskfree.kernels import nearest as chosen
 from maskfree.kernels import nearest_cpu as module
 from maskfree.kernels.nearest_cpu import nearest_cpu
 from maskfree.kernels.nearest_plain import nearest_plain
@@ -28,6 +29,8 @@ CONFIGS = [
     dataclasses.replace(PAPER, outside_counts=True, patch_size=5),
     dataclasses.replace(PAPER, search_radius=12, candidate_stride=4),
     RELEASED,
+    dataclasses.replace(PAPER, metric="l1"),
+    dataclasses.replace(RELEASED, metric="l1", patch_size=1),
 ]
 
 
@@ -55,6 +58,25 @@ def test_cpu_takes_frames_that_are_not_contiguous() -> None:
     expected = nearest_plain(source.mT, target.mT, PAPER)
     found = nearest_cpu(source.mT, target.mT, PAPER)
     assert torch.equal(found[0], expected[0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked"), [("l2", "nearest_cpu"), ("l1", "nearest_cpu"), ("ncc", "nearest_plain")]
+)
+def test_who_searches_on_a_cpu(metric: str, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    for name in ("nearest_cpu", "nearest_plain"):
+        monkeypatch.setattr(chosen, name, lambda *_, name=name: called.append(name))
+    chosen.nearest(*frames(4, 5), dataclasses.replace(PAPER, metric=metric))
+    assert called == [asked]
+
+
+def test_the_gpu_kernel_is_asked_for_l2_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(chosen, "fused_on", lambda _: asked.append(1))
+    for metric in ("l1", "ncc", "l2"):
+        chosen.nearest(*frames(4, 5), dataclasses.replace(PAPER, metric=metric))
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("count", module._SORT)

@@ -175,8 +175,9 @@ def test_matches_are_kept_where_clips_come_again(jitter: float) -> None:
     objective = Objective(config, [0], seed=0)
     first, again = (objective(output, sample, step=0, steps=1)["temporal"] for _ in range(2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
-    assert (objective._matches is None) is (jitter > 0)
-    if objective._matches is not None:
-        assert objective._matches.hits == objective._matches.misses > 0
+    kept = objective._temporal.matches
+    assert (kept is None) is (jitter > 0)
+    if kept is not None:
+        assert kept.hits == kept.misses > 0
         plain = losses_of(CONFIG, output, sample)["temporal"]
         assert first.item() == pytest.approx(plain, rel=1e-6)

@@ -9,12 +9,13 @@ from maskfree.config import Config, PairwiseConfig, TemporalKNNConfig
 from maskfree.device import resolve_device
 from maskfree.errors import InputError
 from maskfree.presets import PRESETS, preset
+from maskfree.settings import changes
 
 
 def test_tiny_is_the_default() -> None:
     assert preset("tiny") == Config()
     assert list(PRESETS) == [
-        *("tiny", "paper", "released", "resnet18", "resnet50"),
+        *("tiny", "paper", "released", "boxinst", "resnet18", "resnet50"),
         *("r50", "r101", "swin-t", "swin-s", "swin-b", "swin-l"),
     ]
 
@@ -35,6 +36,7 @@ def test_tiny_learns_from_scratch_from_the_consensus() -> None:
     [
         ("paper", PairwiseConfig.paper(), TemporalKNNConfig.paper()),
         ("released", PairwiseConfig.released(), TemporalKNNConfig.released()),
+        ("boxinst", PairwiseConfig.paper(), TemporalKNNConfig(method="none")),
     ],
 )
 def test_the_published_recipes_have_their_own_terms_alone(
@@ -89,14 +91,19 @@ def test_pretrained_presets_are_tiny_but_for_the_backbone(
     assert (config.optimiser.steps, config.optimiser.learning_rate) == (180, 1e-3)
 
 
-@pytest.mark.parametrize("name", ["tiny", "paper", "released"])
+@pytest.mark.parametrize("name", ["tiny", "paper", "released", "boxinst"])
 def test_the_other_presets_want_no_weights(name: str) -> None:
     assert preset(name).model.backbone_weights == ""
     assert preset(name).model.backbone_layer == "basic"
     assert preset(name).optimiser.backbone_multiplier == 1.0
 
 
-@pytest.mark.parametrize("name", ["paper", "released"])
+def test_boxinst_is_the_paper_without_its_temporal_loss() -> None:
+    paper, own = preset("paper"), preset("boxinst")
+    assert changes(paper, own) == ("temporal.method=none",)
+
+
+@pytest.mark.parametrize("name", ["paper", "released", "boxinst"])
 def test_the_published_objectives_keep_their_run_length(name: str) -> None:
     assert preset(name).optimiser.steps == 300
 
@@ -105,8 +112,8 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         preset("papers")
     assert str(caught.value) == (
-        "preset must be one of tiny, paper, released, resnet18, resnet50, r50, r101, swin-t, "
-        "swin-s, swin-b, swin-l, "
+        "preset must be one of tiny, paper, released, boxinst, resnet18, resnet50, r50, r101, "
+        "swin-t, swin-s, swin-b, swin-l, "
         'got "papers". Did you mean "paper"?'
     )
 

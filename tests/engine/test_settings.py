@@ -62,6 +62,14 @@ def test_a_section_checks_its_values_when_made(values: dict[str, Any], expected:
     assert message(lambda: Inner(**values)) == expected
 
 
+def test_none_is_a_word_where_it_is_one_of_the_choices() -> None:
+    config = override(Config(), {"temporal.method": "none"})
+    assert config.temporal.method == "none"
+    assert from_dict(Config, to_dict(config)) == config
+    assert override(Inner(), {"limit": "none"}).limit is None
+    assert message(lambda: override(Inner(), {"shape": "none"})) == "shape needs a value, got none."
+
+
 def test_an_upper_bound_alone_is_told_as_such() -> None:
     assert message(lambda: Outer(rate=1.5)) == "rate must lie in -inf to 1.0, got 1.5."
 
@@ -96,6 +104,10 @@ def test_override_parses_text_by_the_declared_type_and_leaves_the_original() -> 
     assert changed == Outer(flag=False, rate=0.01, inner=Inner(9, "disc", 2.5, (3, 4, 5)))
     assert config == Outer()
     assert override(changed, {"inner.limit": "None"}).inner.limit is None
+
+
+def test_none_may_be_the_name_of_a_choice() -> None:
+    assert override(Config(), {"temporal.method": "none"}).temporal.method == "none"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_the_backward_pass_is_split_where_gradients_arrive(ticking: list[float])
 
 def test_what_is_missing_in_a_state_is_left_out_and_what_is_there_is_found_everywhere() -> None:
     import maskfree.correspondence
-    import maskfree.objective
+    import maskfree.temporal_term
 
     plain = maskfree.correspondence.match_clip
     calls: list[str] = []
@@ -95,10 +95,10 @@ def test_what_is_missing_in_a_state_is_left_out_and_what_is_there_is_found_every
         step_clock._replace("no_such_module", "anything", wrap)
         step_clock._replace("correspondence", "no_such_function", wrap)
         step_clock._replace("correspondence", "match_clip", wrap)
-        assert maskfree.objective.match_clip is maskfree.correspondence.match_clip is not plain
+        assert maskfree.temporal_term.match_clip is maskfree.correspondence.match_clip is not plain
     finally:
         step_clock._replace("correspondence", "match_clip", lambda _: plain)
-    assert maskfree.objective.match_clip is plain
+    assert maskfree.temporal_term.match_clip is plain
     assert calls == []
 
 

@@ -90,7 +90,7 @@ def test_what_happened_before_does_not_change_a_run(
     assert same(read_tensors(first.weights_path), read_tensors(second.weights_path))
 
 
-@pytest.mark.parametrize("name", ["paper", "released"])
+@pytest.mark.parametrize("name", ["paper", "released", "boxinst"])
 def test_the_published_recipes_run(small_session: Session, small_config: Config, name: str) -> None:
     recipe = preset(name)
     kept = {

@@ -13,8 +13,9 @@ import numpy as np
 
 from maskfree.errors import InputError
 from maskfree.tracks import boxes_at
+from maskfree.truth_boxes import boxes_of_truth
 from maskfree.truth_masks import match_names, read_truth
-from maskfree.types import BoxTracks, InstanceMasks, Keyframe, Track
+from maskfree.types import BoxTracks, InstanceMasks, Keyframe
 from maskfree.video import open_video
 
 if TYPE_CHECKING:
@@ -57,31 +58,9 @@ def boxes_from_masks(clip: Path, every: int) -> BoxTracks:
         count, height, width, _ = video.shape
         names = video.names
     truth = true_ids(clip, names)
-    annotated, seen = list(truth), [_boxes_of(ids) for ids in truth.values()]
-    regular = set(range(0, len(annotated), every if len(annotated) >= FEWEST else 1))
-    tracks = []
-    for track_id in sorted({i for boxes in seen for i in boxes}):
-        present = [track_id in boxes for boxes in seen]
-        padded = [False, *present, False]
-        keyframes = []
-        for n, frame in enumerate(annotated):
-            edge = not padded[n] or not padded[n + 2]
-            if present[n] and (n in regular or edge):
-                keyframes.append(Keyframe(frame, seen[n][track_id]))
-            elif not present[n] and padded[n]:
-                keyframes.append(Keyframe(annotated[n - 1] + 1, None, outside=True))
-        tracks.append(Track(track_id, "object", tuple(keyframes)))
-    return BoxTracks(count, height, width, None, tuple(tracks))
-
-
-def _boxes_of(ids: np.ndarray) -> dict[int, Box]:
-    boxes = {}
-    for track_id in np.unique(ids[ids > 0]):
-        y, x = np.nonzero(ids == track_id)
-        box = (x.min(), y.min(), x.max() + 1, y.max() + 1)
-        x0, y0, x1, y1 = (float(v) for v in box)
-        boxes[int(track_id)] = (x0, y0, x1, y1)
-    return boxes
+    annotated = list(truth)
+    regular = annotated[:: every if len(annotated) >= FEWEST else 1]
+    return boxes_of_truth(truth, regular, (count, height, width))
 
 
 def jittered(tracks: BoxTracks, deviation: float, *, seed: int) -> BoxTracks:

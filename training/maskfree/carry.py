@@ -1,9 +1,8 @@
 """A correction is carried to the frames around it, before any training.
 
 What goes on is what a person changed, not the mask: elsewhere each frame keeps its own prediction.
-From frame to frame the changed pixels go with dense optical flow (DIS; Kroeger and others, ECCV
-2016), and only those whose way there and back closes and that look alike, so that what is hidden or
-lost stays behind.
+From frame to frame the changed pixels go with dense optical flow (`dense_flow.py`), and only those
+whose way there and back closes and that look alike, so that what is hidden or lost stays behind.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 
 from maskfree.corrections import Correction, is_gold
+from maskfree.dense_flow import DisFlow, RoundTrip
 from maskfree.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _HALF = 0.5
 _FADED = 0.1
 """A track is carried no further once less than this part of its changed pixels is left."""
 
-_LEAST_SIDE = 16
-"""Pixels: smaller frames are filled up, optical flow does not take them."""
 _WHITE = np.float32(255)
 
 
@@ -115,7 +113,7 @@ def carry(
             )
     scale = min(1.0, math.sqrt(config.area / (height * width)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = DisFlow()
     moving = {i: _resized(change, size) for i, change in changes.items()}
     least = {i: _FADED * float(np.abs(change).sum()) for i, change in moving.items()}
     picture = _resized(np.ascontiguousarray(video[frame]), size)
@@ -202,34 +200,21 @@ class _Way:
     @classmethod
     def between(
         cls,
-        flow: cv2.DISOpticalFlow,
+        flow: DisFlow,
         before: np.ndarray,
         after: np.ndarray,
         config: CarryConfig,
     ) -> _Way:
-        height, width = after.shape[:2]
-        here, there = _grey(after), _grey(before)
-        back = flow.calc(here, there, None)[:height, :width]
-        forth = flow.calc(there, here, None)[:height, :width]
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        x, y = x + back[..., 0], y + back[..., 1]
-        again = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        missed = np.hypot(*np.moveaxis(again + back, -1, 0))
-        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        alike = _distance(cv2.remap(before, x, y, cv2.INTER_LINEAR), after) <= config.distance
-        return cls(x, y, inside & alike & (missed <= config.error))
+        way = RoundTrip.of(flow(after, before), flow(before, after))
+        seen = cv2.remap(before, way.x, way.y, cv2.INTER_LINEAR)
+        alike = _distance(seen, after) <= config.distance
+        return cls(way.x, way.y, way.inside & alike & (way.missed <= config.error))
 
     def bring(self, image: np.ndarray) -> np.ndarray:
         """Return an image of the frame before as it lies in the one after; 0 where not known."""
         moved = cv2.remap(image, self.x, self.y, cv2.INTER_LINEAR)
         moved[~self.known] = 0
         return np.asarray(moved)
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    """Return uint8 RGB ``(H, W, 3)`` in grey, filled up to `_LEAST_SIDE`."""
-    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    return np.pad(grey, [(0, max(0, _LEAST_SIDE - side)) for side in grey.shape], mode="edge")
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:

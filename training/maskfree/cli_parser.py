@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskfree import __version__
+from maskfree.ablation.parser import ABLATE_EPILOG, ABLATE_SUMMARY, add_ablate
 from maskfree.errors import InputError, nearest
 from maskfree.evaluate_parser import EVALUATE_EPILOG, EVALUATE_SUMMARY, add_evaluate
 from maskfree.infer_parser import (
@@ -27,8 +28,8 @@ __all__ = ["build_parser", "parse"]
 _VIDEO = "a video file, a folder of images (natural order), a TIFF stack or a zarr array"
 _DEVICE = "auto (the fastest there is), cpu, cuda or mps; default: auto"
 _PRESET = (
-    "tiny, paper, released, resnet18, resnet50, r50, r101, swin-t, swin-s, swin-b or swin-l; "
-    "default: tiny"
+    "tiny, paper, released, boxinst, resnet18, resnet50, r50, r101, swin-t, swin-s, swin-b or "
+    "swin-l; default: tiny"
 )
 _WEIGHTS = (
     "a trained network to begin with: a checkpoint, a run's weights, a folder or a hub id; "
@@ -113,7 +114,7 @@ What was written is read back and compared before it takes its place.
 _CORRESPOND_EPILOG = """\
 The frames are taken at full size, cut to a multiple of 4 pixels at the right and lower edge, and
 averaged down to stride 4: one grid cell is 4 x 4 pixels. The file holds `target_yx` (K, H4, W4, 2),
-absolute cells of frame B, nearest first; `distance` (K, H4, W4), L2 over the Lab patch; `valid`
+absolute cells of frame B, nearest first; `distance` (K, H4, W4) by temporal.metric; `valid`
 (K, H4, W4), inside the frame and near enough; `frames`, A and B.
 
 example:
@@ -235,6 +236,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     runs.add_argument("--show", metavar="RUN", help="make this run's masks those of the session")
     runs.add_argument("--json", action="store_true", help=_JSON)
     add_shift(command("shift", SHIFT_SUMMARY, SHIFT_EPILOG))
+    add_ablate(command("ablate", ABLATE_SUMMARY, ABLATE_EPILOG))
     settings = command("settings", "every setting with its default, unit, range and source")
     settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
     settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")

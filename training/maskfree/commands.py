@@ -340,6 +340,12 @@ def _runs(args: argparse.Namespace) -> None:
     _show(args, *runs_of(args.session, args.show))
 
 
+def _ablate(args: argparse.Namespace) -> None:
+    from maskfree.ablation.command import ablate
+
+    _show(args, *ablate(args))
+
+
 def _settings(args: argparse.Namespace) -> None:
     from maskfree.settings_command import settings_of
 
@@ -360,5 +366,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "info": _info,
     "shift": _shift,
     "runs": _runs,
+    "ablate": _ablate,
     "settings": _settings,
 }

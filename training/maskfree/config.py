@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PUBLISHED",
+    "AblationConfig",
     "AuditConfig",
     "AugmentConfig",
     "CategoryConfig",
@@ -250,6 +251,25 @@ class PairwiseConfig(Section):
 class TemporalKNNConfig(Section):
     """Temporal KNN-patch loss (TK-Loss) and the 1:K matching that it stands on."""
 
+    method: str = setting(
+        "knn",
+        "what ties frames together: knn (TK-Loss), flow (one match a cell, by optical flow), "
+        "pairwise3d (like colours of the 9 nearest cells of a neighbouring frame), none",
+        choices=("knn", "flow", "pairwise3d", "none"),
+        source="paper: knn, the others are its baselines",
+    )
+    flow_error: float = setting(
+        1.0,
+        "with flow: a cell counts whose way there and back ends this near to where it began",
+        unit="pixels of the clip, four a cell",
+        low=0.0,
+        source="ours: a quarter of a cell",
+    )
+    flow_weights: str = setting(
+        "",
+        "with flow: a file of torchvision's RAFT weights; empty: OpenCV's DIS",
+        source="paper: RAFT",
+    )
     search_radius: int = setting(
         5, "R: candidates lie within this radius", unit="grid cells", low=1, high=32, source="paper"
     )
@@ -270,12 +290,39 @@ class TemporalKNNConfig(Section):
         choices=(1, 3, 5, 7, 9, 11, 13, 15),
         source="paper",
     )
+    metric: str = setting(
+        "l2",
+        "what patches are compared by: l2 or l1 distance, or ncc: 1 - normalised cross-correlation",
+        choices=("l2", "l1", "ncc"),
+        source="paper: l2, the others are its comparison",
+    )
+    colour_space: str = setting(
+        "lab",
+        "what is compared: Lab, or sRGB from 0 to 100",
+        choices=("lab", "rgb"),
+        source="paper: Lab",
+    )
     max_distance: float = setting(
         5.99,
         "D: matches further apart are dropped; 5.99 = -2 ln 0.05, the released affinity floor",
         unit="Lab, L2 over the patch",
         low=0.0,
         source="paper, read through the released code",
+    )
+    max_distance_l1: float = setting(
+        22.0,
+        "D where the metric is l1",
+        unit="Lab, L1 over the patch",
+        low=0.0,
+        source="measured: keeps as many of the 5 nearest, 26% on seven real clips, as 5.99 of l2",
+    )
+    max_distance_ncc: float = setting(
+        0.08,
+        "D where the metric is ncc",
+        unit="1 - correlation",
+        low=0.0,
+        high=2.0,
+        source="measured: the same",
     )
     tube: str = setting(
         "cyclic",
@@ -317,6 +364,15 @@ class TemporalKNNConfig(Section):
         high=1_000_000,
     )
 
+    @property
+    def limit(self) -> float:
+        """The D in force: the distance of `metric` beyond which there is no match."""
+        return {
+            "l2": self.max_distance,
+            "l1": self.max_distance_l1,
+            "ncc": self.max_distance_ncc,
+        }[self.metric]
+
     @classmethod
     def paper(cls) -> TemporalKNNConfig:
         """Return R=5, K=5, N=3 on a cyclic tube, over the whole grid."""
@@ -347,8 +403,14 @@ class TemporalKNNConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Section):
-    """Weights of the total objective."""
+    """What teaches, and the weights of the total objective."""
 
+    supervision: str = setting(
+        "boxes",
+        "what teaches: boxes, or true masks alone (cross-entropy and dice; corrections, here)",
+        choices=("boxes", "masks"),
+        source="paper: boxes; masks is the oracle that it is compared with (Mask2Former)",
+    )
     class_weight: float = setting(2.0, "weight of the classification", low=0.0, source="paper")
     mask_weight: float = setting(5.0, "weight of all mask terms", low=0.0, source="paper")
     no_object_weight: float = setting(
@@ -767,9 +829,10 @@ class MatchingConfig(Section):
 
     mode: str = setting(
         "bound",
-        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes",
-        choices=("bound", "tube", "frame"),
-        source="paper: tube; bound for one video from scratch (measured)",
+        "bound: track i to query i; tube: the paper's box-mask matching; frame: per-frame boxes; "
+        "mask: true masks, where those teach",
+        choices=("bound", "tube", "frame", "mask"),
+        source="paper: tube; Mask2Former: mask; bound for one video from scratch (measured)",
     )
     unprompted: float = setting(
         0.1,
@@ -783,6 +846,9 @@ class MatchingConfig(Section):
     )
     class_cost: float = setting(2.0, "weight of the class cost", low=0.0, source="paper")
     dice_cost: float = setting(5.0, "weight of the dice cost", low=0.0, source="paper")
+    mask_cost: float = setting(
+        5.0, "with mask: weight of the cross-entropy's cost", low=0.0, source="Mask2Former"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -799,6 +865,9 @@ class SamplingConfig(Section):
     )
     max_gap: int = setting(
         2, "largest step between two frames of a clip", unit="frames", low=1, high=64
+    )
+    shuffle: bool = setting(
+        False, "a clip's frames come in any order, not in the video's", source="released: yes"
     )
     frame_area: int = setting(
         448 * 256, "area of a training frame or crop", unit="pixels", low=64 * 64, high=4096 * 4096
@@ -1411,6 +1480,37 @@ class MetricConfig(Section):
         low=0.0,
         source="DAVIS 2016",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class AblationConfig(Section):
+    """How settings are compared over clips and seeds; no part of a run's settings."""
+
+    steps: int = setting(150, "optimiser steps of a job", unit="steps", low=1)
+    seeds: tuple[int, ...] = setting((0, 1, 2), "seeds that every setting is run with", low=0)
+    threads: int = setting(
+        1,
+        "threads of a job, however many run side by side: else numbers would hang on that",
+        low=1,
+        high=256,
+    )
+    confidence: float = setting(
+        0.95, "of the intervals of differences", low=0.5, high=0.999, source="convention"
+    )
+    same: float = setting(
+        0.01,
+        "settings whose difference surely lies within this are as good as each other",
+        unit="J",
+        low=0.0,
+        high=1.0,
+    )
+    frames: int = setting(24, "of a generated clip", unit="frames", low=3, high=1000)
+    width: int = setting(320, "of a generated clip", unit="pixels", low=64, high=4096)
+    height: int = setting(192, "of a generated clip", unit="pixels", low=64, high=4096)
+    objects: int = setting(
+        2, "objects of a generated clip, one more in every other", low=1, high=32
+    )
+    most_generated: int = setting(64, "generated clips", unit="clips", low=1)
 
 
 @dataclasses.dataclass(frozen=True)

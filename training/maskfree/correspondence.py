@@ -72,8 +72,10 @@ def match_patches(
     """Find for the patch around each cell of one frame its K nearest patches in another.
 
     The distance of cells p and q is ``sqrt(sum_o |Lab_source(p + o) - Lab_target(q + o)|^2)`` over
-    the N x N offsets o of a patch; cells of a patch beyond the image's edge have Lab 0. Candidates
-    q lie within ``search_radius`` of p. Of equally distant ones the least displaced comes first.
+    the N x N offsets o of a patch (or by another ``config.metric``, in another ``colour_space``:
+    see :mod:`maskfree.kernels.nearest_plain`); cells of a patch beyond the image's edge have Lab 0.
+    Candidates q lie within ``search_radius`` of p. Of equally distant ones the least displaced
+    comes first.
 
     Parameters
     ----------
@@ -82,14 +84,15 @@ def match_patches(
         centres, the target the candidates, whatever ``config.centre_frame`` (which says how
         :func:`match_clip` orders a pair).
     config
-        R and its window and stride, K, N, D.
+        R and its window and stride, K, N, the metric and its D.
 
     Returns
     -------
     Matches
-        ``target_yx`` long ``(K, H4, W4, 2)``, ``distance`` float32 ``(K, H4, W4)`` in Lab units,
-        ``valid`` bool ``(K, H4, W4)``: in the image and at most ``max_distance`` away. Where there
-        are fewer than K candidates the rest is infinitely far, not valid, and points at p itself.
+        ``target_yx`` long ``(K, H4, W4, 2)``, ``distance`` float32 ``(K, H4, W4)`` in the metric's
+        units, ``valid`` bool ``(K, H4, W4)``: in the image and at most ``config.limit`` away. Where
+        there are fewer than K candidates the rest is infinitely far, not valid, and points at p
+        itself.
         With ``config.outside_counts`` candidates outside the image (patches of Lab 0, in so far as
         they lie there) compete as well; they have their true coordinates and are never valid.
 
@@ -193,7 +196,7 @@ def list_matches(
     rows, columns = (torch.arange(n, device=index.device) for n in (height, width))
     cell = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
     target_yx = offsets.index_select(0, index.flatten()).view(*index.shape, 2).add_(cell)
-    valid = distance <= config.max_distance
+    valid = distance <= config.limit
     if config.outside_counts:
         y, x = target_yx.unbind(-1)
         valid &= (y >= 0) & (y < height) & (x >= 0) & (x < width)

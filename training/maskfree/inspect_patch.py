@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskfree.lab_array import GRID_STRIDE, lab_of_pixels
-from maskfree.search_window import candidate_offsets
+from maskfree.lab_array import GRID_STRIDE, RGB_RANGE, lab_of_pixels, lab_to_rgb
+from maskfree.search_window import CORRELATION_STEP, PLAIN, candidate_offsets
 
 if TYPE_CHECKING:
     from maskfree.config import TemporalKNNConfig
@@ -28,9 +28,9 @@ class Fate(enum.IntEnum):
     """What became of a candidate: kept, or the first rule that it fails whatever the others say."""
 
     KEPT = 0
-    """Among the K nearest and at most ``max_distance`` away."""
+    """Among the K nearest and at most D away."""
     TOO_FAR = 1
-    """More than ``max_distance`` away: the threshold."""
+    """More than D away: the threshold."""
     BEYOND_K = 2
     """Near enough, but K others are nearer."""
     RADIUS = 3
@@ -47,8 +47,8 @@ class Candidates:
 
     Those within the radius come first, the nearest foremost, so that the K nearest are the first K;
     then those beyond it. ``yx``: int ``(M, 2)``, absolute grid cells; ``distance``: float32
-    ``(M,)``, Lab, infinite for a candidate that is not compared; ``fate``: uint8 ``(M,)`` of
-    :class:`Fate`.
+    ``(M,)``, by the config's metric, infinite for a candidate that is not compared; ``fate``: uint8
+    ``(M,)`` of :class:`Fate`.
     """
 
     yx: np.ndarray
@@ -138,8 +138,8 @@ def judge_candidates(
     Notes
     -----
     MaskFreeVIS section 3.3, steps 1 and 2. Sums are taken in the order of ``match_patches``, so
-    that equal Lab gives equal squared distances to the bit, and the same order. A candidate beyond
-    the radius is listed only where it is near enough to be kept but for the radius.
+    that equal Lab gives equal distances (L2: squared) to the bit, and the same order. A candidate
+    beyond the radius is listed only where it is near enough to be kept but for the radius.
     """
     if not (0 <= cell[0] < grid[0] and 0 <= cell[1] < grid[1]):
         raise ValueError(f"cell {cell} lies outside the grid of {grid} cells. Pick one inside.")
@@ -149,18 +149,18 @@ def judge_candidates(
     inside = ((yx >= 0) & (yx < np.array(grid))).all(1)
     near = np.arange(len(offsets)) < len(within)
     compared = inside | (near & config.outside_counts)
-    squared = np.full(len(offsets), np.inf, np.float32)
-    squared[compared] = _squared_distances(patch, window, offsets[compared])
-    distance = np.sqrt(squared)
-    alike = distance <= config.max_distance
+    apart = np.full(len(offsets), np.inf, np.float32)
+    apart[compared] = _compared(patch, window, offsets[compared], config)
+    distance = np.sqrt(apart) if config.metric == "l2" else apart
+    alike = distance <= config.limit
     listed = near | (inside & alike)
     # of equally distant ones the first offset comes first, as in match_patches
-    order = np.lexsort((np.arange(len(offsets)), squared, ~near))
+    order = np.lexsort((np.arange(len(offsets)), apart, ~near))
     order = order[listed[order]]
     yx, distance, near, inside = yx[order], distance[order], near[order], inside[order]
     fate = np.full(len(order), Fate.BEYOND_K, np.uint8)
     fate[: config.num_neighbors] = Fate.KEPT
-    fate[distance > config.max_distance] = Fate.TOO_FAR
+    fate[distance > config.limit] = Fate.TOO_FAR
     fate[~near] = Fate.RADIUS
     fate[~inside] = Fate.OUTSIDE
     return Candidates(yx, distance, fate)
@@ -206,18 +206,45 @@ def _beyond(config: TemporalKNNConfig, within: set[tuple[int, int]]) -> list[tup
     return [offset for offset in candidate_offsets(wider) if offset not in within]
 
 
-def _squared_distances(patch: np.ndarray, window: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return the squared distances of a patch and those at the offsets, float32 ``(M,)``."""
+def _compared(
+    patch: np.ndarray, window: np.ndarray, offsets: np.ndarray, config: TemporalKNNConfig
+) -> np.ndarray:
+    """Return how far a patch is from those at the offsets, float32 ``(M,)``; L2: squared."""
+    if config.colour_space == "rgb":
+        patch, window = (
+            np.moveaxis(lab_to_rgb(np.moveaxis(lab, 0, -1)), -1, 0) * np.float32(RGB_RANGE)
+            for lab in (patch, window)
+        )
     size = patch.shape[-1]
     middle = window.shape[-1] // 2 - size // 2
     views = np.lib.stride_tricks.sliding_window_view(window, (size, size), axis=(1, 2))
     at = views[:, middle + offsets[:, 0], middle + offsets[:, 1]]
-    squared = np.square(patch[:, None] - at)
-    channels = squared[0] + squared[1] + squared[2]
+    if config.metric == "l2":
+        return _patch_sum(np.square(patch[:, None] - at))
+    if config.metric == "l1":
+        return _patch_sum(np.abs(patch[:, None] - at))
+    return _correlation(patch[:, None].astype(np.float64), at.astype(np.float64))
+
+
+def _patch_sum(values: np.ndarray) -> np.ndarray:
+    """Sum ``(3, M, N, N)`` over channels and cells: ``(M,)``."""
+    channels = values[0] + values[1] + values[2]
     rows = channels[:, 0]
-    for i in range(1, size):
+    for i in range(1, channels.shape[1]):
         rows = rows + channels[:, i]
     total = rows[:, 0]
-    for i in range(1, size):
+    for i in range(1, rows.shape[1]):
         total = total + rows[:, i]
     return np.asarray(total)
+
+
+def _correlation(patch: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return 1 - the correlation of ``(3, 1, N, N)`` with ``(3, M, N, N)``; float64 to float32."""
+    one = patch - patch.mean((-2, -1), keepdims=True)
+    other = at - at.mean((-2, -1), keepdims=True)
+    spreads = _patch_sum(np.square(one)), _patch_sum(np.square(other))
+    plain = spreads[0] <= PLAIN, spreads[1] <= PLAIN
+    root = np.sqrt(np.maximum(spreads[0], PLAIN) * np.maximum(spreads[1], PLAIN))
+    correlation = np.where(plain[0] | plain[1], plain[0] & plain[1], _patch_sum(one * other) / root)
+    steps = np.round((1 - correlation.clip(-1, 1)) / CORRELATION_STEP)
+    return np.asarray(np.abs(steps) * CORRELATION_STEP, np.float32)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 
-from maskfree.lab_array import GRID_STRIDE, WHITE_D65, XYZ_FROM_RGB
+from maskfree.lab_array import GRID_STRIDE, RGB_FROM_XYZ, RGB_RANGE, WHITE_D65, XYZ_FROM_RGB
 
-__all__ = ["GRID_STRIDE", "rgb_to_lab", "to_lab"]
+if TYPE_CHECKING:
+    from maskfree.config import TemporalKNNConfig
+
+__all__ = ["GRID_STRIDE", "compared_colours", "lab_to_rgb", "rgb_to_lab", "to_lab"]
 
 
 def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
@@ -33,6 +38,39 @@ def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     f = torch.where(xyz > 0.008856, xyz.clamp_min(0) ** (1 / 3), 7.787 * xyz + 16 / 116)
     x, y, z = f.unbind(-3)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def lab_to_rgb(lab: torch.Tensor) -> torch.Tensor:
+    """Convert CIELAB back to sRGB: what :func:`rgb_to_lab` undoes.
+
+    Parameters
+    ----------
+    lab
+        Float ``(..., 3, H, W)``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(..., 3, H, W)``, in [0, 1] for the Lab of a picture. What is no colour of sRGB, as where
+        contrast was stretched, lies beyond, and the curve simply goes on.
+    """
+    lightness, a, b = lab.unbind(-3)
+    y = (lightness + 16) / 116
+    f = torch.stack([y + a / 500, y, y - b / 200], dim=-3)
+    xyz = torch.where(f > 6 / 29, f**3, (f - 16 / 116) / 7.787)
+    matrix = lab.new_tensor(RGB_FROM_XYZ) * lab.new_tensor(WHITE_D65)
+    linear = torch.einsum("ij,...jhw->...ihw", matrix, xyz)
+    curve = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, curve, 12.92 * linear)
+
+
+def compared_colours(lab: torch.Tensor, config: TemporalKNNConfig) -> torch.Tensor:
+    """Return what patches are compared in, ``(..., 3, H, W)``, of the same shape of Lab.
+
+    With ``config.colour_space`` of rgb that is sRGB from 0 to 100, as L has it, so that D is of one
+    size: a step of grey is then as large in each of three channels as it is in L alone.
+    """
+    return lab if config.colour_space == "lab" else lab_to_rgb(lab) * RGB_RANGE
 
 
 def to_lab(rgb: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,9 @@ class TrackLinker:
     """
 
     def __init__(self, ids: list[int], bound_ids: list[int], config: Config) -> None:
-        self._ids, self._config = ids, config
+        self._ids, self._matching = ids, config.matching
+        if config.matching.mode == "mask":  # a video to predict has boxes, no masks
+            self._matching = dataclasses.replace(config.matching, mode="tube")
         self._queries = [bound_ids.index(i) if i in bound_ids else -1 for i in ids]
         self._num_bound = len(bound_ids)
         self._scores = [0.0] * len(ids)
@@ -83,7 +86,7 @@ class TrackLinker:
                 targets.box_masks[present],
                 labels,
                 present,
-                config=self._config.matching,
+                config=self._matching,
                 generator=self._generator,
             )
             out[present] = masks[queries]

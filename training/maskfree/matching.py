@@ -4,6 +4,7 @@
 mask is thresholded and turned into its box mask over the clip, compared with the annotated tubes
 by dice on sampled points, plus a class cost; the assignment is Hungarian. Cross-entropy is left
 out on purpose: it scales with the object's size. *frame*: boxes compared frame by frame, L1 + GIoU.
+*mask*: the masks themselves compared with true ones, by dice and cross-entropy (Mask2Former).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from maskfree.config import MatchingConfig
@@ -33,6 +35,7 @@ def assign_queries(
     config: MatchingConfig,
     generator: torch.Generator,
     ignored: torch.Tensor | None = None,
+    masks: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the query of each instance: long ``(N,)``.
 
@@ -47,11 +50,13 @@ def assign_queries(
         Draws the points.
     ignored
         Bool ``(T, H4, W4)``: cells that are neither in a mask nor in a box. None: there are none.
+    masks
+        ``(N, T, H4, W4)``, true masks from -1 to 1, 0 where nothing is known: for the mode mask.
 
     Raises
     ------
     ValueError
-        When there are more instances than queries.
+        When there are more instances than queries, or no masks where they are to be compared.
     """
     count, queries = len(box_masks), len(mask_logits)
     if count > queries:
@@ -59,15 +64,15 @@ def assign_queries(
     if config.mode == "bound":
         return tracks.to(mask_logits.device)
     cost = -config.class_cost * class_logits.softmax(-1)[:, labels]
-    masks = mask_logits > 0
-    if ignored is not None:
-        masks, box_masks = masks & ~ignored, box_masks.masked_fill(ignored, 0)
-    if config.mode == "tube":
-        tubes = box_masks_of(masks)
-        tubes = tubes if ignored is None else tubes & ~ignored
-        cost = cost + config.dice_cost * _tube_cost(tubes, box_masks, config, generator)
+    if config.mode == "mask":
+        if masks is None:
+            raise ValueError("masks must be the instances' true masks, got none. Pass them.")
+        told = masks if ignored is None else masks.masked_fill(ignored, 0)
+        cost = cost + _mask_cost(mask_logits, told, config, generator)
     else:
-        cost = cost + config.dice_cost * _frame_cost(masks, box_masks)
+        cost = cost + config.dice_cost * _box_cost(
+            mask_logits > 0, box_masks, config, generator, ignored
+        )
     finite = torch.nan_to_num(cost.float())  # where training went wrong, the loss says so
     rows, columns = linear_sum_assignment(finite.cpu().numpy())
     out = np.empty(count, np.int64)
@@ -86,6 +91,45 @@ def _span(line: torch.Tensor) -> torch.Tensor:
     forward = line.int().cummax(-1).values
     backward = line.flip(-1).int().cummax(-1).values.flip(-1)
     return (forward & backward).bool()
+
+
+def _box_cost(
+    masks: torch.Tensor,
+    box_masks: torch.Tensor,
+    config: MatchingConfig,
+    generator: torch.Generator,
+    ignored: torch.Tensor | None,
+) -> torch.Tensor:
+    """How far predicted masks, bool ``(Q, T, H4, W4)``, are from the boxes: ``(Q, N)``."""
+    if ignored is not None:
+        masks, box_masks = masks & ~ignored, box_masks.masked_fill(ignored, 0)
+    if config.mode == "frame":
+        return _frame_cost(masks, box_masks)
+    tubes = box_masks_of(masks)
+    tubes = tubes if ignored is None else tubes & ~ignored
+    return _tube_cost(tubes, box_masks, config, generator)
+
+
+def _mask_cost(
+    mask_logits: torch.Tensor,
+    masks: torch.Tensor,
+    config: MatchingConfig,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Weighted cross-entropy and 1 - dice on shared random points of what is known: ``(Q, N)``."""
+    known = (masks != 0).any(0).flatten().nonzero()[:, 0]
+    if not len(known):
+        return mask_logits.new_zeros(len(mask_logits), len(masks))
+    points = torch.randint(len(known), (config.num_points,), generator=generator)
+    points = known[points.to(known.device)]
+    x, told = mask_logits.flatten(1)[:, points].float(), masks.flatten(1)[:, points].float()
+    foreground, background = told.clamp_min(0), (-told).clamp_min(0)
+    weight = foreground + background
+    cost = functional.softplus(-x) @ foreground.T + functional.softplus(x) @ background.T
+    entropy = cost / weight.sum(1).clamp_min(1)
+    p = x.sigmoid()
+    dice = 1 - (2 * p @ foreground.T + 1) / (p @ weight.T + foreground.sum(1) + 1)
+    return config.mask_cost * entropy + config.dice_cost * dice
 
 
 def _tube_cost(

@@ -9,6 +9,10 @@ The first three are the paper's. *Outside* says that beyond its box a pixel is n
 are not, where that is silent. *Corrections* are what a person painted or accepted, where somebody
 did. In an ignore region no loss looks, whoever said something there.
 Decoder outputs are stacked along the instance axis, so that each loss is called once.
+
+With ``objective.supervision`` of masks all of that is silent: the clip's true masks (its ``hand``)
+teach alone, by cross-entropy and dice with Mask2Former's weights. An instance is there where its
+mask is; a clip of which no cell is known teaches nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +22,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from maskfree.correspondence import match_clip
-from maskfree.losses import pairwise_loss, projection_loss, temporal_knn_loss
-from maskfree.match_cache import MatchCache
+from maskfree.losses import pairwise_loss, projection_loss
+from maskfree.losses.mask_terms import cross_entropy_and_dice, masks_loss
 from maskfree.matching import assign_queries
+from maskfree.supervision import by_masks, check_supervision
+from maskfree.temporal_term import TemporalTerm
 
 if TYPE_CHECKING:
     from maskfree.config import Config
@@ -46,13 +51,19 @@ class Objective:
         Class of each annotated track, in the tracks' order; None: each clip says it.
     seed
         Seeds the points drawn for the matching.
+
+    Raises
+    ------
+    InputError
+        For settings that do not go together, or whose optical flow cannot be had.
     """
 
     def __init__(self, config: Config, labels: list[int] | None, *, seed: int) -> None:
+        check_supervision(config)
         self.config = config
         self.labels = None if labels is None else torch.tensor(labels, dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
-        self._matches = None if config.augment.scale_jitter else MatchCache(config.temporal)
+        self._temporal = TemporalTerm(config)
 
     @property
     def rng_state(self) -> torch.Tensor:
@@ -67,14 +78,18 @@ class Objective:
         self, output: VideoOutput, sample: TrainingClip, *, step: int, steps: int
     ) -> dict[str, torch.Tensor]:
         """Return the weighted losses by name; their sum is what is minimised."""
-        config = self.config
-        present = (sample.targets.box_masks.flatten(1).any(1)).nonzero()[:, 0]
-        targets, labels = sample.targets.select(present), sample.labels[present]
+        config, masks = self.config, _masks(sample) if by_masks(self.config) else None
+        class_loss = output.class_logits[0].sum() * 0
+        if by_masks(config) and (masks is None or not masks.any()):
+            return {"class": class_loss}  # nothing is known of this clip: it is passed over
+        known = sample.targets.box_masks if masks is None else masks > 0
+        present = known.flatten(1).any(1).nonzero()[:, 0]
+        targets = sample.targets.select(present)
+        masks = None if masks is None else masks[present]
         classes = self._classes(sample).to(present.device)[present]
         layers = list(zip(output.class_logits, output.mask_logits, strict=True))
         if not config.objective.deep_supervision:
             layers = layers[-1:]
-        class_loss = output.class_logits[0].sum() * 0
         chosen = []
         for class_logits, mask_logits in layers:
             queries = assign_queries(
@@ -86,18 +101,18 @@ class Objective:
                 config=config.matching,
                 generator=self._generator,
                 ignored=sample.ignored,
+                masks=masks,
             )
             class_loss = class_loss + self._class_loss(class_logits[0], queries, classes)
             chosen.append(mask_logits[0][queries])
         losses = {"class": config.objective.class_weight * class_loss}
         if len(present):
-            labels = labels.repeat(len(layers), 1, 1, 1)
             logits = torch.cat(chosen)
-            terms = self._mask_terms(logits, targets, labels, sample, step, steps, len(layers))
+            if masks is None:
+                terms = self._box_terms(logits, targets, present, sample, step, steps, len(layers))
+            else:
+                terms = self._true_terms(logits, targets, masks, len(layers))
             scale = config.objective.mask_weight * len(layers)
-            if sample.hand is not None:
-                hand = sample.hand[present].repeat(len(layers), 1, 1, 1)
-                terms["corrections"] = config.corrections.weight * _corrected(logits.float(), hand)
             losses.update({name: scale * value for name, value in terms.items()})
         return losses
 
@@ -117,34 +132,50 @@ class Objective:
         weight[nothing] = self.config.objective.no_object_weight
         return functional.cross_entropy(logits.float(), target, weight)
 
-    def _mask_terms(
+    def _true_terms(
+        self, logits: torch.Tensor, targets: BoxTargets, masks: torch.Tensor, layers: int
+    ) -> dict[str, torch.Tensor]:
+        """Mean over decoder outputs of the terms against true masks ``(N, T, H4, W4)``."""
+        # beyond its reach prediction lets no mask of a bound track stand
+        bound = self.config.matching.mode == "bound"
+        asked = targets.reach.repeat(layers, 1, 1, 1) if bound else None
+        entropy, dice = masks_loss(logits.float(), masks.repeat(layers, 1, 1, 1), asked)
+        return {"cross-entropy": entropy, "dice": dice}
+
+    def _box_terms(
         self,
         logits: torch.Tensor,
         targets: BoxTargets,
-        labels: torch.Tensor,
+        present: torch.Tensor,
         sample: TrainingClip,
         step: int,
         steps: int,
         layers: int,
     ) -> dict[str, torch.Tensor]:
-        """Mean over decoder outputs of each mask term; ``logits, labels (L N, T, H4, W4)``."""
+        """Mean over decoder outputs of each term of the boxes; ``logits (L N, T, H4, W4)``."""
         config = self.config
         logits = logits.float()
+        labels = sample.labels[present].repeat(layers, 1, 1, 1)
         rows = torch.arange(len(targets.trust), device=logits.device).repeat(layers)
         repeated = targets.select(rows)
         bound = config.matching.mode == "bound"
         gated = logits.masked_fill(~repeated.reach, _NEVER) if bound else logits
         lab, ignored = sample.clip.lab, sample.ignored
         trust = repeated.trust if bound else None
-        terms = {
-            "projection": config.objective.projection_weight
-            * projection_loss(gated, repeated.box_masks, trust, ignored),
-            "pairwise": config.pairwise.weight
-            * pairwise_loss(
+        # what has no weight costs nothing, and still has a graph
+        terms = dict.fromkeys(("projection", "pairwise", "temporal"), logits.sum() * 0)
+        if config.objective.projection_weight:
+            projection = projection_loss(gated, repeated.box_masks, trust, ignored)
+            terms["projection"] = config.objective.projection_weight * projection
+        if config.pairwise.weight:
+            pairwise = pairwise_loss(
                 gated, repeated.box_masks, lab, config=config.pairwise, ignored=ignored
-            ),
-            "temporal": self._temporal(gated, repeated, sample, step, layers),
-        }
+            )
+            terms["pairwise"] = config.pairwise.weight * pairwise
+        if not self._temporal.is_off:
+            warmth = min(1.0, (step + 1) / max(1, config.temporal.warmup_steps))
+            temporal = self._temporal(gated, repeated.box_masks, sample, layers=layers)
+            terms["temporal"] = warmth * temporal
         if config.objective.outside_weight:
             outside = self._outside(logits, repeated, ignored)
             terms["outside"] = config.objective.outside_weight * outside
@@ -154,29 +185,10 @@ class Objective:
         if config.prior.weight and fading > 0:
             prior = self._prior(logits, repeated, labels, ignored)
             terms["prior"] = config.prior.weight * fading * prior
+        if sample.hand is not None:
+            told = masks_loss(logits, sample.hand[present].repeat(layers, 1, 1, 1))
+            terms["corrections"] = config.corrections.weight * (told[0] + told[1])
         return terms
-
-    def _temporal(
-        self,
-        logits: torch.Tensor,
-        targets: BoxTargets,
-        sample: TrainingClip,
-        step: int,
-        layers: int,
-    ) -> torch.Tensor:
-        config, lab = self.config.temporal, sample.clip.lab
-        if not config.weight:
-            return logits.sum() * 0
-        # clips that are each enlarged by another amount never show the same frame twice
-        kept = self._matches
-        matches = match_clip(lab, config=config) if kept is None else kept.match_clip(lab)
-        boxes = targets.box_masks if config.inside_boxes else None
-        loss = temporal_knn_loss(
-            logits, lab, boxes, config=config, matches=matches, ignored=sample.ignored
-        )
-        if config.normaliser == "grid":  # a sum over the instances of all decoder outputs
-            loss = loss / (len(logits) if self.config.objective.temporal_mean else layers)
-        return loss * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def _outside(
         self, logits: torch.Tensor, targets: BoxTargets, ignored: torch.Tensor | None
@@ -201,7 +213,7 @@ class Objective:
         if not self.config.consensus.train:
             least = max(1.0, self.config.evidence.least_share * float(targets.reach.sum()))
             return _balanced(logits, foreground, background, least)
-        return _entropy_and_dice(logits, foreground, background)
+        return torch.stack(cross_entropy_and_dice(logits, foreground, background)).sum()
 
     def _prior(
         self,
@@ -217,32 +229,11 @@ class Objective:
         return _balanced(logits, centre, corner, least=1)
 
 
-def _corrected(logits: torch.Tensor, hand: torch.Tensor) -> torch.Tensor:
-    """Against what a person said, ``(N, T, H4, W4)`` from -1 to 1; over the instances with some."""
-    some = hand.flatten(1).any(1)
-    if not some.any():
-        return logits.sum() * 0
-    logits, hand = logits[some], hand[some]
-    return _entropy_and_dice(logits, hand.clamp_min(0), (-hand).clamp_min(0))
-
-
-def _entropy_and_dice(
-    logits: torch.Tensor, foreground: torch.Tensor, background: torch.Tensor
-) -> torch.Tensor:
-    """Cross-entropy over all cells plus the instances' mean dice, as against true masks.
-
-    All ``(N, T, H4, W4)``; ``foreground`` and ``background`` weigh each cell (Mask2Former, Cheng
-    and others, CVPR 2022, with soft labels).
-    """
-    cost = functional.softplus(-logits) * foreground + functional.softplus(logits) * background
-    weight = foreground + background
-    probability = logits.sigmoid() * weight
-    both, either = (
-        (probability * (foreground > 0)).flatten(1),
-        (probability + foreground).flatten(1),
-    )
-    dice = 1 - (2 * both.sum(1) + 1) / (either.sum(1) + 1)
-    return cost.sum() / weight.sum().clamp_min(1) + dice.mean()
+def _masks(sample: TrainingClip) -> torch.Tensor | None:
+    """Return the true masks of a clip, ``(N, T, H4, W4)``, as far as they are known."""
+    if sample.hand is None or sample.ignored is None:
+        return sample.hand
+    return sample.hand.masked_fill(sample.ignored, 0)
 
 
 def _balanced(

@@ -15,6 +15,7 @@ from maskfree.evidence import collect_evidence
 from maskfree.hand_pixels import HandPixels
 from maskfree.held import follow_held, is_held
 from maskfree.ignore_masks import IgnoreMasks, without_ignored
+from maskfree.supervision import by_masks
 from maskfree.tube import followed_tube, kept_tube, tracks_scale
 from maskfree.watch import Watch, unwatched
 from maskfree.working import WorkingFrames
@@ -138,7 +139,7 @@ def settles(config: Config) -> bool:
 
 def learns(config: Config) -> bool:
     """Whether a run's network learns from the consensus."""
-    return config.consensus.train and bool(config.evidence.weight)
+    return config.consensus.train and bool(config.evidence.weight) and not by_masks(config)
 
 
 def _evidence(

@@ -1,9 +1,10 @@
 """Named starting points for a config.
 
-``tiny``, ``paper`` and ``released`` need no weights; the others begin with pretrained ones where
-the hub, its cache, a folder or a file has them: ``resnet18`` and ``resnet50`` with a backbone, the
-published sizes ``r50`` to ``swin-l`` with a backbone or a whole network (``model.weights``). No
-quality was measured with those: the machines that we build on have no network.
+``tiny``, ``paper``, ``released`` and ``boxinst`` need no weights; the others begin with pretrained
+ones where the hub, its cache, a folder or a file has them: ``resnet18`` and ``resnet50`` with a
+backbone, the published sizes ``r50`` to ``swin-l`` with a backbone or a whole network
+(``model.weights``). No quality was measured with those: the machines that we build on have no
+network.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ PRESETS = {
     "start without weights reliable. Runs on a CPU in minutes.",
     "paper": "the same network with the paper's objective and matching alone",
     "released": "the same network with the released code's objective",
+    "boxinst": "the same network with the paper's spatial terms alone, as BoxInst: each frame for "
+    "itself, a baseline",
     "resnet18": "tiny with a ResNet-18, pretrained where its weights can be fetched, else with "
     "fresh ones. No quality was measured with it.",
     "resnet50": "tiny with a ResNet-50, pretrained where its weights can be fetched, else with "
@@ -90,11 +93,14 @@ def preset(name: str) -> Config:
             Config(), preset=name, model=model, sampling=sampling, optimiser=gently
         )
     released = name == "released"
+    temporal = TemporalKNNConfig.released() if released else TemporalKNNConfig.paper()
+    if name == "boxinst":
+        temporal = dataclasses.replace(temporal, method="none")
     return dataclasses.replace(
         Config(),
         preset=name,
         pairwise=PairwiseConfig.released() if released else PairwiseConfig.paper(),
-        temporal=TemporalKNNConfig.released() if released else TemporalKNNConfig.paper(),
+        temporal=temporal,
         objective=ObjectiveConfig(outside_weight=0.0, temporal_mean=False),
         evidence=EvidenceConfig(seek=False, weight=0.0),
         consensus=ConsensusConfig(train=False, refine=False),

@@ -196,7 +196,10 @@ class ClipSampler:
         return to_lab(rgb) * self._stretch
 
     def _draw_frames(self) -> list[int]:
-        """T frames around a frame with boxes; a keyframe half of the time, or a corrected one."""
+        """T frames around a frame with boxes; a keyframe half of the time, or a corrected one.
+
+        In the video's order, unless they are to be shuffled.
+        """
         pool = self._present if self.rng.random() < 0.5 else self._keyframes
         if self.hand and self.rng.random() < self._hand_share:
             corrected = np.intersect1d(self.hand.frames(), self._present)
@@ -207,7 +210,8 @@ class ClipSampler:
         offsets = np.concatenate([[0], np.cumsum(gaps)])
         start = anchor - offsets[self.rng.integers(length)]
         start = int(np.clip(start, 0, max(0, total - 1 - offsets[-1])))
-        return [int(min(start + o, total - 1)) for o in offsets]
+        frames = [int(min(start + o, total - 1)) for o in offsets]
+        return self.rng.permutation(frames).tolist() if self.sampling.shuffle else frames
 
     def _draw_window(self, boxes: np.ndarray) -> np.ndarray:
         """Affine ``(2, 3)`` map from working pixels to the clip's pixels: zoom, crop, mirror."""

@@ -1,4 +1,4 @@
-"""Where candidates for a match lie: offsets on the grid, in the order that breaks ties."""
+"""Where candidates for a match lie: grid offsets, in the order that breaks ties. No torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from maskfree.config import TemporalKNNConfig
 
-__all__ = ["candidate_offsets"]
+__all__ = ["CORRELATION_STEP", "PLAIN", "candidate_offsets"]
+
+CORRELATION_STEP = 2.0**-20
+"""Correlations of patches are told apart in such steps: whatever the rounding, those that are alike
+are equally far, and the least displaced comes first."""
+PLAIN = 1e-6
+"""A patch is of one colour whose squared deviations sum to no more, Lab squared: what rounding in
+float64 leaves is far below."""
 
 
 def candidate_offsets(config: TemporalKNNConfig) -> list[tuple[int, int]]:

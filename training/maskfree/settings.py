@@ -31,6 +31,7 @@ __all__ = [
 S = TypeVar("S", bound="Section")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+_NOTHING = {"none", "null"}
 _LARGEST = 2**53
 """Whole numbers beyond it are no exact floats, and no setting needs them."""
 _SHOWN = 60
@@ -239,7 +240,8 @@ def _nearest_key(config: Section, path: list[str], key: str) -> str:
 
 def _cast(field: dataclasses.Field[Any], owner: type, value: Any, key: str) -> Any:
     kinds = _kinds(field, owner)
-    if value is None or (isinstance(value, str) and value.lower() in {"none", "null"}):
+    named = value in field.metadata.get("choices", ())  # there "none" may be one of the words
+    if value is None or (isinstance(value, str) and value.lower() in _NOTHING and not named):
         if type(None) in kinds:
             return None
         raise InputError(f"{key} needs a value, got none.")

@@ -12,9 +12,11 @@ from maskfree.device import check_device, resolve_device
 from maskfree.errors import InputError, InputWarning
 from maskfree.first_masks import remove_first_masks, wants_first_masks, write_first_masks
 from maskfree.gold_scores import gold_frames
+from maskfree.hand_pixels import HandPixels
 from maskfree.kept_masks import shown_run
 from maskfree.prepare import prepare
 from maskfree.start import Start, plan_start, read_tubes
+from maskfree.supervision import check_supervision, check_told
 from maskfree.told_frames import note_training
 from maskfree.tracks import check_against_video
 from maskfree.training_loop import Progress, take_steps
@@ -77,7 +79,8 @@ def finetune(
     ------
     InputError
         For a missing device, video or box, a video that the boxes do not fit, pretrained weights
-        that do not fit the network, or a loss that is not finite.
+        that do not fit the network, masks that are to teach and are not there, or a loss that is
+        not finite.
     """
     check_device(device)
     if not 0 <= seed < _SEEDS:
@@ -92,6 +95,8 @@ def finetune(
         if old is not None:
             config, seed = old.config, old.seed
         corrections = session.corrections.read_all()
+        check_supervision(config)
+        check_told(config, HandPixels.of(corrections, tracks, video))
         gold = bool(gold_frames(corrections))
         chosen = check_frames(previews, tracks, needed=keep == "best", gold=gold)
         before = begins.run

@@ -21,6 +21,7 @@ from maskfree.optimiser import learning_rate, make_optimiser
 from maskfree.prepare import learns, prepare, settles
 from maskfree.sampling import ClipSampler
 from maskfree.storage import atomic_write
+from maskfree.supervision import by_masks
 from maskfree.train_state import load_state, plain_rng, wide_rng
 from maskfree.watch import Watch, unwatched
 
@@ -107,8 +108,8 @@ class Trainer:
             augment=config.augment,
             rng=self._rng,
             tube=(prepared.boxes, prepared.slack),
-            hand=prepared.hand if config.corrections.weight else None,
-            hand_share=config.corrections.share,
+            hand=prepared.hand if config.corrections.weight or by_masks(config) else None,
+            hand_share=1.0 if by_masks(config) else config.corrections.share,
             ignore=prepared.ignore,
             seen=prepared.seen,
         )

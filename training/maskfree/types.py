@@ -119,8 +119,8 @@ class Matches:
     """1:K patch correspondences from every cell of one frame's grid into another frame.
 
     ``target_yx``: long ``(K, H4, W4, 2)``, absolute grid cells, nearest first; ``distance``: float
-    ``(K, H4, W4)``, L2 over the Lab patch; ``valid``: bool ``(K, H4, W4)``, inside the frame and
-    within the threshold.
+    ``(K, H4, W4)``, by the metric that was asked for; ``valid``: bool ``(K, H4, W4)``, inside the
+    frame and within the threshold.
     """
 
     target_yx: torch.Tensor

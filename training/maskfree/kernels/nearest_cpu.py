@@ -35,15 +35,15 @@ _INDEX = 2**29 - 1
 def nearest_cpu(
     source: torch.Tensor, target: torch.Tensor, config: TemporalKNNConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what :func:`maskfree.kernels.nearest_plain.nearest_plain` returns."""
+    """Return what :func:`maskfree.kernels.nearest_plain.nearest_plain` returns, for L2 and L1."""
     pairs, _, height, width = source.shape
     keys = np.empty((pairs, config.num_neighbors, height, width), np.int64)
     search = _Search(height, width, config)
     for here, there, into in zip(source.numpy(), target.numpy(), keys, strict=True):
         search(here, there, into)
-    distance = torch.from_numpy((keys & ~_INDEX).view(np.float64)).float().sqrt_()
+    distance = torch.from_numpy((keys & ~_INDEX).view(np.float64)).float()
     keys &= _INDEX
-    return torch.from_numpy(keys), distance
+    return torch.from_numpy(keys), distance.sqrt_() if config.metric == "l2" else distance
 
 
 class _Search:
@@ -53,6 +53,7 @@ class _Search:
         self.offsets = candidate_offsets(config)
         self.height, self.width = height, width
         self.size, self.half = config.patch_size, config.patch_size // 2
+        self.squared = config.metric == "l2"
         self.reach, self.outside = config.search_radius, config.outside_counts
         self.margin = self.half + (self.reach if self.outside else 0)
         self.pitch = width + 2 * self.margin
@@ -68,7 +69,7 @@ class _Search:
         self.keys = np.empty((count + self.group + 1, height * self.pitch), np.int64)
 
     def __call__(self, source: np.ndarray, target: np.ndarray, into: np.ndarray) -> None:
-        """Write the keys of the nearest, ``(K, H, W)``: squared distance as float64, and index."""
+        """Write the keys of the nearest, ``(K, H, W)``: L2 squared or L1 as float64, and index."""
         here, there = self._padded(source, self.half), self._padded(target, self.above)
         best, new = list(self.keys[: len(into)]), list(self.keys[len(into) : -1])
         spare = self.keys[-1]
@@ -103,9 +104,9 @@ class _Search:
             if top >= bottom or abs(dx) >= self.width:
                 key.fill(self.nothing)
                 return
-        squared = self._squared_distances(here, there, dy, dx, top, bottom)
+        apart = self._distances(here, there, dy, dx, top, bottom)
         inner = key[top * self.pitch : bottom * self.pitch]
-        np.copyto(inner.view(np.float64), squared)
+        np.copyto(inner.view(np.float64), apart)
         np.bitwise_or(inner, place, out=inner)
         if self.outside:
             return
@@ -116,7 +117,7 @@ class _Search:
             outside = slice(0, -dx) if dx < 0 else slice(self.width - dx, self.width)
             rows[:, outside] = self.nothing
 
-    def _squared_distances(
+    def _distances(
         self, here: np.ndarray, there: np.ndarray, dy: int, dx: int, top: int, bottom: int
     ) -> np.ndarray:
         """Return those of the rows from ``top`` to ``bottom``; at each row's end is nonsense."""
@@ -127,7 +128,10 @@ class _Search:
         each: np.ndarray = self.channels[:, :length]
         one, two = self.sums[0, :length], self.sums[1, :length]
         np.subtract(here[:, first : first + length], there[:, other : other + length], out=each)
-        np.multiply(each, each, out=each)
+        if self.squared:
+            np.multiply(each, each, out=each)
+        else:
+            np.abs(each, out=each)
         np.add(each[0], each[1], out=one)
         np.add(one, each[2], out=one)
         if size == 1:
@@ -135,8 +139,8 @@ class _Search:
         down = (bottom - top) * pitch
         _window_sum(one, pitch, size, two[:down])
         _window_sum(two, 1, size, one[: down - size + 1])
-        squared: np.ndarray = one[:down]
-        return squared
+        summed: np.ndarray = one[:down]
+        return summed
 
 
 def _window_sum(values: np.ndarray, step: int, size: int, out: np.ndarray) -> None:

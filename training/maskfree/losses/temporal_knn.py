@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskfree.config import TemporalKNNConfig
     from maskfree.types import Matches
 
-__all__ = ["TemporalKNNLoss", "list_pairs", "temporal_knn_loss"]
+__all__ = ["TemporalKNNLoss", "list_pairs", "matched_loss", "temporal_knn_loss"]
 
 
 def temporal_knn_loss(
@@ -74,6 +74,24 @@ def temporal_knn_loss(
         check_box_masks(box_masks, mask_logits)
     if matches is None:
         matches = match_clip(lab, config=config)
+    return matched_loss(mask_logits, matches, box_masks, config=config, ignored=ignored)
+
+
+def matched_loss(
+    mask_logits: torch.Tensor,
+    matches: Sequence[tuple[tuple[int, int], Matches]],
+    box_masks: torch.Tensor | None = None,
+    *,
+    config: TemporalKNNConfig,
+    ignored: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The sum of :func:`temporal_knn_loss` over given matches, however they were found.
+
+    Parameters, result and errors are as there; ``matches`` may have any number for each cell.
+    """
+    check_mask_logits(mask_logits)
+    if box_masks is not None:
+        check_box_masks(box_masks, mask_logits)
     if ignored is not None:
         check_ignored(ignored, mask_logits)
     inside = None if box_masks is None else (box_masks > 0).any(1)
@@ -101,7 +119,7 @@ def list_pairs(
     cells = height * width
     valid = counted = match.valid.flatten(1)
     if config.outside_counts:  # beside the valid ones those outside, whose term is zero
-        counted = (match.distance <= config.max_distance).flatten(1)
+        counted = (match.distance <= config.limit).flatten(1)
     if inside is None:
         entry = true_places(valid)
         clip = torch.zeros_like(entry)

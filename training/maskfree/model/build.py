@@ -10,6 +10,7 @@ from transformers import Mask2FormerConfig
 from transformers.utils import logging as transformers_logging
 
 from maskfree.errors import InputError
+from maskfree.kernels.deformable import use_fastest
 from maskfree.model.backbone import backbone_config
 from maskfree.model.mask2former_video import Mask2FormerVideo
 
@@ -35,6 +36,7 @@ def build_model(config: ModelConfig, *, num_classes: int, num_queries: int) -> M
         For sizes that make no network.
     """
     full = network_config(config, num_classes=num_classes, num_queries=num_queries)
+    use_fastest()
     with quiet_about_backbones():
         return Mask2FormerVideo(full, frozen_norms=config.frozen_norms)
 

@@ -1,0 +1,264 @@
+"""`maskfree ablate` with a stand-in for its jobs: what is run, kept, said."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ablation_clips import Stand, write_clip
+from maskfree.ablation.child import Children, JobFailed
+from maskfree.ablation.plot import plot_compared
+from maskfree.interrupts import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from command_line import Result
+    from maskfree.ablation.job import Job
+
+RADIUS = ("--only", "radius", "--device", "cpu", "--seeds", "0", "1")
+PLOT = "maskfree.ablation.command.plot_compared"
+CODE = "maskfree.ablation.cache.code_digest"
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        write_clip(tmp_path / "clips" / name)
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def stand(monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """J 0.6, of R = 3 half of that, of R = 7 a little more in the one clip, less in the other."""
+
+    def j(job: Job) -> float:
+        if "temporal.search_radius=3" in job.recipe.settings:
+            return 0.3 + 0.01 * job.seed
+        if "temporal.search_radius=7" in job.recipe.settings:
+            return 0.65 if job.clip.name == "a" else 0.55
+        return 0.6
+
+    made = Stand(j)
+    monkeypatch.setattr(Children, "run", lambda self, job: made(job))
+    monkeypatch.setattr(PLOT, lambda compared, path: None)  # it takes longer than all else
+    return made
+
+
+def test_the_page_and_the_numbers(
+    cli: Callable[..., Result],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PLOT, plot_compared)
+    found = cli("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--json").json
+    assert len(stand.asked) == 3 * 2 * 2
+    assert (found["done"], found["jobs"], found["failed"]) == (12, 12, 0)
+    (group,) = found["groups"]
+    reference, three, seven = group["rows"]
+    assert reference["j"] == pytest.approx(0.6)
+    assert reference["difference"] is None
+    assert three["difference"]["mean"] == pytest.approx(-0.295)
+    assert (three["difference"]["pairs"], three["difference"]["units"]) == (4, 2)
+    assert [three["verdict"], seven["verdict"]] == ["agrees", "not told apart"]
+    assert seven["by_clip"] == pytest.approx({"a": 0.65, "b": 0.55})
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert (
+        "| R = 3 | 0.305 | -0.295 | -0.295 to -0.295 | 60 | 4/4 | 0.305 | 0.305 | agrees |" in page
+    )
+    assert "| R = 5 | 0.600 | – | – | 60 | 4/4 | 0.600 | 0.600 | – |" in page
+    assert "maskfree ablate clips --out out --only radius --steps 150 --seeds 0 1\n" in page
+    assert "| a | 0.300 |\n| b | 0.300 |" in page
+    assert "The paper: R = 5 is chosen" in page
+    assert "Not whole" not in page
+    picture = (tmp_path / "out" / "ablation.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_a_second_call_does_nothing_twice(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS)
+    first = cli(*words)
+    again = cli(*words)
+    assert (first.code, again.code) == (0, 0)
+    assert first.out == again.out
+    assert len(stand.asked) == 12
+    more = cli(*words[:-1], "2", "--json").json
+    assert len(stand.asked) == 12 + 6  # seed 0 is there, seed 2 is new
+    assert more["done"] == 12
+
+
+def test_a_failed_job_is_said_and_tried_again(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    good = stand.j
+
+    def fails(job: Job) -> float:
+        if "temporal.search_radius=3" in job.recipe.settings and job.clip.name == "a":
+            raise JobFailed("The loss is nan\nat step 3.")
+        return float(good(job))
+
+    stand.j = fails
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS)
+    done = cli(*words)
+    assert done.code == 0
+    assert "- R = 3 failed: The loss is nan at step 3." in done.out
+    assert "**Not whole: 10 of 12 jobs are finished**, 2 failed, 0 were not run." in done.out
+    assert "| R = 3 | – | -0.295 | " in done.out
+    assert " | 2/4 | – | 0.305 | " in done.out
+    stand.j = good
+    stand.asked.clear()
+    assert "Not whole" not in cli(*words).out
+    assert len(stand.asked) == 2
+
+
+def test_stopped_it_goes_on_where_it_was(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    good = stand.j
+
+    def stops(job: Job) -> float:
+        if len(stand.asked) == 5:
+            raise Interrupted(130)
+        return float(good(job))
+
+    stand.j = stops
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS)
+    done = cli(*words)
+    assert done.code == 130
+    assert done.err.splitlines()[-1].startswith("maskfree: stopped; 4 of 12 jobs are finished")
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert "**Not whole: 4 of 12 jobs are finished**, 0 failed, 8 were not run." in page
+    stand.j = good
+    stand.asked.clear()
+    assert cli(*words).code == 0
+    assert len(stand.asked) == 8
+
+
+def test_the_report_alone_runs_nothing(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    done = cli("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--report")
+    assert done.code == 0
+    assert not stand.asked
+    assert "| R = 5 | – | – | – | – | 0/4 | – | – | – |" in done.out
+    assert "The results are of the commits (how many): –." in done.out
+
+
+def test_results_of_other_code_count_only_where_that_is_asked_for(
+    cli: Callable[..., Result],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--json")
+    with monkeypatch.context() as before:
+        before.setattr(CODE, lambda: "00000older000")
+        before.setattr("maskfree.ablation.cache.commit", lambda: "abc1234")
+        cli(*words)
+    stand.asked.clear()
+    taken = cli(*words, "--any-commit").json
+    assert not stand.asked
+    assert taken["commits"] == {"abc1234": 12}
+    assert cli(*words, "--report").json["done"] == 0
+    cli(*words)
+    assert len(stand.asked) == 12
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "expected a result as an object"),
+        ('{"job": 1, "result": {}}', "is that of another job"),
+        (None, "j is 7"),
+    ],
+)
+def test_a_damaged_result_is_said_and_run_again(
+    cli: Callable[..., Result],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    content: str | None,
+    said: str,
+) -> None:
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS)
+    cli(*words)
+    damaged = min((tmp_path / "out" / "cache").iterdir())
+    if content is None:
+        known = json.loads(damaged.read_text())
+        known["result"]["j"] = 7
+        content = json.dumps(known)
+    damaged.write_text(content)
+    stand.asked.clear()
+    done = cli(*words)
+    assert done.code == 0
+    (line,) = [line for line in done.err.splitlines() if "warning" in line]
+    assert str(damaged) in line
+    assert said in line
+    assert line.endswith("The job is run again.")
+    assert len(stand.asked) == 1
+    assert "warning" not in cli(*words).err
+
+
+def test_without_matplotlib_the_page_is_written_all_the_same(
+    cli: Callable[..., Result],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PLOT, plot_compared)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    done = cli("ablate", clips, "--out", tmp_path / "out", *RADIUS)
+    assert done.code == 0
+    assert "maskfree: warning: The picture needs matplotlib." in done.err
+    assert (tmp_path / "out" / "ablation.md").is_file()
+    assert not (tmp_path / "out" / "ablation.png").exists()
+
+
+def test_generated_clips_stand_beside_the_others(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    words = ("ablate", clips, "--clips", "b", "--generated", "1", "--out", tmp_path / "out")
+    found = cli(*words, *RADIUS, "--json").json
+    assert list(found["clips"]) == ["b", "generated-0"]
+    assert len(list((tmp_path / "out" / "clips" / "generated-0" / "masks").iterdir())) == 24
+    assert re.search(r" --clips b .* --generated 1$", found["command"])
+    assert cli(*words, *RADIUS, "--json").json == found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "maskfree ablate needs clips."),
+        (("--clips", "a", "--generated", "1"), "--clips names clips of a folder."),
+        (("{clips}", "--only", "radios"), 'There is no group "radios"'),
+        (("{clips}", "--jobs", "0"), "--jobs must be 1 or more, got 0."),
+        (("{clips}", "--steps", "0"), "steps must lie in 1 to inf steps, got 0."),
+        (("{clips}", "--seeds", "-1"), "seeds must lie in 0 to inf"),
+        (("{clips}", "--generated", "65"), "--generated must be 0 to 64 clips, got 65."),
+        (("{clips}", "--clips", "c"), 'holds no clip "c"'),
+        (("nowhere",), "There is no folder nowhere."),
+    ],
+)
+def test_bad_input_is_one_line(
+    refuses: Callable[..., str],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    given: list[Any] = [word.format(clips=clips) for word in words]
+    assert said in refuses("ablate", *given, "--out", tmp_path / "out", "--device", "cpu")
+    assert not stand.asked

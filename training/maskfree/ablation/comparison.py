@@ -1,0 +1,133 @@
+"""From finished jobs to the rows of the report: means, differences, verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from maskfree.ablation.differences import (
+    Difference,
+    mean_over_clips,
+    paired_difference,
+    verdict,
+)
+from maskfree.ablation.groups import recipe_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.ablation.groups import Group, Recipe, Variant
+    from maskfree.ablation.job import JobResult
+    from maskfree.ablation.runner import Results
+    from maskfree.config import AblationConfig
+
+__all__ = ["Compared", "Row", "compare"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A variant: what came of its jobs; None where a number is not known.
+
+    ``j``: mean J over clips and seeds, ``by_clip``: that of each clip; ``difference``: to the
+    group's reference; ``retention``: mean over clips of J as a part of the reference's;
+    ``seconds``: mean of the training; ``loss_bytes``: largest temporal loss; ``done`` of ``jobs``
+    are finished, ``failed`` says why others came to nothing, each once.
+    """
+
+    name: str
+    j: float | None
+    by_clip: dict[str, float | None]
+    difference: Difference | None
+    verdict: str
+    retention: float | None
+    seconds: float | None
+    loss_bytes: int | None
+    done: int
+    jobs: int
+    failed: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A group and its rows, the reference first."""
+
+    group: Group
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "group": self.group.key,
+            "title": self.group.title,
+            "claim": self.group.claim,
+            "reference": self.rows[0].name,
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def compare(
+    group: Group, results: Results, clips: Sequence[str], jobs: int, config: AblationConfig
+) -> Compared:
+    """Return the rows of a group; ``jobs``: clips times seeds, the jobs of each variant.
+
+    Parameters
+    ----------
+    clips
+        Names of the clips, in the order of the columns.
+    config
+        ``steps``, ``confidence`` and ``same``.
+    """
+    reference = _of(results, recipe_of(group.reference, config.steps))
+    rows = (_row(group, v, results, reference, clips, jobs, config) for v in group.variants)
+    return Compared(group, tuple(rows))
+
+
+def _of(results: Results, recipe: Recipe) -> dict[tuple[str, int], JobResult]:
+    """Return the results of a recipe by clip and seed."""
+    return {
+        (job.clip.name, job.seed): kept.result
+        for job, kept in results.kept.items()
+        if job.recipe == recipe
+    }
+
+
+def _row(
+    group: Group,
+    variant: Variant,
+    results: Results,
+    reference: dict[tuple[str, int], JobResult],
+    clips: Sequence[str],
+    jobs: int,
+    config: AblationConfig,
+) -> Row:
+    recipe = recipe_of(variant, config.steps)
+    own = _of(results, recipe)
+    j = {pair: result.j for pair, result in own.items()}
+    base = {pair: result.j for pair, result in reference.items()}
+    mean, by_clip = mean_over_clips(j, clips)
+    difference = None
+    if variant is not group.reference:
+        difference = paired_difference(j, base, config.confidence)
+    retention = None
+    if group.retention:
+        kept = {pair: j[pair] / base[pair] for pair in j if base.get(pair)}
+        retention, _ = mean_over_clips(kept, clips)
+    failed = {why for job, why in results.failed.items() if job.recipe == recipe}
+    return Row(
+        name=variant.name,
+        j=mean,
+        by_clip=by_clip,
+        difference=difference,
+        verdict=verdict(difference, variant.expected, config.same),
+        retention=retention,
+        seconds=statistics.mean(r.train_seconds for r in own.values()) if own else None,
+        loss_bytes=max((r.loss_bytes for r in own.values()), default=None),
+        done=len(own),
+        jobs=jobs,
+        failed=tuple(sorted(failed)),
+    )
