@@ -34,7 +34,7 @@ EXTRA = {"matplotlib", "torchvision", "trackeval"}  # asked for when used, with 
 BROUGHT_BY_TORCH = {"triton"}  # for CUDA; used where it is there
 OURS = {"maskfree", "napari_maskfree"}
 WINDOWS = {"napari", "qtpy", "superqt", "magicgui", "napari_maskfree"}
-KEPT = {".py", ".mp4", ".json", ".md", ".yaml"}
+KEPT = {".py", ".mp4", ".json", ".md", ".yaml", ".toml"}
 LONG_LISTS = {"config.py"}
 """Files that are one long list: every hyper-parameter, once."""
 QT = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
@@ -196,9 +196,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     for package in SOURCES:
         folder, inside = SOURCES[package], package.replace(".", "/")
         for path in folder.rglob("*"):
-            kept = (
-                path.suffix in {".py", ".mp4", ".json", ".md", ".yaml"} or path.name == "py.typed"
-            )
+            kept = path.suffix in KEPT or path.name == "py.typed"
             if kept and "__pycache__" not in path.parts:
                 expected.add(f"{inside}/{path.relative_to(folder).as_posix()}")
     with zipfile.ZipFile(wheel) as archive:

@@ -10,6 +10,14 @@ from maskfree import __version__
 from maskfree.ablation.parser import ABLATE_EPILOG, ABLATE_SUMMARY, add_ablate
 from maskfree.errors import InputError, nearest
 from maskfree.evaluate_parser import EVALUATE_EPILOG, EVALUATE_SUMMARY, add_evaluate
+from maskfree.infer_parser import (
+    AP_EPILOG,
+    AP_SUMMARY,
+    INFER_EPILOG,
+    INFER_SUMMARY,
+    add_ap,
+    add_infer,
+)
 from maskfree.shift_parser import SHIFT_EPILOG, SHIFT_SUMMARY, add_shift
 
 if TYPE_CHECKING:
@@ -213,6 +221,8 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     _add_predict(command("predict", "masks for every frame, with what was learnt", _PREDICT_EPILOG))
     _add_export(command("export", "write the masks in another tool's format", _EXPORT_EPILOG))
     add_evaluate(command("evaluate", EVALUATE_SUMMARY, EVALUATE_EPILOG))
+    add_infer(command("infer", INFER_SUMMARY, INFER_EPILOG))
+    add_ap(command("ap", AP_SUMMARY, AP_EPILOG))
     _add_correspond(command("correspond", "the 1:K matches between two frames", _CORRESPOND_EPILOG))
     _add_convert(command("convert", "annotations from one format to another", _CONVERT_EPILOG))
     _add_convert_weights(

@@ -67,12 +67,19 @@ class ClipFeatures:
         Gives frames as the network sees them, float ``(T, 3, H, W)``, on its device.
     mirror
         Look at the mirror images as well.
+    at_once
+        Look at no more frames than these at once; None: at all that are new.
     """
 
     def __init__(
-        self, model: Mask2FormerVideo, read: Callable[[range], torch.Tensor], *, mirror: bool
+        self,
+        model: Mask2FormerVideo,
+        read: Callable[[range], torch.Tensor],
+        *,
+        mirror: bool,
+        at_once: int | None = None,
     ) -> None:
-        self._model, self._read, self._mirror = model, read, mirror
+        self._model, self._read, self._mirror, self._at_once = model, read, mirror, at_once
         self._frames = range(0)
         self._last: list[FrameFeatures] = []
 
@@ -83,8 +90,9 @@ class ClipFeatures:
             part = slice(first - known.start, last - known.start)
             parts.append([features.frames(part) for features in self._last])
         fresh = range(min(known.stop, last) if parts else first, last)
-        if fresh:
-            rgb = self._read(fresh)
+        step = self._at_once or max(1, len(fresh))
+        for start in range(0, len(fresh), step):
+            rgb = self._read(fresh[start : start + step])
             views = [rgb, rgb.flip(-1)] if self._mirror else [rgb]
             parts.append([self._model.features(view[None]) for view in views])
         self._last = [FrameFeatures.joined(each) for each in zip(*parts, strict=True)]

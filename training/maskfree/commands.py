@@ -237,6 +237,23 @@ def _evaluate(args: argparse.Namespace) -> None:
     _show(args, found.to_json(full=args.full), found.to_text(full=args.full))
 
 
+def _infer(args: argparse.Namespace) -> None:
+    from maskfree.infer_command import Asked, infer_dataset
+
+    settings = parse_settings(args.set)
+    asked = Asked(
+        args.source, args.data, args.out, args.kind, args.split, args.recipe, args.device, settings
+    )
+    _show(args, *infer_dataset(asked))
+
+
+def _ap(args: argparse.Namespace) -> None:
+    from maskfree.ap_command import average_precision
+
+    options = {"kind": args.kind, "split": args.split, "full": args.full}
+    _show(args, *average_precision(args.results, args.data, **options))
+
+
 def _correspond(args: argparse.Namespace) -> None:
     from maskfree.correspond_command import correspond
     from maskfree.output_path import check_output
@@ -341,6 +358,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "predict": _predict,
     "export": _export,
     "evaluate": _evaluate,
+    "infer": _infer,
+    "ap": _ap,
     "correspond": _correspond,
     "convert": _convert,
     "convert-weights": _convert_weights,

@@ -33,6 +33,7 @@ __all__ = [
     "FormatConfig",
     "FramePrintsConfig",
     "GeodesicConfig",
+    "InferenceConfig",
     "JournalConfig",
     "MatchingConfig",
     "MetricConfig",
@@ -44,9 +45,11 @@ __all__ = [
     "PreflightConfig",
     "PreviewConfig",
     "PriorConfig",
+    "RecipeConfig",
     "ResidualConfig",
     "RestartConfig",
     "SamplingConfig",
+    "ScheduleConfig",
     "TemporalKNNConfig",
     "VideoConfig",
 ]
@@ -1236,6 +1239,74 @@ class PredictConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class InferenceConfig(Section):
+    """Inference over a data set as it was published; not part of a run of one video."""
+
+    split: str = setting("valid", "the part of the data set that is inferred and evaluated on")
+    short_side: int = setting(
+        360,
+        "the frames' shorter side as the network sees them",
+        unit="pixels",
+        low=32,
+        high=4096,
+        source="released: 360; its Swin-L 480",
+    )
+    long_side: int = setting(
+        1333,
+        "their longer side at most",
+        unit="pixels",
+        low=32,
+        high=8192,
+        source="detectron2's default, which released keeps",
+    )
+    clip_length: int = setting(
+        0,
+        "frames that go through the network at once; 0: the whole video",
+        unit="frames",
+        low=0,
+        high=10_000,
+        source="released: the whole video",
+    )
+    overlap: int = setting(
+        4,
+        "frames shared by neighbouring clips, by which their queries are linked",
+        unit="frames",
+        low=1,
+        high=10_000,
+    )
+    linked_queries: int = setting(
+        20, "of a clip: the surest ones, which are linked to those of the clip before", low=1
+    )
+    link_overlap: float = setting(
+        0.3, "least overlap (IoU) in the shared frames of one instance", low=0.0, high=1.0
+    )
+    frames_at_once: int = setting(
+        2, "frames of which features are made, or masks enlarged, at once", unit="frames", low=1
+    )
+    top: int = setting(
+        10,
+        "of all pairs of a query and a class of a video, so many are kept",
+        low=1,
+        high=10_000,
+        source="released: 10",
+    )
+    mask_threshold: float = setting(
+        0.5,
+        "probability above which a pixel is object",
+        low=0.01,
+        high=0.99,
+        source="released: logits above 0",
+    )
+    tracking_score: float = setting(
+        0.3,
+        "BDD100K, whose masks may not overlap: tracks less sure than this are left out",
+        low=0.0,
+        high=1.0,
+    )
+    amp: bool = setting(True, "mixed precision on CUDA", source="released: evaluates with it")
+
+
+@dataclasses.dataclass(frozen=True)
 class CategoryConfig(Section):
     """What kind of place a pixel's matches lie in, by the structure tensor of its patch."""
 
@@ -1700,3 +1771,183 @@ class Config(Section):
     predict: PredictConfig = dataclasses.field(default_factory=PredictConfig)
     category: CategoryConfig = dataclasses.field(default_factory=CategoryConfig)
     video: VideoConfig = dataclasses.field(default_factory=VideoConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig(Section):
+    """How a network is trained on a data set: batches, AdamW and its rate, what is kept.
+
+    *Mask2Former* is its recipe for videos (arXiv 2112.10764, configs/youtubevis_2019), which the
+    released code takes over. A batch is that of all processes together.
+    """
+
+    steps: int = setting(
+        6000,
+        "optimiser steps",
+        unit="steps",
+        low=1,
+        high=10_000_000,
+        source="Mask2Former, released: 6000 on YouTube-VIS 2019",
+    )
+    batch_size: int = setting(
+        16,
+        "clips of a step, over all processes and accumulated parts",
+        unit="clips",
+        low=1,
+        high=65536,
+        source="Mask2Former, released: 16",
+    )
+    learning_rate: float = setting(
+        1e-4, "learning rate at the start", low=1e-8, high=1.0, source="paper, Mask2Former: 1e-4"
+    )
+    weight_decay: float = setting(
+        0.05,
+        "AdamW weight decay; none for norms and embeddings",
+        low=0.0,
+        source="Mask2Former: 0.05, WEIGHT_DECAY_NORM and _EMBED 0",
+    )
+    backbone_multiplier: float = setting(
+        0.1,
+        "learning rate of the backbone, times this; 0: frozen",
+        low=0.0,
+        high=1.0,
+        source="paper, Mask2Former: 0.1",
+    )
+    decay_steps: tuple[int, ...] = setting(
+        (4000,),
+        "after so many steps the rate falls by decay_factor, each time",
+        unit="steps",
+        low=1,
+        source="Mask2Former, released: 4000 of 6000",
+    )
+    decay_factor: float = setting(
+        0.1, "the rate is multiplied by this", low=0.0, high=1.0, source="Mask2Former: 0.1"
+    )
+    warmup_steps: int = setting(
+        10, "steps of linear warm-up of the rate", unit="steps", low=0, source="Mask2Former: 10"
+    )
+    warmup_factor: float = setting(
+        1.0,
+        "the rate begins with this part of itself; 1: no warm-up",
+        low=0.0,
+        high=1.0,
+        source="Mask2Former: 1, which makes its 10 steps of warm-up none",
+    )
+    clip_norm: float = setting(
+        0.01,
+        "full-model gradient clip, L2; 0: none",
+        low=0.0,
+        source="Mask2Former, released: 0.01",
+    )
+    precision: str = setting(
+        "fp16",
+        "mixed precision on CUDA; a CPU computes in single precision unless bf16 is asked for",
+        choices=("no", "fp16", "bf16"),
+        source="Mask2Former: AMP, half precision",
+    )
+    accumulate: int = setting(
+        1,
+        "parts in which a process computes its share of a batch, one after the other",
+        unit="parts",
+        low=1,
+        high=65536,
+        source="not stated; ours, for small GPUs: the batch stays what it is",
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        "what the backbone saw is computed again when its gradient is: less memory, more time",
+        source="released: for Swin (USE_CHECKPOINT), off",
+    )
+    ema_decay: float = setting(
+        0.0,
+        "a running mean of the weights is kept beside them, this part of it kept a step; 0: none",
+        low=0.0,
+        high=0.999999,
+        source="not stated; ours, off",
+    )
+    batch_mean: str = setting(
+        "instance",
+        "mask losses of a batch: mean over its clips, or over the instances of all of them",
+        choices=("clip", "instance"),
+        source="Mask2Former, released: instance (num_masks of all processes)",
+    )
+    checkpoint_every: int = setting(
+        1000, "steps between checkpoints", unit="steps", low=1, source="detectron2: 5000"
+    )
+    evaluate_every: int = setting(
+        0,
+        "steps between evaluations; 0: none",
+        unit="steps",
+        low=0,
+        source="detectron2: 0 (TEST.EVAL_PERIOD)",
+    )
+    keep: int = setting(
+        2, "checkpoints that stay, the newest; 0: all", low=0, source="not stated; ours"
+    )
+    workers: int = setting(
+        4,
+        "processes that read clips, for each process that trains; 0: it reads them itself",
+        low=0,
+        high=256,
+        source="detectron2: 4",
+    )
+    read_ahead: int = setting(
+        2, "batches that each of them has ready", unit="batches", low=1, high=64, source="torch: 2"
+    )
+    most_damaged: int = setting(
+        100,
+        "clips in a row that may be damaged, and are drawn anew, before the data are given up",
+        unit="clips",
+        low=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeConfig(Section):
+    """Everything that training on a data set takes; without more, as the released code has it.
+
+    A recipe is a TOML file whose tables are these sections, see :mod:`maskfree.recipes.recipe`.
+    """
+
+    name: str = setting("", "the recipe's name")
+    about: str = setting("", "what it is for, and where its numbers come from")
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    pairwise: PairwiseConfig = dataclasses.field(default_factory=PairwiseConfig.released)
+    temporal: TemporalKNNConfig = dataclasses.field(default_factory=TemporalKNNConfig.released)
+    objective: ObjectiveConfig = dataclasses.field(
+        default_factory=lambda: ObjectiveConfig(outside_weight=0.0, temporal_mean=False)
+    )
+    matching: MatchingConfig = dataclasses.field(
+        default_factory=lambda: MatchingConfig(mode="tube")
+    )
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    extra: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(kind="coco"))
+    extra_share: float = setting(
+        0.0,
+        "part of the clips that come from the extra data set, in joint training; 0: none",
+        low=0.0,
+        high=1.0,
+        source="released: none; joint: COCO's pictures beside the videos",
+    )
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    inference: InferenceConfig = dataclasses.field(default_factory=InferenceConfig)
+
+    def config(self) -> Config:
+        """Return what :class:`maskfree.objective.Objective` and a checkpoint take.
+
+        What is ours, for one video without pretrained weights, is off: evidence, consensus, prior.
+        """
+        return Config(
+            preset="released",
+            model=self.model,
+            pairwise=self.pairwise,
+            temporal=self.temporal,
+            objective=self.objective,
+            evidence=EvidenceConfig(seek=False, weight=0.0),
+            consensus=ConsensusConfig(train=False, refine=False),
+            prior=PriorConfig(weight=0.0),
+            matching=self.matching,
+            sampling=SamplingConfig(clip_length=self.data.clip_length, contrast=0.0),
+            follow=FollowConfig(between=False, held_passes=0),
+            optimiser=OptimiserConfig(norm_clips=0),
+        )

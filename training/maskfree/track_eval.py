@@ -23,7 +23,7 @@ from maskfree.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["TRACK_METRICS", "FrameMasks", "TrackMetrics", "track_metrics"]
+__all__ = ["TRACK_METRICS", "FrameMasks", "TrackMetrics", "load_trackeval", "track_metrics"]
 
 _HOTA = ("HOTA", "DetA", "AssA")
 _AP = (("AP", None), ("AP50", 0), ("AP75", 5))
@@ -76,7 +76,7 @@ class _Seen:
         if not self.truth:
             return dict.fromkeys(TRACK_METRICS)
         data, values = self._data(count, confidence), TrackMetrics()
-        metrics = _trackeval().metrics
+        metrics = load_trackeval().metrics
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its settings
             hota = metrics.HOTA().eval_sequence(data)
             values |= {name: float(np.mean(hota[name])) for name in _HOTA}
@@ -142,7 +142,7 @@ def track_metrics(
     InputError
         Where TrackEval is not installed.
     """
-    _trackeval()
+    load_trackeval()
     whole, by_class = _Seen(), dict[str, _Seen]()
     sure: dict[int, list[float]] = {}
     count = 0
@@ -204,7 +204,14 @@ def _curve(metrics: Any, data: dict[str, Any], most: int) -> dict[str, np.ndarra
     return found
 
 
-def _trackeval() -> Any:
+def load_trackeval() -> Any:
+    """Return the module, which prints when it is imported; nothing is printed here.
+
+    Raises
+    ------
+    InputError
+        Where it is not installed.
+    """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import trackeval

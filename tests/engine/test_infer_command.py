@@ -1,0 +1,307 @@
+"""``maskfree infer`` and ``maskfree ap`` on a small data set that is written here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+
+from maskfree import rle
+from maskfree.config import InferenceConfig, RecipeConfig
+from maskfree.datasets.opening import open_dataset
+from maskfree.errors import InputError
+from maskfree.inference import dataset_inference
+from maskfree.inference.average_precision import AP_METRICS
+from maskfree.inference.dataset_inference import evaluate, evaluator
+from maskfree.inference.trained import find_recipe, find_weights, load_trained
+from maskfree.model.build import build_model
+from maskfree.model.checkpoint import save_model
+from maskfree.model.weights_about import about
+from maskfree.settings import as_text, to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from maskfree.config import Config
+    from maskfree.model.mask2former_video import Mask2FormerVideo
+
+SIZE, FRAMES, VIDEOS = (40, 64), 3, 3
+CLASSES = {"cat": 4, "dog": 9}
+SMALL = ("--set", "inference.short_side=32", "inference.long_side=64")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(small_config: Config) -> Mask2FormerVideo:
+    torch.manual_seed(0)
+    made = build_model(small_config.model, num_classes=2, num_queries=4)
+    for parameter in made.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return made
+
+
+@pytest.fixture
+def weights(model: Mask2FormerVideo, small_config: Config, tmp_path: Path) -> Path:
+    return saved(tmp_path / "model.safetensors", model, small_config)
+
+
+def saved(path: Path, model: Mask2FormerVideo, config: Config) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(path, model, config, classes=list(CLASSES), track_ids=[])
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Squares that walk, with masks; the last video has none."""
+    rng = np.random.default_rng(0)
+    videos, annotations = [], []
+    for number in range(VIDEOS):
+        folder = tmp_path / f"data/valid/JPEGImages/v{number}"
+        folder.mkdir(parents=True)
+        names = [f"v{number}/{frame:05d}.jpg" for frame in range(FRAMES)]
+        video: dict[str, Any] = {"id": number + 1, "file_names": names, "length": FRAMES}
+        videos.append({**video, "height": SIZE[0], "width": SIZE[1]})
+        masks = np.zeros((FRAMES, *SIZE), bool)
+        for frame, name in enumerate(names):
+            masks[frame, 8 : 8 + 16, 4 + 5 * frame : 24 + 5 * frame] = True
+            picture = rng.integers(0, 80, (*SIZE, 3), np.uint8)
+            picture[masks[frame]] += 120
+            Image.fromarray(picture).save(folder.parent / name)
+        if number < VIDEOS - 1:
+            runs = [{"size": list(SIZE), "counts": counts} for counts in rle.encode(masks)]
+            boxes = [[4.0 + 5 * frame, 8.0, 20.0, 16.0] for frame in range(FRAMES)]
+            owner = {"id": number + 1, "video_id": number + 1, "category_id": 4 + 5 * number}
+            annotations.append({**owner, "iscrowd": 0, "segmentations": runs, "bboxes": boxes})
+    content = {
+        "videos": videos,
+        "categories": [{"id": i, "name": name} for name, i in CLASSES.items()],
+        "annotations": annotations,
+    }
+    (tmp_path / "data/valid/instances.json").write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def infer(cli: Callable[..., Any], root: Path, tmp_path: Path) -> Callable[..., Any]:
+    def run(source: Path, *more: str) -> Any:
+        out = tmp_path / "results.json"
+        return cli("infer", source, "--data", root, "--out", out, "--device", "cpu", *SMALL, *more)
+
+    return run
+
+
+def test_every_video_has_its_results(
+    infer: Callable[..., Any], weights: Path, tmp_path: Path
+) -> None:
+    done = infer(weights, "--kind", "ytvis2021", "--json")
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert (said["videos"], said["results"], said["before"]) == (VIDEOS, len(results), 0)
+    assert len(results) == VIDEOS * 8  # four queries, two classes
+    assert {each["video_id"] for each in results} == {1, 2, 3}
+    assert {each["category_id"] for each in results} == {4, 9}
+    assert all(len(each["segmentations"]) == FRAMES for each in results)
+    assert not (tmp_path / "results.json.parts").exists()
+
+
+def test_the_results_are_scored(
+    cli: Callable[..., Any], infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("trackeval")
+    infer(weights)
+    words = ("ap", tmp_path / "results.json", "--data", root, "--kind", "ytvis2019")
+    found = json.loads(cli(*words, "--json").out)
+    assert (found["videos"], list(found["classes"])) == (VIDEOS, ["cat", "dog"])
+    assert set(found["all"]) == set(AP_METRICS)
+    lines = cli(*words, "--full").out.splitlines()
+    assert lines[0].split() == ["class", *AP_METRICS]
+    assert [line.split()[0] for line in lines[1:]] == ["all", "cat", "dog"]
+
+
+def test_the_truth_as_results_has_an_ap_of_100(
+    cli: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("trackeval")
+    truth = json.loads((root / "valid/instances.json").read_text(encoding="utf-8"))
+    kept = ("video_id", "category_id", "segmentations")
+    results = [{**{key: a[key] for key in kept}, "score": 1.0} for a in truth["annotations"]]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(results), encoding="utf-8")
+    done = cli("ap", path, "--data", root)
+    assert done.out.splitlines()[1].split() == ["all", "100.0", "100.0", "100.0", "100.0", "100.0"]
+
+
+def test_during_training_it_is_the_same_number(
+    cli: Callable[..., Any],
+    infer: Callable[..., Any],
+    model: Mask2FormerVideo,
+    weights: Path,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("trackeval")
+    infer(weights)
+    words = ("ap", tmp_path / "results.json", "--data", root, "--json")
+    dataset = open_dataset("ytvis2019", root, "valid", masks=True, without_boxes=True)
+    recipe = RecipeConfig(inference=InferenceConfig(short_side=32, long_side=64))
+    model.train()
+    scores = evaluate(model, dataset, recipe, device=CPU)
+    assert scores == json.loads(cli(*words).out)["all"]
+    assert model.training
+    assert evaluator(recipe, str(root), ("cat", "dog"), device=CPU)(model) == scores
+
+
+def test_what_cannot_be_evaluated_is_said_before_training(root: Path) -> None:
+    pytest.importorskip("trackeval")
+    recipe = RecipeConfig()
+    with pytest.raises(InputError, match="ytvis2019 valid has other classes than what is trained"):
+        evaluator(recipe, str(root), ("dog", "cat"), device=CPU)
+    path = root / "valid/instances.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for each in content["annotations"]:
+        del each["segmentations"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="ytvis2019 valid has no true masks"):
+        evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
+
+
+def test_a_stopped_run_is_gone_on_with(
+    infer: Callable[..., Any], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer(weights)
+    whole = (tmp_path / "results.json").read_bytes()
+    (tmp_path / "results.json").unlink()
+    seen, original = [], dataset_inference.infer_video
+
+    def stopped(*args: Any, **options: Any) -> Any:
+        seen.append(args[1].name)
+        if seen == ["v0", "v1"]:
+            raise KeyboardInterrupt
+        return original(*args, **options)
+
+    monkeypatch.setattr(dataset_inference, "infer_video", stopped)
+    assert infer(weights).code == 130
+    assert not (tmp_path / "results.json").exists()
+    again = infer(weights)
+    assert "(1 of them before)" in again.out
+    assert seen == ["v0", "v1", "v1", "v2"]
+    assert (tmp_path / "results.json").read_bytes() == whole
+
+
+def test_other_weights_do_not_go_on(
+    infer: Callable[..., Any],
+    refuses: Callable[..., str],
+    weights: Path,
+    root: Path,
+    model: Mask2FormerVideo,
+    small_config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset_inference, "infer_video", stopped)
+    infer(weights)
+    torch.manual_seed(1)
+    other = build_model(small_config.model, num_classes=2, num_queries=4)
+    path = saved(tmp_path / "other.safetensors", other, small_config)
+    words = ("infer", path, "--data", root, "--out", tmp_path / "results.json", *SMALL)
+    assert "holds results of other weights" in refuses(*words)
+
+
+# ---- weights and recipe
+
+
+def test_a_run_gives_its_newest_checkpoint_and_its_recipe(
+    model: Mask2FormerVideo, small_config: Config, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for step in ("00000009", "00000010"):
+        saved(run / "checkpoints" / step / "model.safetensors", model, small_config)
+    (run / "checkpoints/.begun-11").mkdir()
+    newest = run / "checkpoints/00000010"
+    assert find_weights(str(run)) == newest / "model.safetensors"
+    assert find_weights(str(newest.parent / "00000009")).parent.name == "00000009"
+    saved(newest / "ema.safetensors", model, small_config)
+    assert find_weights(str(run)).name == "ema.safetensors"
+    recipe = RecipeConfig(name="own", inference=InferenceConfig(short_side=96))
+    about = {"recipe": to_dict(recipe), "format": 1}
+    (run / "recipe.json").write_text(json.dumps(about), encoding="utf-8")
+    for source in (run, newest, newest / "ema.safetensors"):
+        assert find_recipe(str(source), None, {}) == recipe
+    changed = find_recipe(str(run), None, {"inference.top": "3"})
+    assert (changed.inference.short_side, changed.inference.top) == (96, 3)
+    named = find_recipe(str(run), "ytvis19-r50", {})
+    assert named.name == "ytvis19-r50"
+    assert find_recipe(str(tmp_path), None, {}) == RecipeConfig()
+    (tmp_path / "recipe.json").write_text("[]", encoding="utf-8")  # of something else, above it all
+    assert find_recipe(str(saved(tmp_path / "a/w.safetensors", model, small_config)), None, {}) == (
+        RecipeConfig()
+    )
+
+
+def test_foreign_weights_are_of_the_recipes_network(
+    infer: Callable[..., Any],
+    model: Mask2FormerVideo,
+    weights: Path,
+    small_config: Config,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    """The same numbers without a description beside them, with and without classes' names."""
+    infer(weights)
+    wanted = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    settings = [f"model.{key}={as_text(value)}" for key, value in vars(small_config.model).items()]
+    (tmp_path / "bare").mkdir()
+    for name, said in (("order", []), ("names", ["Cat", "DOG"])):
+        path = tmp_path / f"bare/{name}.safetensors"
+        path.write_bytes(safetensors.torch.save(model.state_dict(), metadata=about(said)))
+        done = infer(path, *[word for word in settings if not word.endswith("=")])
+        assert done.code == 0, done.err
+        assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == wanted
+    other = ("cat", "dog", "ox")
+    recipe = RecipeConfig(model=small_config.model)
+    with pytest.raises(InputError, match="has 2 class outputs without names, the data set 3"):
+        load_trained(tmp_path / "bare/order.safetensors", recipe, other, CPU)
+    assert load_trained(path, recipe, other, CPU)[1] == ("Cat", "DOG")
+
+
+def test_what_holds_no_weights_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no nowhere"):
+        find_weights("nowhere")
+    with pytest.raises(InputError, match="holds no weights: neither ema"):
+        find_weights(str(tmp_path))
+
+
+def test_bad_input_is_one_line(
+    refuses: Callable[..., str], weights: Path, root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r.json"
+    assert "There is no folder" in refuses(
+        "infer", weights, "--data", tmp_path / "no", "--out", out
+    )
+    words = ("infer", weights, "--data", root)
+    assert "would be lost" in refuses(*words, "--out", weights)
+    assert "is a folder. Name the results file" in refuses(*words, "--out", tmp_path)
+    assert "no kind of data set" in refuses(*words, "--out", out, "--kind", "ytvis")
+    assert "no recipe" in refuses(*words, "--out", out, "--recipe", "ytvis19-r51")
+    assert "inference.shorter" in refuses(*words, "--out", out, "--set", "inference.shorter=3")
+    assert "scored with pycocotools" in refuses("ap", out, "--data", root, "--kind", "coco")
+
+
+def test_a_model_of_other_classes_is_refused(model: Mask2FormerVideo, root: Path) -> None:
+    dataset = open_dataset("ytvis2019", root, "valid", masks=True, without_boxes=True)
+    two = dataset_inference.infer_videos(model, dataset, InferenceConfig(), device=CPU)
+    assert next(two)[1].name == "v0"
+    fewer = type(dataset)(dataset.name, dataset.root, ("cat",), (4,), dataset.videos)
+    with pytest.raises(InputError, match="model has 2 classes, ytvis2019 valid has 1"):
+        next(dataset_inference.infer_videos(model, fewer, InferenceConfig(), device=CPU))

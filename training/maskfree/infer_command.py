@@ -1,0 +1,119 @@
+"""``maskfree infer``: the results of a model on a data set, in its evaluation's file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.datasets.opening import open_dataset
+from maskfree.device import check_device, resolve_device
+from maskfree.errors import InputError
+from maskfree.inference.dataset_inference import infer_videos
+from maskfree.inference.layouts import layout_of
+from maskfree.inference.shared_classes import shared_classes
+from maskfree.inference.spool import ResultsSpool
+from maskfree.inference.trained import find_recipe, find_weights, load_trained
+from maskfree.interrupts import Interrupted
+from maskfree.output_path import check_output
+from maskfree.settings import to_dict
+from maskfree.terminal import ProgressBar, clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maskfree.datasets.types import VideoDataset
+
+__all__ = ["Asked", "infer_dataset"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the command line says.
+
+    ``source``: a run, a checkpoint or weights; ``data``: the data set's folder; ``kind`` and
+    ``split``: its layout and which part of it, None: the recipe's; ``recipe``: None: the run's own;
+    ``settings``: text by dotted key.
+    """
+
+    source: str
+    data: str
+    out: str
+    kind: str | None = None
+    split: str | None = None
+    recipe: str | None = None
+    device: str = "auto"
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
+    """Write the results and return what came of it, as JSON and as text.
+
+    Raises
+    ------
+    InputError
+        Where weights, recipe, data set or output are at fault; the message says which and how.
+    Interrupted
+        When it was stopped on request; the next call goes on.
+    """
+    check_device(asked.device)
+    weights = find_weights(asked.source)
+    check_output(asked.out, inputs=[weights, asked.data])
+    if Path(asked.out).is_dir():  # said now, not after hours
+        raise InputError(f"{asked.out} is a folder. Name the results file to write with --out.")
+    recipe = find_recipe(asked.source, asked.recipe, asked.settings)
+    kind = asked.kind or recipe.data.kind
+    split = asked.split or recipe.inference.split
+    dataset = open_dataset(kind, Path(asked.data), split, without_boxes=True)
+    device = resolve_device(asked.device)
+    model, names = load_trained(weights, recipe, dataset.classes, device)
+    classes = shared_classes(names, dataset)
+    about = {
+        "weights": _digest(weights),
+        "inference": to_dict(recipe.inference),
+        "dataset": [dataset.name, _digest_of(dataset)],
+    }
+    spool, entries = ResultsSpool(Path(asked.out), about), layout_of(kind)
+    done = spool.done()
+    kept, total, started = len(done), len(dataset.videos), time.monotonic()
+    with ProgressBar("inferring", "video") as bar:
+        try:
+            for number, video, found in infer_videos(
+                model, dataset, recipe.inference, device=device, classes=classes, skip=done.copy()
+            ):
+                spool.put(number, entries(found, video, dataset, recipe.inference))
+                done.add(number)
+                spent = time.monotonic() - started
+                left = spent / (len(done) - kept) * (total - len(done))
+                bar.update(len(done), total, seconds_left=left)
+        except Interrupted as stop:
+            stop.add_note(f"{len(done)} of {total} videos are done; the same command goes on")
+            raise
+    count, seconds = spool.finish(), time.monotonic() - started
+    result = {
+        "out": asked.out,
+        "dataset": dataset.name,
+        "weights": str(weights),
+        "videos": total,
+        "before": kept,
+        "results": count,
+        "seconds": round(seconds, 1),
+    }
+    before = f" ({kept} of them before)" if kept else ""
+    text = f"{asked.out}: {count} results of {total} videos{before}, {clock(seconds)}"
+    return result, text
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(dataset: VideoDataset) -> str:
+    """Return what tells two data sets of one name apart: their videos in order, and their ids."""
+    digest = hashlib.sha256(repr((dataset.classes, dataset.class_ids)).encode())
+    for video in dataset.videos:
+        digest.update(repr((video.id, video.name, video.height, video.width, video.files)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""Inference over the videos of a data set, and its AP while a network is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskfree.datasets.opening import open_dataset
+from maskfree.errors import InputError
+from maskfree.inference.average_precision import AveragePrecision
+from maskfree.inference.layouts import require_tracks
+from maskfree.inference.video_inference import infer_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    import torch
+
+    from maskfree.config import InferenceConfig, RecipeConfig
+    from maskfree.datasets.types import DataVideo, VideoDataset
+    from maskfree.inference.video_inference import FoundTrack
+    from maskfree.model.mask2former_video import Mask2FormerVideo
+
+__all__ = ["evaluate", "evaluator", "infer_videos"]
+
+
+def infer_videos(
+    model: Mask2FormerVideo,
+    dataset: VideoDataset,
+    config: InferenceConfig,
+    *,
+    device: torch.device,
+    classes: list[tuple[int, int]] | None = None,
+    skip: Collection[int] = (),
+) -> Iterator[tuple[int, DataVideo, list[FoundTrack]]]:
+    """Yield number, video and results of each video in order; the results' classes are the set's.
+
+    Parameters
+    ----------
+    classes
+        See `shared_classes`; None: the model's classes are the data set's.
+    skip
+        Numbers of videos that are left out.
+
+    Raises
+    ------
+    InputError
+        Where a picture is missing, damaged, or not of its video's size; where the model has other
+        classes than the data set and none were given.
+    """
+    known = model.class_predictor.out_features - 1
+    if classes is None and known != len(dataset.classes):
+        raise InputError(
+            f"The model has {known} classes, {dataset.name} has {len(dataset.classes)}. Take a "
+            "model that was trained on this data set's classes."
+        )
+    pairs = classes or [(place, place) for place in range(known)]
+    asked, own = [place for place, _ in pairs], [place for _, place in pairs]
+    for number, video in enumerate(dataset.videos):
+        if number in skip:
+            continue
+        found = infer_video(model, video, dataset.root, config, device=device, classes=asked)
+        yield (
+            number,
+            video,
+            [dataclasses.replace(each, class_index=own[each.class_index]) for each in found],
+        )
+
+
+def evaluate(
+    model: Mask2FormerVideo, dataset: VideoDataset, recipe: RecipeConfig, *, device: torch.device
+) -> dict[str, float]:
+    """Return AP, AP50, AP75, AR1 and AR10 of a model over a data set, each in [0, 1].
+
+    Parameters
+    ----------
+    dataset
+        Opened with masks; its classes are the model's, in that order.
+    recipe
+        Whose ``inference`` says how.
+
+    Raises
+    ------
+    InputError
+        As `infer_videos`; where TrackEval is not installed, or the data set has no masks.
+    """
+    scored = AveragePrecision(dataset)
+    for _, video, found in infer_videos(model, dataset, recipe.inference, device=device):
+        scored.add(video, found)
+    return scored.scores().mean
+
+
+def evaluator(
+    recipe: RecipeConfig, root: str, classes: tuple[str, ...], *, device: torch.device
+) -> Callable[[Mask2FormerVideo], dict[str, float]]:
+    """Return what scores a model on the recipe's ``inference.split``, while it is trained.
+
+    Parameters
+    ----------
+    root
+        The data set's folder.
+    classes
+        Of the data set that is trained on, in the model's order.
+
+    Raises
+    ------
+    InputError
+        Where the split cannot be read, has no masks or other classes, or AP over tracks is not what
+        its kind is scored by. All that is found before the first step.
+    """
+    require_tracks(recipe.data.kind)
+    split = recipe.inference.split
+    dataset = open_dataset(recipe.data.kind, Path(root), split, masks=True, without_boxes=True)
+    AveragePrecision(dataset)  # raises where there is nothing to score on
+    if dataset.classes != classes:
+        raise InputError(
+            f"{dataset.name} has other classes than what is trained on: {len(dataset.classes)} and "
+            f"{len(classes)}, or in another order. Take splits of one release of the data set."
+        )
+    return lambda model: evaluate(model, dataset, recipe, device=device)

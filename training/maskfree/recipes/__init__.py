@@ -1,0 +1,1 @@
+"""Recipes: what training on a data set takes, one TOML file each."""
