@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from maskfree.interrupts import Interrupted, follow
+from maskfree.interrupts import Interrupted, Interrupts, follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +80,18 @@ def test_the_second_one_does_not_wait() -> None:
 
     with pytest.raises(Interrupted):
         follow(twice(), lambda _: None)
+
+
+def test_what_a_launcher_passes_on_is_the_same_request() -> None:
+    with Interrupts(patience=60.0) as patient:
+        patient.armed = True
+        assert patient.code == 0
+        for _ in range(3):
+            interrupt()
+        assert patient.asked
+        assert patient.code == 130
+        with pytest.raises(Interrupted):
+            patient.check()
 
 
 def test_what_the_shell_switched_off_stays_off() -> None:

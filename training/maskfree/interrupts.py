@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -36,12 +37,19 @@ class Interrupts:
     Before :attr:`armed` is set there is nothing to lose and it raises at once, and so does the
     second one, for a person who will not wait. Outside the main thread, which alone gets signals,
     this does nothing.
+
+    Parameters
+    ----------
+    patience
+        A second signal within so many seconds of the first is the same request: a launcher of
+        processes passes on what they got already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience: float = 0.0) -> None:
         self.armed = False
         self.asked = False
         self._code = 0
+        self._patience, self._first = patience, 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -58,8 +66,15 @@ class Interrupts:
             with contextlib.suppress(TypeError):  # a handler that was not installed from Python
                 signal.signal(number, previous)  # type: ignore[arg-type]
 
+    @property
+    def code(self) -> int:
+        """The exit code of what was asked for; 0 where nothing was."""
+        return self._code
+
     def _handle(self, number: int, _: FrameType | None) -> None:
-        again, self.asked = self.asked, True
+        now = time.monotonic()
+        again, self.asked = self.asked and now - self._first >= self._patience, True
+        self._first = self._first or now
         self._code = _EXIT_BASE + number
         if again or not self.armed:
             raise Interrupted(self._code)
