@@ -1894,12 +1894,6 @@ class ScheduleConfig(Section):
     read_ahead: int = setting(
         2, "batches that each of them has ready", unit="batches", low=1, high=64, source="torch: 2"
     )
-    most_damaged: int = setting(
-        100,
-        "clips in a row that may be damaged, and are drawn anew, before the data are given up",
-        unit="clips",
-        low=1,
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,9 +89,11 @@ def _found(text: str, beside: Path | None) -> Path:
 
 
 def _applied(recipe: RecipeConfig, path: Path) -> RecipeConfig:
-    values = dict(_flat({key: value for key, value in _read(path).items() if key != _BASE}))
+    table = {key: value for key, value in _read(path).items() if key != _BASE}
     try:
-        return override(recipe, {**values, "name": path.stem})
+        return override(recipe, {**dict(_flat(table)), "name": path.stem})
+    except RecursionError:
+        raise _too_deep(path) from None
     except InputError as error:
         raise InputError(f"The recipe {path} is not right. {error}") from error
 
@@ -121,4 +123,8 @@ def _read(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The {where} is not TOML ({error}). Mend it there.") from None
     except RecursionError:
-        raise InputError(f"The {where} is nested too deeply. Mend it.") from None
+        raise _too_deep(path) from None
+
+
+def _too_deep(path: Path) -> InputError:
+    return InputError(f"The recipe {path} is nested too deeply: tables hold settings. Mend it.")
