@@ -30,7 +30,8 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 BROUGHT_BY_NAPARI = {"dask", "npe2"}
-EXTRA = {"matplotlib", "torchvision", "trackeval"}  # asked for when used, with how to install
+# asked for when used, with how to install
+EXTRA = {"accelerate", "matplotlib", "tensorboard", "torchvision", "trackeval"}
 BROUGHT_BY_TORCH = {"triton"}  # for CUDA; used where it is there
 OURS = {"maskfree", "napari_maskfree"}
 WINDOWS = {"napari", "qtpy", "superqt", "magicgui", "napari_maskfree"}

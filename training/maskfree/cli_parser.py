@@ -19,6 +19,7 @@ from maskfree.infer_parser import (
     add_infer,
 )
 from maskfree.shift_parser import SHIFT_EPILOG, SHIFT_SUMMARY, add_shift
+from maskfree.train_parser import TRAIN_EPILOG, TRAIN_SUMMARY, add_train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,11 +236,13 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     runs.add_argument("session", metavar="DIR", help="the session's folder")
     runs.add_argument("--show", metavar="RUN", help="make this run's masks those of the session")
     runs.add_argument("--json", action="store_true", help=_JSON)
+    add_train(command("train", TRAIN_SUMMARY, TRAIN_EPILOG))
     add_shift(command("shift", SHIFT_SUMMARY, SHIFT_EPILOG))
     add_ablate(command("ablate", ABLATE_SUMMARY, ABLATE_EPILOG))
     settings = command("settings", "every setting with its default, unit, range and source")
     settings.add_argument("match", nargs="?", metavar="TEXT", help="only keys that contain this")
     settings.add_argument("--preset", default="tiny", help="whose values; default: tiny")
+    settings.add_argument("--recipe", help="those of a recipe, as ytvis19-r50, in its place")
     settings.add_argument("--json", action="store_true", help=_JSON)
     return parser, commands
 

@@ -340,6 +340,26 @@ def _runs(args: argparse.Namespace) -> None:
     _show(args, *runs_of(args.session, args.show))
 
 
+def _train(args: argparse.Namespace) -> None:
+    from maskfree.train_command import TrainJob, train_dataset
+
+    job = TrainJob(
+        recipe=args.recipe,
+        data=args.data,
+        out=args.out,
+        extra_data=args.extra_data,
+        weights=args.weights,
+        device=args.device,
+        seed=args.seed,
+        settings=parse_settings(args.set),
+        resume=args.resume,
+        dry_run=args.dry_run,
+    )
+    result, text = train_dataset(job)
+    if result:  # one process of those that train together speaks
+        _show(args, result, text)
+
+
 def _ablate(args: argparse.Namespace) -> None:
     from maskfree.ablation.command import ablate
 
@@ -349,7 +369,7 @@ def _ablate(args: argparse.Namespace) -> None:
 def _settings(args: argparse.Namespace) -> None:
     from maskfree.settings_command import settings_of
 
-    _show(args, *settings_of(args.preset, args.match or ""))
+    _show(args, *settings_of(args.preset, args.match or "", recipe=args.recipe))
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
@@ -366,6 +386,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "info": _info,
     "shift": _shift,
     "runs": _runs,
+    "train": _train,
     "ablate": _ablate,
     "settings": _settings,
 }

@@ -1,4 +1,4 @@
-"""``maskfree settings``: every setting of a preset, with its unit, range and source."""
+"""``maskfree settings``: every setting of a preset or a recipe, with its unit, range and source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.errors import InputError, nearest
 from maskfree.presets import preset
+from maskfree.recipes.recipe import load_recipe
 from maskfree.settings import as_text, iter_settings
 
 if TYPE_CHECKING:
@@ -14,15 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["settings_of"]
 
 
-def settings_of(preset_name: str, match: str = "") -> tuple[list[dict[str, Any]], str]:
-    """Return a preset's settings that have ``match`` in their key: as plain values, and as text.
+def settings_of(
+    preset_name: str, match: str = "", *, recipe: str | None = None
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the settings that have ``match`` in their key: as plain values, and as text.
+
+    Those of a preset, or of a ``recipe`` by its name or file.
 
     Raises
     ------
     InputError
-        Where there is no such preset, or no such setting.
+        Where there is no such preset or recipe, or no such setting.
     """
-    every = list(iter_settings(preset(preset_name)))
+    every = list(iter_settings(preset(preset_name) if recipe is None else load_recipe(recipe)))
     found = [each for each in every if match in each.key]
     if not found:
         hint = nearest(match, [each.key for each in every])

@@ -1,0 +1,107 @@
+"""The data of a recipe: opened in every process, seen the same by all, and drawn from by number."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskfree.datasets.class_names import with_classes
+from maskfree.datasets.clips import DatasetClips
+from maskfree.datasets.mixed import MixedClips
+from maskfree.datasets.opening import open_dataset
+from maskfree.distributed.data_digest import data_facts
+from maskfree.errors import InputError, InputWarning
+
+if TYPE_CHECKING:
+    from maskfree.config import RecipeConfig
+    from maskfree.datasets.types import VideoDataset
+    from maskfree.distributed.shares import Clips
+    from maskfree.distributed.team import Team
+
+__all__ = ["RunData", "open_data"]
+
+_SHOWN = 12
+"""Characters of a digest that a message shows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """Data sets, the first of which says the classes; their ``facts``, see `data_facts`."""
+
+    datasets: tuple[VideoDataset, ...]
+    facts: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the class outputs."""
+        return list(self.datasets[0].classes)
+
+    def clips(self, recipe: RecipeConfig, *, seed: int) -> Clips:
+        """Return the recipe's training clips by number."""
+        sampling = recipe.config().sampling
+        sections = (recipe.data, recipe.extra)
+        drawn = [
+            DatasetClips(dataset, section, sampling, seed=seed)
+            for dataset, section in zip(self.datasets, sections, strict=False)
+        ]
+        if len(drawn) == 1:
+            return drawn[0]
+        return MixedClips(drawn, [1 - recipe.extra_share, recipe.extra_share])
+
+
+def open_data(
+    recipe: RecipeConfig, root: str, extra_root: str | None, *, masks: bool, team: Team
+) -> RunData:
+    """Open a recipe's data in every process, and check that all see the same.
+
+    Raises
+    ------
+    InputError
+        In every process: for data that cannot be read or hold no box, a second data set that is
+        missing or not asked for, and processes that see other data than the first.
+    """
+    data = team.together(lambda: _opened(recipe, root, extra_root, masks, quiet=not team.main))
+    seen = team.gather(data.facts)
+    other = next((r for r, each in enumerate(seen) if each["digest"] != seen[0]["digest"]), None)
+    if other is not None:
+        told = [
+            f"{each['videos']} videos, {each['boxes']} boxes" for each in (seen[other], seen[0])
+        ]
+        marks = [str(each["digest"])[:_SHOWN] for each in (seen[other], seen[0])]
+        raise InputError(
+            f"rank {other} sees other data than rank 0 ({told[0]}, digest {marks[0]}; rank 0: "
+            f"{told[1]}, digest {marks[1]}). Give every machine the same annotations in --data."
+        )
+    return data
+
+
+def _opened(
+    recipe: RecipeConfig, root: str, extra_root: str | None, masks: bool, *, quiet: bool
+) -> RunData:
+    if (extra_root is None) == (recipe.extra_share > 0):
+        wanted = (
+            f"The recipe takes {recipe.extra_share:g} of its clips from a second data set "
+            f"({recipe.extra.kind} {recipe.extra.split}). Say where it is: --extra-data ROOT"
+            if extra_root is None
+            else "--extra-data is given, and the recipe takes nothing from it. Set "
+            "extra_share=0.5, or leave it out."
+        )
+        raise InputError(wanted)
+    sections = [(recipe.data, root)]
+    if extra_root is not None:
+        sections.append((recipe.extra, extra_root))
+    with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore", InputWarning)
+        found = [
+            open_dataset(section.kind, Path(place), section.split, masks=masks)
+            for section, place in sections
+        ]
+    first, *others = found
+    datasets = (first, *(with_classes(each, first) for each in others))
+    facts = data_facts(datasets)
+    if not facts["boxes"]:
+        raise InputError(f"{root} holds no box to learn from. Check the split ({first.name}).")
+    return RunData(datasets, facts)

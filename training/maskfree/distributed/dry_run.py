@@ -1,0 +1,164 @@
+"""What a training run would take, without one: data, sizes, parameters, memory and time.
+
+One clip is taken forward and backward at the largest size that the recipe makes of the data, and
+the optimiser takes a step with its gradient; a process's memory and time follow from how many clips
+it has. Time is that of computing: reading clips goes on beside it. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import torch
+
+from maskfree.datasets.padding import pad_clips
+from maskfree.distributed.learner import Learner
+from maskfree.distributed.shares import Share, numbers_of
+from maskfree.memory_use import memory_of
+from maskfree.model.build import build_model
+from maskfree.out_of_memory import is_out_of_memory
+from maskfree.sampling import padded_size
+from maskfree.terminal import clock, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskfree.config import RecipeConfig
+    from maskfree.datasets.types import VideoDataset
+    from maskfree.distributed.data import RunData
+    from maskfree.distributed.team import Team
+
+__all__ = ["dry_run", "largest_size"]
+
+_GIGA = 1e9
+_FLOAT = 4
+"""Bytes of a number: of a parameter, of its gradient, of each of AdamW's two means."""
+_COPIES = 3
+"""The gradient and the two means."""
+
+
+def dry_run(
+    recipe: RecipeConfig, data: RunData, *, team: Team, seed: int
+) -> tuple[dict[str, Any], str]:
+    """Return what a run would take, by process, and the same in words; empty but in the first.
+
+    Raises
+    ------
+    InputError
+        As a run would: for clips that cannot be read, and settings that make no network.
+    """
+    size = largest_size(recipe, data.datasets)
+    own = team.together(lambda: _measured(recipe, data, size, team, seed))
+    everyone = team.gather(own)
+    if not team.main:
+        return {}, ""
+    steps = recipe.schedule.steps
+    slowest = max((each["seconds_a_step"] or 0.0 for each in everyone), default=0.0)
+    result = {
+        "recipe": recipe.name,
+        "data": data.facts,
+        "size": list(size),
+        "steps": steps,
+        "processes": team.size,
+        "seconds": slowest * steps if all(each["seconds_a_step"] for each in everyone) else None,
+        "ranks": everyone,
+    }
+    return result, _words(result)
+
+
+def largest_size(recipe: RecipeConfig, datasets: Sequence[VideoDataset]) -> tuple[int, int]:
+    """Return the height and width that hold every clip, as far as sizes of the videos tell."""
+    tall, wide = 0, 0
+    for dataset, config in zip(datasets, (recipe.data, recipe.extra), strict=False):
+        for height, width in {(video.height, video.width) for video in dataset.videos}:
+            short = max(config.short_sides)
+            scale = min(short / min(height, width), config.long_side / max(height, width))
+            rows, columns = padded_size(height * scale, width * scale)
+            tall, wide = max(tall, rows), max(wide, columns)
+    return tall, wide
+
+
+def _measured(
+    recipe: RecipeConfig, data: RunData, size: tuple[int, int], team: Team, seed: int
+) -> dict[str, Any]:
+    """Return what this process would do and need; without figures where one clip is too much."""
+    schedule = recipe.schedule
+    clips = len(numbers_of(0, schedule.batch_size, team.rank, team.size))
+    torch.manual_seed(seed)
+    model = build_model(recipe.model, num_classes=len(data.classes), num_queries=1)
+    numbers = sum(each.numel() for each in model.parameters())
+    found: dict[str, Any] = {
+        "rank": team.rank,
+        "device": str(team.device),
+        "clips": clips,
+        "parameters": numbers,
+        "bytes": None,
+        "bytes_there": memory_of(team.device).there(),
+        "seconds_a_step": None,
+    }
+    first = numbers_of(0, schedule.batch_size, team.rank, team.size)[0]
+    one, _ = data.clips(recipe, seed=seed).draw(first)
+    rows, columns = (max(a, b) for a, b in zip(size, one.clip.rgb.shape[-2:], strict=True))
+    (one,) = pad_clips([one], (rows, columns))
+    found["clip"] = list(one.clip.rgb.shape)
+    single = dataclasses.replace(schedule, batch_size=1, accumulate=1)
+    alone = dataclasses.replace(recipe, schedule=single)
+    learner = Learner(model, alone, seed=seed, team=team.by_itself())
+    probe, before = memory_of(team.device), _taken(team.device)
+    try:
+        learner.step(0, Share((first,), (one,)))
+        started = time.perf_counter()
+        learner.step(1, Share((first,), (one,)))
+        seconds = time.perf_counter() - started
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return found
+    learnt = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    state = _FLOAT * (_COPIES * learnt + (numbers if schedule.ema_decay else 0))
+    a_clip = max(0, probe.peak() - before - state)
+    at_once = math.ceil(clips / min(clips, schedule.accumulate))
+    found["bytes"] = _FLOAT * numbers + state + at_once * a_clip
+    found["seconds_a_step"] = seconds * clips
+    return found
+
+
+def _taken(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def _words(result: dict[str, Any]) -> str:
+    data, size = result["data"], result["size"]
+    lines = [
+        f"{result['recipe']}: {data['videos']} videos, {data['frames']} frames, "
+        f"{data['instances']} instances, {data['boxes']} boxes, {len(data['classes'])} classes; "
+        f"{data['skipped']} items skipped",
+        f"clips of at most {size[1]} x {size[0]} pixels; {result['steps']} steps; "
+        f"{result['ranks'][0]['parameters']:,} parameters",
+    ]
+    header = ("rank", "device", "clips a step", "memory", "of", "seconds a step")
+    rows = [
+        (
+            each["rank"],
+            each["device"],
+            each["clips"],
+            "more than there is" if each["bytes"] is None else _gigabytes(each["bytes"]),
+            _gigabytes(each["bytes_there"]),
+            "-" if each["seconds_a_step"] is None else f"{each['seconds_a_step']:.2f}",
+        )
+        for each in result["ranks"]
+    ]
+    lines.append(table(header, rows))
+    seconds = result["seconds"]
+    lines.append("time: unknown" if seconds is None else f"time: about {clock(seconds)}")
+    return "\n".join(lines)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / _GIGA:.1f} GB"
