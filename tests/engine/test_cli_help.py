@@ -40,3 +40,11 @@ def test_settings_lists_unit_range_and_source(cli: Callable[..., Result]) -> Non
     text = cli("settings", "search_radius", "--preset", "released").out
     assert text.startswith("temporal.search_radius=3  (1 to 32, grid cells)\n")
     assert "[paper]" in text
+
+
+def test_settings_lists_those_of_a_recipe(cli: Callable[..., Result]) -> None:
+    listed = {
+        each["key"]: each for each in cli("settings", "--recipe", "ytvis19-r50", "--json").json
+    }
+    assert listed["schedule.learning_rate"]["default"] == 1e-4
+    assert all(each["source"] for key, each in listed.items() if key.startswith("schedule."))

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import builtins
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from maskfree.cli import main
+from maskfree.config import RecipeConfig
+from maskfree.model.checkpoint import read_tensors
+from maskfree.settings import from_dict
+from small_dataset import write_dataset, write_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def words(tmp_path: Path, data: Path) -> list[str]:
+    recipe = write_recipe(tmp_path / "tiny.toml", ("steps = 6", "steps = 2"))
+    return ["train", str(recipe), "--data", str(data), "--device", "cpu"]
+
+
+def fault(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run what the input is at fault for; return the one line that says so."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if "error:" in line]
+    assert (out, len(lines)) == ("", 1), err
+    return lines[0]
+
+
+def test_a_run_leaves_what_it_was_made_with(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main([*words, "--out", str(run), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["recipe"], result["steps"], result["processes"]) == ("tiny", 2, 1)
+    assert result["checkpoint"] == str(run / "checkpoints" / "00000002")
+    assert sorted(os.listdir(run)) == [
+        "checkpoints",
+        "metrics.jsonl",
+        "recipe.json",
+        "tensorboard",
+    ]
+    about = json.loads((run / "recipe.json").read_text())
+    recipe = from_dict(RecipeConfig, about["recipe"])
+    assert (about["seed"], about["weights"], about["processes"]) == (0, None, 1)
+    assert (recipe.name, recipe.schedule.steps) == ("tiny", 2)
+    counts = {"videos": 3, "frames": 12, "instances": 6, "boxes": 21, "skipped": 0}
+    assert {name: about["data"][name] for name in counts} == counts
+    assert about["data"]["classes"] == ["square", "block"]
+    (events,) = (run / "tensorboard").iterdir()
+    assert events.stat().st_size > 100
+    # a second run does not write over it
+    told = fault([*words, "--out", str(run)], capsys)
+    assert "holds a training run already. Go on with it: --resume" in told
+    # and another one does not go on with it
+    others = ["--set", "schedule.learning_rate=3e-4", "schedule.workers=1", "--seed", "2"]
+    told = fault([*words, "--out", str(run), "--resume", *others], capsys)
+    assert "schedule.learning_rate=0.0003 (was 0.0001); --seed 2 (was 0). Resume it" in told
+    assert "workers" not in told
+    moved = write_dataset(tmp_path / "moved", shift=1.0)
+    told = fault([*words, "--data", str(moved), "--out", str(run), "--resume"], capsys)
+    assert "begun with something else: the data (3 videos, 6 instances, 21 boxes, digest" in told
+
+
+def test_a_dry_run_tells_and_writes_nothing(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(os.listdir(tmp_path))
+    assert main([*words, "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"]["boxes"] == 21
+    assert (found["size"], found["steps"]) == ([96, 96], 2)
+    (own,) = found["ranks"]
+    assert (own["clips"], own["clip"]) == (4, [2, 3, 96, 96])
+    assert own["parameters"] > 100_000
+    assert own["bytes"] > 4 * own["parameters"]
+    assert found["seconds"] == pytest.approx(2 * own["seconds_a_step"])
+    assert main([*words, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "3 videos, 12 frames, 6 instances, 21 boxes, 2 classes; 0 items skipped" in text
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_what_cannot_be_trained_is_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    unknown = ["train", "ytvis19-r5", *words[2:], *out]
+    assert 'no recipe "ytvis19-r5". Did you mean "ytvis19-' in fault(unknown, capsys)
+    told = fault([*words, *out, "--set", "schedule.stebs=3"], capsys)
+    assert 'Did you mean "schedule.steps"' in told
+    told = fault([*words, *out, "--data", str(tmp_path / "nowhere")], capsys)
+    assert "There is no folder" in told
+    assert "The run needs a folder: --out DIR" in fault(words, capsys)
+    told = fault([*words, *out, "--set", "matching.mode=bound"], capsys)
+    assert "gives each track of one video a query of its own" in told
+    told = fault([*words, *out, "--set", "extra_share=0.5"], capsys)
+    assert "(coco train). Say where it is: --extra-data ROOT" in told
+    told = fault([*words, *out, "--extra-data", str(tmp_path)], capsys)
+    assert "the recipe takes nothing from it" in told
+    told = fault([*words, *out, "--resume", "--weights", "model.pkl"], capsys)
+    assert "Leave --weights out" in told
+    assert "holds no training run to go on with" in fault([*words, *out, "--resume"], capsys)
+    # what fails before its first step leaves nothing in the way of the next try
+    told = fault([*words, *out, "--set", "model.num_queries=2"], capsys)
+    assert "--set model.num_queries=3" in told
+    assert not (tmp_path / "run").exists()
+    assert main([*words, *out]) == 0
+
+
+def test_data_without_a_box(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = write_dataset(tmp_path / "bare")
+    path = bare / "train" / "instances.json"
+    file = json.loads(path.read_text())
+    path.write_text(json.dumps({**file, "annotations": []}))
+    told = fault([*words, "--data", str(bare), "--out", str(tmp_path / "run")], capsys)
+    assert "annotations" in told or "box" in told
+
+
+def test_what_is_skipped_is_kept(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holed = write_dataset(tmp_path / "holed")
+    (holed / "train" / "JPEGImages" / "video2" / "00001.jpg").unlink()
+    run = tmp_path / "run"
+    assert main([*words, "--data", str(holed), "--out", str(run)]) == 0
+    assert "skipped 1 item" in capsys.readouterr().err
+    (line,) = (run / "skipped.jsonl").read_text().splitlines()
+    assert json.loads(line)["what"] == "video video2"
+
+
+def test_without_accelerate_it_says_what_to_install(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **options: Any) -> Any:
+        if name == "accelerate":
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    told = fault([*words, "--out", str(tmp_path / "run")], capsys)
+    assert "needs the package accelerate. Install it: pip install 'napari-maskfree[train]'" in told
+
+
+def test_a_run_begins_with_the_weights_that_are_given(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main([*words, "--out", str(first)]) == 0
+    weights = first / "checkpoints" / "00000002" / "model.safetensors"
+    still = ["--set", "schedule.learning_rate=1e-8", "schedule.weight_decay=0"]
+    capsys.readouterr()
+    assert main([*words, "--weights", str(weights), "--out", str(second), *still]) == 0
+    assert "classes: known square, block" in capsys.readouterr().err
+    given = read_tensors(weights)
+    kept = read_tensors(second / "checkpoints" / "00000002" / "model.safetensors")
+    for key, value in given.items():
+        torch.testing.assert_close(kept[key], value, atol=1e-6, rtol=0)
+    told = fault(
+        [*words, "--weights", str(tmp_path / "no.pkl"), "--out", str(second / "x")], capsys
+    )
+    assert "no.pkl" in told
+    named = ["--set", f"model.backbone_weights={tmp_path / 'nowhere'}"]
+    assert "nowhere" in fault([*words, *named, "--out", str(second / "x")], capsys)
+
+
+def test_two_data_sets_are_trained_on_together(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = write_dataset(tmp_path / "more")
+    joint = ["--extra-data", str(more), "--set", "extra_share=0.5", "extra.kind=ytvis2021"]
+    joint += ["extra.short_sides=64"]
+    assert main([*words, *joint, "extra.clip_length=2", "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    told = fault([*words, *joint, "extra.clip_length=3", "--out", str(tmp_path / "no")], capsys)
+    assert "have 2 and 3 frames" in told
