@@ -92,6 +92,9 @@ class Mask2FormerVideo(nn.Module):
         self.config, self.frozen_norms = config, frozen_norms
         self.model = Mask2FormerModel(config)
         self.class_predictor = nn.Linear(config.hidden_dim, config.num_labels + 1)
+        if frozen_norms:
+            for norm in self.norms():
+                norm.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
 
