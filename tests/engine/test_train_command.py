@@ -1,21 +1,22 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from maskfree.cli import main
 from maskfree.config import RecipeConfig
+from maskfree.datasets.types import DataVideo, VideoDataset
+from maskfree.distributed.dry_run import largest_size
 from maskfree.model.checkpoint import read_tensors
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +194,12 @@ def test_two_data_sets_are_trained_on_together(
     capsys.readouterr()
     told = fault([*words, *joint, "extra.clip_length=3", "--out", str(tmp_path / "no")], capsys)
     assert "have 2 and 3 frames" in told
+
+
+def test_a_dry_run_takes_the_largest_clip_of_either_way_to_scale() -> None:
+    video = DataVideo(1, "v", 720, 1280, ("a.jpg",), ())
+    dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
+    recipe = RecipeConfig()
+    assert largest_size(recipe, [dataset]) == (480, 864)
+    fitted = dataclasses.replace(recipe.data, scale_side=1000)
+    assert largest_size(dataclasses.replace(recipe, data=fitted), [dataset]) == (1024, 1024)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 
-from maskfree.datasets.padding import pad_clips
+from maskfree.datasets.padding import pad_clips, whole_size
+from maskfree.datasets.views import resized
 from maskfree.distributed.learner import Learner
 from maskfree.distributed.shares import Share, numbers_of
 from maskfree.memory_use import memory_of
 from maskfree.model.build import build_model
 from maskfree.out_of_memory import is_out_of_memory
-from maskfree.sampling import padded_size
 from maskfree.terminal import clock, table
 
 if TYPE_CHECKING:
@@ -75,9 +75,10 @@ def largest_size(recipe: RecipeConfig, datasets: Sequence[VideoDataset]) -> tupl
     tall, wide = 0, 0
     for dataset, config in zip(datasets, (recipe.data, recipe.extra), strict=False):
         for height, width in {(video.height, video.width) for video in dataset.videos}:
-            short = max(config.short_sides)
-            scale = min(short / min(height, width), config.long_side / max(height, width))
-            rows, columns = padded_size(height * scale, width * scale)
+            last = resized((height, width), max(config.short_sides), config.long_side)
+            if config.scale_side:
+                last = config.scale_side, config.scale_side
+            rows, columns = whole_size(*last)
             tall, wide = max(tall, rows), max(wide, columns)
     return tall, wide
 
