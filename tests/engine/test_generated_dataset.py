@@ -4,7 +4,9 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
+import dry_runs
 import generated_dataset
 from maskfree import rle
 from maskfree.datasets.opening import open_dataset
@@ -16,17 +18,21 @@ if TYPE_CHECKING:
 SIZES = "--train 2 --valid 1 --frames 4 --height 48 --width 64".split()
 
 
-def test_it_is_a_data_set_of_boxes_with_masks_to_score_on(tmp_path: Path) -> None:
-    assert generated_dataset.main([str(tmp_path), *SIZES]) == 0
-    train = open_dataset("ytvis2019", tmp_path, "train")
+@pytest.mark.parametrize("kind", generated_dataset.KINDS)
+def test_it_is_a_data_set_of_boxes_alone(tmp_path: Path, kind: str) -> None:
+    assert generated_dataset.main([str(tmp_path), "--kind", kind, *SIZES]) == 0
+    train = open_dataset(kind, tmp_path, "train")
     assert not train.skipped
-    assert train.classes == ("blob", "star")
-    assert "segmentations" not in (tmp_path / "train/instances.json").read_text()
-    for seed, video in enumerate(train.videos):
+    assert len(train.videos) == (8 if kind == "coco" else 2)
+    assert open_dataset(kind, tmp_path, "valid" if kind[:2] in ("yt", "ov") else "val").videos
+    for number, video in enumerate(train.videos):
+        seed, first = divmod(number, 4) if kind == "coco" else (number, 0)
         clip = generated_clip(4, 48, 64, seed)
         for instance in video.instances:
+            name = train.classes[instance.class_index]
+            ids = {"blob": 1, "star": 2, "car": 1, "pedestrian": 2}[name]
             for frame, box in enumerate(instance.boxes):
-                rows, columns = (clip.masks[frame] == instance.class_index + 1).nonzero()
+                rows, columns = (clip.masks[first + frame] == ids).nonzero()
                 expected = (
                     [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                     if len(rows)
@@ -37,6 +43,7 @@ def test_it_is_a_data_set_of_boxes_with_masks_to_score_on(tmp_path: Path) -> Non
 
 def test_the_masks_are_those_of_the_clips(tmp_path: Path) -> None:
     generated_dataset.main([str(tmp_path), *SIZES])
+    assert "segmentations" not in (tmp_path / "train/instances.json").read_text()
     about = json.loads((tmp_path / "valid/instances.json").read_text())
     clip = generated_clip(4, 48, 64, 2)  # after the two that are trained on
     for each in about["annotations"]:
@@ -44,3 +51,23 @@ def test_the_masks_are_those_of_the_clips(tmp_path: Path) -> None:
             mask = clip.masks[frame] == each["category_id"]
             found = np.zeros_like(mask) if run is None else rle.decode(run["counts"], 48, 64)
             np.testing.assert_array_equal(found, mask)
+
+
+def test_the_page_of_dry_runs_tells_figures_and_faults() -> None:
+    rank = {
+        "device": "cpu",
+        "clips": 4,
+        "parameters": 1234567,
+        "bytes": 2.5e9,
+        "clip": [3, 3, 8, 9],
+    }
+    whole = {"recipe": "a", "seconds": 7200, "ranks": [{**rank, "seconds_a_step": 1.25}]}
+    much = {
+        "recipe": "b",
+        "seconds": None,
+        "ranks": [{**rank, "bytes": None, "seconds_a_step": None}],
+    }
+    page = dry_runs.page([whole, much, {"recipe": "c", "fault": "it is too much"}], "cpu")
+    assert "| `a` | 1,234,567 | 3 x 8 x 9 | 4 | 2.5 GB | 1.2 | 2:00:00 |" in page
+    assert "| `b` | 1,234,567 | 3 x 8 x 9 | 4 | more than there is | – | – |" in page
+    assert "| `c` | it is too much |" in page
