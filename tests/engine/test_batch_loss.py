@@ -8,6 +8,7 @@ import torch
 from maskfree.config import TemporalKNNConfig
 from maskfree.datasets.padding import pad_clips
 from maskfree.distributed.batch_loss import clip_losses, instances_in, mixed_seed, weigh
+from maskfree.distributed.packed import packed, unpacked
 from maskfree.distributed.shares import Share, StepShares, numbers_of
 from maskfree.model.build import build_model
 from maskfree.objective import Objective
@@ -105,3 +106,16 @@ def test_a_fault_goes_on_as_a_word() -> None:
 
     share = StepShares(Broken(), 4, 1, 2)[2]  # type: ignore[arg-type]
     assert share == Share((10, 11), fault="No clip could be read.")
+
+
+def test_a_share_is_packed_into_one_tensor() -> None:
+    share = Share((3, 4), tuple(PaintedClips().draw(number)[0] for number in (3, 4)))
+    found = unpacked(packed(share))
+    assert found.numbers == (3, 4)
+    for mine, theirs in zip(share.clips, found.clips, strict=True):
+        assert theirs.clip.frames == mine.clip.frames
+        assert torch.equal(theirs.clip.rgb, mine.clip.rgb)
+        assert torch.equal(theirs.targets.radius, mine.targets.radius)
+        assert torch.equal(theirs.targets.reach, mine.targets.reach)
+        assert (theirs.classes.dtype, theirs.hand) == (torch.int64, None)
+        assert torch.equal(theirs.classes, mine.classes)

@@ -70,7 +70,7 @@ def train_steps(
     saved = Checkpoints(folder.checkpoints_path)
     config = learner.recipe.config()
     rows = StepShares(clips, schedule.batch_size, team.rank, team.size)
-    waiting = iter(read_shares(rows, range(first, schedule.steps), schedule))
+    waiting = read_shares(rows, range(first, schedule.steps), schedule)
     began, losses, path = time.monotonic(), {}, saved.path(first)
     warned = False
     interrupts.armed = True

@@ -10,15 +10,16 @@ from __future__ import annotations
 import dataclasses
 import signal
 import warnings
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
+from maskfree.distributed.packed import packed, unpacked
 from maskfree.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from maskfree.config import ScheduleConfig
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from maskfree.sampling import TrainingClip
 
 __all__ = ["Clips", "Share", "StepShares", "numbers_of", "read_shares"]
-
-T = TypeVar("T")
 
 
 class Clips(Protocol):
@@ -89,22 +88,23 @@ class StepShares(Dataset[Share]):
 
 def read_shares(
     shares: StepShares, steps: Sequence[int], schedule: ScheduleConfig
-) -> Iterable[Share]:
+) -> Iterator[Share]:
     """Return the shares of some steps in their order, read ahead as the schedule says."""
     workers = min(schedule.workers, len(steps))
-    return DataLoader(
+    if not workers:
+        yield from (shares[step] for step in steps)
+        return
+    waiting: DataLoader[Any] = DataLoader(
         shares,
         batch_size=None,
         sampler=steps,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=packed,
         worker_init_fn=_begin_worker,
-        prefetch_factor=schedule.read_ahead if workers else None,
+        prefetch_factor=schedule.read_ahead,
     )
-
-
-def _as_it_is(share: T) -> T:
-    return share
+    for each in waiting:
+        yield unpacked(each)
 
 
 def _begin_worker(_: int) -> None:
