@@ -53,6 +53,7 @@ def test_the_published_recipes_have_their_own_terms_alone(
     assert config.prior.weight == 0
     assert config.matching.mode == "tube"
     assert config.sampling.contrast == 0  # Lab as it is
+    assert config.sampling.shuffle is (name == "released")
     assert config.model == Config().model
     assert not config.follow.between  # boxes interpolated
     assert config.augment.scale_jitter == 0.2

@@ -106,7 +106,7 @@ def preset(name: str) -> Config:
         consensus=ConsensusConfig(train=False, refine=False),
         prior=PriorConfig(weight=0.0),
         matching=MatchingConfig(mode="tube"),
-        sampling=SamplingConfig(clip_length=3, contrast=0.0),
+        sampling=SamplingConfig(clip_length=3, contrast=0.0, shuffle=released),
         follow=FollowConfig(between=False, held_passes=0),
         augment=AugmentConfig(scale_jitter=0.2),
         optimiser=OptimiserConfig(steps=300, learning_rate=1e-3, norm_clips=0),
