@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MadeFor", "RunPlan"]
 
+_WEIGHTS = "model.weights="
+
 
 @dataclasses.dataclass(frozen=True)
 class MadeFor:
@@ -82,6 +84,19 @@ class RunPlan:
             kept = {word.partition("=")[0]: word for word in (*self.settings, *taken.settings)}
             self.settings = tuple(kept.values())
             self.made_for = dataclasses.replace(now, settings=self.settings)
+            self.changed.emit()
+
+    @property
+    def weights(self) -> str:
+        """What the next run begins with; empty: what its preset says."""
+        found = [word.partition("=")[2] for word in self.settings if word.startswith(_WEIGHTS)]
+        return found[-1] if found else ""
+
+    def set_weights(self, source: str) -> None:
+        """Let the next run begin with a trained network; empty: with what its preset says."""
+        if source != self.weights:
+            rest = tuple(word for word in self.settings if not word.startswith(_WEIGHTS))
+            self.settings = (*rest, _WEIGHTS + source) if source else rest
             self.changed.emit()
 
     def drop_settings(self) -> None:

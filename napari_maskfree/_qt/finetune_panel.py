@@ -15,6 +15,7 @@ from napari_maskfree._qt.loss_curve import LossCurve
 from napari_maskfree._qt.loss_legend import LossLegend
 from napari_maskfree._qt.preview_strip import PreviewStrip
 from napari_maskfree._qt.section import Panel, button, explain, hint, row, set_primary
+from napari_maskfree._qt.weights_field import WeightsField
 from napari_maskfree.constants import MAX_STEPS, SPACING
 from napari_maskfree.durations import duration
 from napari_maskfree.masks_layer import warm_up
@@ -130,6 +131,8 @@ class FinetunePanel(Panel):
         more = QFormLayout(inner)
         more.setContentsMargins(0, 0, 0, 0)
         more.addRow("Seed", self.seed)
+        self.weights = WeightsField(self.state.plan)
+        more.addRow("Weights", self.weights)
         self.advanced.addWidget(inner)
         self.form = QWidget()
         self.form.setObjectName("mfBody")

@@ -330,6 +330,7 @@ class MaskFreeWidget(QWidget):
         self.shortcuts.close()
         self.jobs.kill()
         self.finetune.estimate.close_panel()
+        self.finetune.weights.release()
         self.finetune.strip.stop()
         self.correspondence.close_panel()
         self.background.close()

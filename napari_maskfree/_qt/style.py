@@ -92,6 +92,8 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QPushButton:checked {{ background: {css(p.accent)}; color: {on_accent}; }}
     QFrame#mfSection QCollapsible QPushButton:checked {{ background: transparent;
         color: {css(p.muted)}; }}
+    QFrame#mfSection QCollapsible QPushButton#mfInFold {{ background: {css(p.border)};
+        padding: 5px 6px; color: {css(p.text)}; text-align: center; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton#mfFold {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}

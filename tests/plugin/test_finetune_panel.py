@@ -39,6 +39,28 @@ def test_steps_are_the_presets_until_somebody_sets_others(widget):
     assert panel.steps.value() == preset("paper").optimiser.steps
 
 
+def test_a_run_begins_with_the_weights_that_a_person_names(widget, tmp_path, monkeypatch):
+    panel, plan = widget.finetune, widget.state.plan
+    field = panel.weights
+    plan.settings = ("sampling.clip_length=2",)
+    field.text.setText("  somebody/mask2former ")
+    field.text.editingFinished.emit()
+    assert plan.settings == ("sampling.clip_length=2", "model.weights=somebody/mask2former")
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"")
+    chosen = "qtpy.QtWidgets.QFileDialog.getOpenFileName"
+    monkeypatch.setattr(chosen, lambda *_: ("", ""))
+    field.browse.click()
+    assert plan.weights == "somebody/mask2former"  # nothing was chosen
+    monkeypatch.setattr(chosen, lambda *_: (str(file), ""))
+    field.browse.click()
+    assert plan.settings == ("sampling.clip_length=2", f"model.weights={file}")
+    assert field.text.text() == str(file)
+    assert panel.estimate.changed.text().endswith(f"model.weights={file}")
+    panel.preset.setCurrentIndex(panel.preset.findData("paper"))  # its sizes may be others
+    assert (plan.settings, field.text.text()) == ((), "")
+
+
 def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_path):
     from napari_maskfree.stages import Stage
     from napari_maskfree.worker import Job

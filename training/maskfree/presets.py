@@ -46,8 +46,8 @@ _BACKBONES = {
     "swin-l": "Swin-L",
 }
 _WORDS = (
-    "the paper's network with a {}, for weights that somebody trained: --set model.weights=FILE. "
-    "For a GPU; no quality was measured with it."
+    "the paper's network with a {}, to begin with weights that somebody trained (--weights FILE; "
+    "in the window under Advanced). For a GPU; no quality was measured with it."
 )
 PRESETS = {
     "tiny": "0.8 M parameters, from scratch, on one video: the paper's losses plus what makes a "
