@@ -74,7 +74,10 @@ def test_the_page_and_the_numbers(
         "| R = 3 | 0.305 | -0.295 | -0.295 to -0.295 | 60 | 4/4 | 0.305 | 0.305 | agrees |" in page
     )
     assert "| R = 5 | 0.600 | – | – | 60 | 4/4 | 0.600 | 0.600 | – |" in page
-    assert "maskfree ablate clips --out out --only radius --steps 150 --seeds 0 1\n" in page
+    assert (
+        "maskfree ablate clips --out out --only radius --steps 150 --seeds 0 1 --device cpu\n"
+        in page
+    )
     assert "| a | 0.300 |\n| b | 0.300 |" in page
     assert "The paper: R = 5 is chosen" in page
     assert "Not whole" not in page
@@ -205,7 +208,7 @@ def test_a_damaged_result_is_said_and_run_again(
     (line,) = [line for line in done.err.splitlines() if "warning" in line]
     assert str(damaged) in line
     assert said in line
-    assert line.endswith("The job is run again.")
+    assert line.endswith("It does not count.")
     assert len(stand.asked) == 1
     assert "warning" not in cli(*words).err
 
@@ -233,7 +236,7 @@ def test_generated_clips_stand_beside_the_others(
     found = cli(*words, *RADIUS, "--json").json
     assert list(found["clips"]) == ["b", "generated-0"]
     assert len(list((tmp_path / "out" / "clips" / "generated-0" / "masks").iterdir())) == 24
-    assert re.search(r" --clips b .* --generated 1$", found["command"])
+    assert re.search(r" --clips b .* --generated 1 --device cpu$", found["command"])
     assert cli(*words, *RADIUS, "--json").json == found
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from maskfree import rle
 from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.inference.average_precision import AP_METRICS, AveragePrecision
 from maskfree.inference.results import ResultsFile
 from maskfree.inference.video_inference import FoundTrack
@@ -256,3 +256,20 @@ def test_the_numbers_are_those_of_trackeval_from_files(seed: int, tmp_path: Path
     assert ours.classes["fox"] is None
     mean = theirs[0]["cls_comb_cls_av"]["TrackMAP"]["AP_all"]
     assert ours.mean["AP"] == pytest.approx(np.mean(mean))
+
+
+def test_classes_of_one_name_are_told_apart() -> None:
+    data = dataclasses.replace(
+        dataset([true(1, 0, *HERE), true(2, 1, *THERE)]), classes=("a", "a", "b")
+    )
+    found = scored(data, [[FoundTrack(0, 0.9, HERE)]])
+    assert found.mean["AP"] == pytest.approx(0.5)
+    assert list(found.classes) == ["a (3)", "a (5)", "b"]
+
+
+def test_true_tracks_without_a_mask_are_said() -> None:
+    data = dataset([true(1, 0, *HERE), true(2, 1)])
+    bare = dataclasses.replace(data.videos[0].instances[1], boxes=np.ones((FRAMES, 4), np.float32))
+    video = dataclasses.replace(data.videos[0], instances=(data.videos[0].instances[0], bare))
+    with pytest.warns(InputWarning, match="1 videos have true tracks without a mask, .*: v0"):
+        AveragePrecision(dataclasses.replace(data, videos=[video]))

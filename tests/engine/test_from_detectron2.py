@@ -233,3 +233,38 @@ def test_a_network_begins_with_it(tmp_path: Path, converted: bool) -> None:
     head = "class_predictor.weight"
     assert torch.equal(own[head][: len(rows)], expected[head][rows])
     assert torch.equal(own[head][-1], expected[head][-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("backbone.res2.1000000.conv1.weight", torch.ones(1), "names a layer number 1000000"),
+        (
+            "sem_seg_head.predictor.class_embed.weight",
+            torch.tensor(1.0),
+            r"has the shape \(\), expected 2 dimensions at least",
+        ),
+        (
+            "sem_seg_head.predictor.class_embed.bias",
+            torch.tensor(1.0),
+            r"has the shape \(\), expected a multiple of 1 rows",
+        ),
+        (
+            "sem_seg_head.predictor.level_embed.weight",
+            torch.ones(3, SIZE, dtype=torch.complex64),
+            "must hold real numbers, got torch.complex64",
+        ),
+    ],
+)
+def test_tensors_that_claim_too_much_or_say_nothing(
+    name: str, value: torch.Tensor, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        from_detectron2(change(name, value))
+
+
+def test_half_precision_becomes_single() -> None:
+    w = small()
+    halves = {key: value.half() for key, value in w.items()}
+    found = from_detectron2(halves).weights
+    assert {value.dtype for value in found.values()} == {torch.float32}

@@ -58,6 +58,7 @@ def test_the_page_of_dry_runs_tells_figures_and_faults() -> None:
         "device": "cpu",
         "clips": 4,
         "parameters": 1234567,
+        "estimated": False,
         "bytes": 2.5e9,
         "clip": [3, 3, 8, 9],
     }

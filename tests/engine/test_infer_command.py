@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 
 from maskfree import rle
+from maskfree.cli import main
 from maskfree.config import InferenceConfig, RecipeConfig
 from maskfree.datasets.opening import open_dataset
 from maskfree.errors import InputError
+from maskfree.infer_command import check_out
 from maskfree.inference import dataset_inference
 from maskfree.inference.average_precision import AP_METRICS
 from maskfree.inference.dataset_inference import evaluate, evaluator
@@ -305,3 +307,21 @@ def test_a_model_of_other_classes_is_refused(model: Mask2FormerVideo, root: Path
     fewer = type(dataset)(dataset.name, dataset.root, ("cat",), (4,), dataset.videos)
     with pytest.raises(InputError, match="model has 2 classes, ytvis2019 valid has 1"):
         next(dataset_inference.infer_videos(model, fewer, InferenceConfig(), device=CPU))
+
+
+def test_results_take_the_place_of_nothing_that_is_read(
+    weights: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = next(root.rglob("*.json"))
+    kept = annotations.read_bytes()
+    words = ["infer", str(weights), "--data", str(root), "--kind", "ytvis2019", "--split", "valid"]
+    assert main([*words, "--out", str(annotations), *SMALL]) == 2
+    assert "is a file of" in capsys.readouterr().err
+    assert annotations.read_bytes() == kept
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text("{}")
+    with pytest.raises(InputError, match=r"is a file of .*, which is read, and would be lost"):
+        check_out(run / "recipe.json", (root, run))
+    (run / "results.json").write_text("[]")
+    check_out(run / "results.json", (root, run))  # earlier results may be written over

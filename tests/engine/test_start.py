@@ -227,6 +227,25 @@ def test_why_a_run_cannot_go_on(
     assert refused(config) == f"{where}run 0001 does not say what its network is. {remedy}"
 
 
+def test_what_a_network_began_with_makes_it_no_other(
+    small_session: Session, config: Config, settings_of: Callable[..., Config]
+) -> None:
+    run = last_run(trained(small_session, config))
+    begun = settings_of(config, "model", weights="somewhere.safetensors")
+    text = run.config_path.read_text().replace('"weights": ""', '"weights": "somewhere"')
+    run.config_path.write_text(text)
+    assert run.config.model.weights == "somewhere"
+    for other in (begun, settings_of(config, "model", frozen_norms=True)):
+        found = plan_start(small_session, other, "last").run
+        assert found is not None
+        assert found.name == run.name
+    correct(small_session, 5)
+    goes_on = plan_start(small_session, config)  # weights are not named again
+    assert goes_on.run is not None
+    assert goes_on.config.model.weights == "somewhere"
+    assert plan_start(small_session, begun).run is None  # others are: it begins with those
+
+
 def test_a_run_that_went_on_is_resumed_as_if_it_had_not_stopped(
     small_session: Session, config: Config
 ) -> None:

@@ -4,15 +4,18 @@ import builtins
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from maskfree.cli import main
 from maskfree.config import RecipeConfig
-from maskfree.datasets.types import DataVideo, VideoDataset
+from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
+from maskfree.distributed.data_digest import data_facts
 from maskfree.distributed.dry_run import largest_size
 from maskfree.model.checkpoint import read_tensors
 from maskfree.settings import from_dict
@@ -203,3 +206,74 @@ def test_a_dry_run_takes_the_largest_clip_of_either_way_to_scale() -> None:
     assert largest_size(recipe, [dataset]) == (480, 864)
     fitted = dataclasses.replace(recipe.data, scale_side=1000)
     assert largest_size(dataclasses.replace(recipe, data=fitted), [dataset]) == (1024, 1024)
+
+
+def logged(run: Path) -> list[dict[str, float]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["losses"] for line in lines]
+
+
+def test_what_ended_before_its_first_checkpoint_goes_on_from_its_weights(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
+    assert main([*words, "--out", str(first)]) == 0
+    weights = first / "checkpoints" / "00000002" / "model.safetensors"
+    given = ["--weights", str(weights)]
+    assert main([*words, *given, "--out", str(second)]) == 0
+    whole = logged(second)
+    assert main([*words, *given, "--out", str(third)]) == 0
+    shutil.rmtree(third / "checkpoints")  # as after a kill
+    capsys.readouterr()
+    assert main([*words, "--resume", "--out", str(third)]) == 0
+    again = logged(third)
+    assert again == whole
+    assert main([*words, "--resume", "--out", str(third), "--json"]) == 0  # there is no step left
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["losses"] == whole[-1]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "skipped.jsonl", "tensorboard/events"])
+def test_a_folder_with_somebodys_files_is_left_alone(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    own = tmp_path / "run" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    told = fault([*words, "--out", str(tmp_path / "run")], capsys)
+    assert f"has a {name.partition('/')[0]} already" in told
+    assert own.read_text() == "mine"
+    assert len(list((tmp_path / "run").rglob("*"))) == len(Path(name).parts)
+
+
+def test_clips_of_two_lengths_are_refused_before_the_first_step(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joint = ["--extra-data", str(tmp_path), "--set", "extra_share=0.01", "extra.kind=coco"]
+    told = fault([*words, *joint, "extra.pseudo_frames=4", "--out", str(tmp_path / "x")], capsys)
+    assert "data.clip_length is 2, extra.pseudo_frames 4. Set both to the same number." in told
+
+
+def test_the_masks_of_the_data_are_part_of_what_is_known() -> None:
+    def facts(runs: str) -> str:
+        boxes = np.zeros((1, 4), np.float32)
+        instance = DataInstance(1, 0, boxes, False, {0: runs})
+        video = DataVideo(1, "v", 8, 8, ("a.jpg",), (instance,))
+        dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
+        return str(data_facts([dataset])["digest"])
+
+    assert facts("abc") == facts("abc") != facts("abd")
+
+
+def test_a_clip_that_is_too_large_to_try_is_estimated_from_a_smaller_one(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--dry-run", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)["ranks"][0]
+    assert plain["estimated"] is False
+    monkeypatch.setattr("maskfree.distributed.dry_run._SAFE", 0.0)
+    assert main([*words, "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["ranks"][0]
+    assert found["estimated"] is True
+    assert found["clip"] == plain["clip"]
+    assert found["bytes"] > 0
+    assert found["seconds_a_step"] > 0

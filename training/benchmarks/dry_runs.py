@@ -58,7 +58,8 @@ def page(results: Sequence[dict[str, Any]], device: str) -> str:
         "RECIPE --data ROOT --dry-run` on generated videos of 1280 x 720 pixels in the recipe's "
         "layout. One clip of the largest size went forward and backward; the memory is that of one "
         "process with the whole batch at once (`schedule.accumulate` and more processes share it), "
-        "and the time that of all its steps, on this device.",
+        "and the time that of all its steps, on this device. *Some*: the clip was thought too "
+        "large for this machine, and the figures follow from one of half its sides.",
         "",
         "| recipe | parameters | T x H x W | clips a step | memory | seconds a step | all steps |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
@@ -70,6 +71,7 @@ def page(results: Sequence[dict[str, Any]], device: str) -> str:
         own = each["ranks"][0]
         frames, _, height, width = own["clip"]
         memory = "more than there is" if own["bytes"] is None else f"{own['bytes'] / GIGA:.1f} GB"
+        memory += " (some)" if own["estimated"] else ""
         step, whole = own["seconds_a_step"], each["seconds"]
         lines.append(
             f"| `{each['recipe']}` | {own['parameters']:,} | {frames} x {height} x {width} | "

@@ -934,7 +934,8 @@ class DataConfig(Section):
     )
     frame_range: int = setting(
         5,
-        "a clip's other frames lie within this of the first one drawn",
+        "a clip's other frames lie within this of the first one drawn, counted in those that "
+        "frame_share leaves",
         unit="frames",
         low=1,
         high=1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from maskfree.config import Config
 from maskfree.correspondence import match_patches
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.lab import GRID_STRIDE, to_lab
 from maskfree.settings import override
 from maskfree.storage import atomic_file
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from maskfree.types import Matches
 
 __all__ = ["correspond"]
+
+_UNUSED = {
+    *("method", "flow_error", "flow_weights", "tube", "centre_frame", "normaliser"),
+    *("inside_boxes", "weight", "warmup_steps", "kept_matches"),
+}
+"""Settings of the temporal loss that say nothing of the matches between two frames."""
 
 
 def correspond(
@@ -36,6 +43,14 @@ def correspond(
         Where the video has no such frame, or one too small, or ``out`` is no .npz.
     """
     config = override(Config(), settings).temporal
+    unused = [key.rpartition(".")[2] for key in settings if key.rpartition(".")[2] in _UNUSED]
+    if unused:
+        warnings.warn(
+            f"--set {' '.join(unused)}: of no use here, where two frames are matched by their "
+            "patches, the first of which holds the centres.",
+            InputWarning,
+            stacklevel=2,
+        )
     with open_video(video_path) as video:
         for frame in (source, target):
             if not 0 <= frame < len(video):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
+from maskfree.distributed.run_folder import OF_A_RUN
 from maskfree.errors import InputError
 from maskfree.inference.dataset_inference import infer_videos
 from maskfree.inference.layouts import layout_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from maskfree.datasets.types import VideoDataset
 
-__all__ = ["Asked", "infer_dataset"]
+__all__ = ["Asked", "check_out", "infer_dataset"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +62,7 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     check_device(asked.device)
     weights = find_weights(asked.source)
     check_output(asked.out, inputs=[weights, asked.data])
-    if Path(asked.out).is_dir():  # said now, not after hours
-        raise InputError(f"{asked.out} is a folder. Name the results file to write with --out.")
+    check_out(Path(asked.out), (Path(asked.data), Path(asked.source)))
     recipe = find_recipe(asked.source, asked.recipe, asked.settings)
     kind = asked.kind or recipe.data.kind
     split = asked.split or recipe.inference.split
@@ -104,6 +104,30 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     before = f" ({kept} of them before)" if kept else ""
     text = f"{asked.out}: {count} results of {total} videos{before}, {clock(seconds)}"
     return result, text
+
+
+def check_out(out: Path, read: tuple[Path, Path]) -> None:
+    """Check, before hours of work, that the results take nobody's place.
+
+    ``read``: the data set's folder, and the run's.
+
+    Raises
+    ------
+    InputError
+        For a folder, a file of the data set that is there, and one of a run's own.
+    """
+    if out.is_dir():
+        raise InputError(f"{out} is a folder. Name the results file to write with --out.")
+    for folder, own in zip(read, ((), OF_A_RUN), strict=True):
+        if not folder.is_dir() or not out.exists():
+            continue
+        if not out.resolve().is_relative_to(folder.resolve()):
+            continue
+        if not own or out.resolve().relative_to(folder.resolve()).parts[0] in own:
+            raise InputError(
+                f"{out} is a file of {folder}, which is read, and would be lost. Choose another "
+                "path."
+            )
 
 
 def _digest(path: Path) -> str:

@@ -10,9 +10,10 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Literal
 
-from maskfree.config import Config
+from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
+from maskfree.presets import preset
 from maskfree.settings import from_dict
 from maskfree.told_frames import taught_digest, told_digest
 
@@ -123,7 +124,7 @@ def plan_start(
     why = "there is no finished run" if run is None else _why_not(run, config, boxes)
     if run is not None and not why:
         if start == "last" or _is_worth_it(session, run, config, boxes):
-            return Start(run, shortened(config))
+            return Start(run, shortened(_with_its_weights(config, run.config)))
     if start == "last":
         raise InputError(
             f"The next run of {session.path} cannot go on from the newest: {why}. Leave --start "
@@ -149,7 +150,7 @@ def _why_not(run: Run, config: Config, boxes: BoxTracks) -> str:
         network = from_dict(Config, about["config"], kept=True).model
     except (OSError, ValueError, KeyError, TypeError, InputError):
         return f"run {run.name} does not say what its network is"
-    if network != config.model:
+    if _sizes(network) != _sizes(config.model):
         return f"run {run.name} has another network"
     bound = [t.id for t in tracks] if config.matching.mode == "bound" else []
     if ids != bound or classes != sorted({t.label for t in tracks}):
@@ -159,12 +160,28 @@ def _why_not(run: Run, config: Config, boxes: BoxTracks) -> str:
     return ""
 
 
+def _sizes(model: ModelConfig) -> ModelConfig:
+    """Return what makes the network; not what it began with, nor how it is trained."""
+    plain = ModelConfig()
+    named = ("weights", "backbone_weights", "frozen_norms", "drop_path")
+    return dataclasses.replace(model, **{name: getattr(plain, name) for name in named})
+
+
+def _with_its_weights(config: Config, then: Config) -> Config:
+    """Return the settings with the weights that a run began with, where they name no others."""
+    if config.preset != then.preset or config.model.weights != preset(config.preset).model.weights:
+        return config
+    model = dataclasses.replace(config.model, weights=then.model.weights)
+    return dataclasses.replace(config, model=model)
+
+
 def _is_worth_it(session: Session, run: Run, config: Config, boxes: BoxTracks) -> bool:
     """Whether only corrections are new since a run that was trained to its end."""
     try:
         then, tubes = run.config, read_tubes(run.kept_tube_path)
     except InputError:
         return False
+    config = _with_its_weights(config, then)
     same = then == (shortened(config) if run.start else config)
     drawn = tubes is not None and all(tubes.knows(t, boxes.num_frames) for t in boxes.tracks)
     told = told_digest(run)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
 
 from maskfree.correspondence import frame_pairs, match_clip
+from maskfree.errors import InputWarning
 from maskfree.flow_matches import flow_of, match_flow
 from maskfree.losses import pairwise3d_loss, temporal_flow_loss, temporal_knn_loss
 from maskfree.match_cache import MatchCache
@@ -35,6 +37,13 @@ class TemporalTerm:
         again = config.temporal.method == "knn" and not config.augment.scale_jitter
         self.matches = MatchCache(config.temporal) if again else None
         self._flow = None
+        if config.temporal.flow_weights and config.temporal.method != "flow":
+            warnings.warn(
+                "temporal.flow_weights is of use with temporal.method=flow alone; the method is "
+                f"{config.temporal.method}.",
+                InputWarning,
+                stacklevel=2,
+            )
         if config.temporal.method == "flow":  # what is at fault with it is said before any step
             self._flow = flow_of(config.temporal, torch.device("cpu"))
 

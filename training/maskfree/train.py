@@ -145,7 +145,7 @@ def finetune(
                 prepared=prepared,
             )
             first = trainer.restore(run.state_path) if old is not None else 0
-            if old is None:
+            if old is None and (config.model.backbone_weights or config.model.weights):
                 note_beginning(run, trainer.began, trainer.begins)
             previewer = None
             if chosen is not None:

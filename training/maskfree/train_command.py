@@ -133,10 +133,13 @@ def _run(
     if evaluate is None and recipe.schedule.evaluate_every:
         evaluate = team.together(lambda: _evaluator(job, recipe, data, team))
     going_on = job.resume and bool(saved.steps())
+    weights = job.weights
+    if job.resume and not going_on:  # it ended before its first checkpoint
+        weights = team.together(folder.weights)
     model = begin_network(
         recipe.model,
         data.classes,
-        weights=job.weights,
+        weights=weights,
         seed=job.seed,
         going_on=going_on,
         team=team,
@@ -177,13 +180,14 @@ def _run(
     if not team.main:
         return {}, ""
     seconds = time.monotonic() - started
+    losses = done.losses or folder.last_losses()
     result = {
         "run": str(folder.path),
         "recipe": recipe.name,
         "steps": done.steps,
         "begun_at": first,
-        "loss": sum(done.losses.values()),
-        "losses": done.losses,
+        "loss": sum(losses.values()),
+        "losses": losses,
         "checkpoint": done.checkpoint,
         "processes": team.size,
         "seconds": round(seconds, 1),

@@ -63,7 +63,7 @@ class Cache:
                 try:
                     return self._read(path, job)
                 except InputError as error:
-                    warnings.warn(f"{error} The job is run again.", InputWarning, stacklevel=2)
+                    warnings.warn(f"{error} It does not count.", InputWarning, stacklevel=2)
         return None
 
     def _read(self, path: Path, job: Job) -> Kept:

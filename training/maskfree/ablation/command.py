@@ -169,6 +169,8 @@ def _command(args: argparse.Namespace, config: AblationConfig) -> str:
         words += [flag, *values] if values else []
     words += ["--steps", str(config.steps), "--seeds", *map(str, config.seeds)]
     words += ["--generated", str(args.generated)] if args.generated else []
+    words += ["--cache", Path(args.cache).name] if args.cache is not None else []
+    words += ["--device", args.device] if args.device != "auto" else []
     words += ["--any-commit"] if args.any_commit else []
     return shlex.join(words)
 

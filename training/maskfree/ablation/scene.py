@@ -226,7 +226,8 @@ def write_generated(
     config = config or AblationConfig()
     if not 0 <= count <= config.most_generated:
         raise InputError(
-            f"--generated must be 0 to {config.most_generated} clips, got {count}. Choose fewer."
+            f"--generated must be 0 to {config.most_generated} clips, got {count}. Choose "
+            "a number of that range."
         )
     made = []
     for seed in range(count):

@@ -89,6 +89,12 @@ def _opened(
             "extra_share=0.5, or leave it out."
         )
         raise InputError(wanted)
+    lengths = recipe.data.clip_length, recipe.extra.pseudo_frames
+    if recipe.extra_share and recipe.extra.kind == "coco" and len(set(lengths)) > 1:
+        raise InputError(
+            f"The clips of one batch must have one length, and data.clip_length is {lengths[0]}, "
+            f"extra.pseudo_frames {lengths[1]}. Set both to the same number."
+        )
     sections = [(recipe.data, root)]
     if extra_root is not None:
         sections.append((recipe.extra, extra_root))

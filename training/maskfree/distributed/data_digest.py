@@ -19,8 +19,8 @@ __all__ = ["data_facts"]
 def data_facts(datasets: Sequence[VideoDataset]) -> dict[str, Any]:
     """Return what there is to say of data sets: counts, and a digest of all but the pictures.
 
-    The digest is one of names, classes, sizes, files and boxes; where the data lie on a machine
-    says nothing.
+    The digest is one of names, classes, sizes, files, boxes, and masks where they were opened;
+    where the data lie on a machine says nothing.
     """
     digest = hashlib.sha256()
     counts = {"videos": 0, "frames": 0, "instances": 0, "boxes": 0, "skipped": 0}
@@ -36,6 +36,8 @@ def data_facts(datasets: Sequence[VideoDataset]) -> dict[str, Any]:
                 counts["boxes"] += int(np.isfinite(instance.boxes).all(-1).sum())
                 _add(digest, instance.id, instance.class_index, instance.crowd)
                 digest.update(np.ascontiguousarray(instance.boxes, "<f4").tobytes())
+                for frame, runs in sorted((instance.segments or {}).items()):
+                    _add(digest, frame, str(runs))
     classes = list(datasets[0].classes) if datasets else []
     return {**counts, "classes": classes, "digest": digest.hexdigest()}
 

@@ -2,7 +2,9 @@
 
 One clip is taken forward and backward at the largest size that the recipe makes of the data, and
 the optimiser takes a step with its gradient; a process's memory and time follow from how many clips
-it has. Time is that of computing: reading clips goes on beside it. Nothing is written.
+it has. Where a clip of half that size says that there would be no memory for it, the figures follow
+from that one (both grow with the pixels): a system would end the process, not refuse it. Time is
+that of computing: reading clips goes on beside it. Nothing is written.
 """
 
 from __future__ import annotations
@@ -27,16 +29,20 @@ from maskfree.terminal import clock, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maskfree.config import RecipeConfig
+    from maskfree.config import DataConfig, RecipeConfig
     from maskfree.datasets.types import VideoDataset
     from maskfree.distributed.data import RunData
     from maskfree.distributed.team import Team
+    from maskfree.sampling import TrainingClip
 
 __all__ = ["dry_run", "largest_size"]
 
 _GIGA = 1e9
 _FLOAT = 4
 """Bytes of a number: of a parameter, of its gradient, of each of AdamW's two means."""
+_SAFE = 0.7
+"""Of the memory that is there: a clip that is thought to need more is not tried."""
+_LEAST_SIDE = 32
 _COPIES = 3
 """The gradient and the two means."""
 
@@ -98,34 +104,64 @@ def _measured(
         "clips": clips,
         "parameters": numbers,
         "bytes": None,
+        "estimated": False,
         "bytes_there": memory_of(team.device).there(),
         "seconds_a_step": None,
     }
     first = numbers_of(0, schedule.batch_size, team.rank, team.size)[0]
-    one, _ = data.clips(recipe, seed=seed).draw(first)
-    rows, columns = (max(a, b) for a, b in zip(size, one.clip.rgb.shape[-2:], strict=True))
-    (one,) = pad_clips([one], (rows, columns))
+    one = _clip(recipe, data, size, first, seed)
     found["clip"] = list(one.clip.rgb.shape)
     single = dataclasses.replace(schedule, batch_size=1, accumulate=1)
     alone = dataclasses.replace(recipe, schedule=single)
     learner = Learner(model, alone, seed=seed, team=team.by_itself())
     probe, before = memory_of(team.device), _taken(team.device)
-    try:
-        learner.step(0, Share((first,), (one,)))
+    learnt = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    state = _FLOAT * (_COPIES * learnt + (numbers if schedule.ema_decay else 0))
+
+    def figures(clip: TrainingClip) -> tuple[int, float]:
+        """Return the bytes that a clip takes, and the seconds."""
+        learner.step(0, Share((first,), (clip,)))
         started = time.perf_counter()
-        learner.step(1, Share((first,), (one,)))
-        seconds = time.perf_counter() - started
+        learner.step(1, Share((first,), (clip,)))
+        return max(0, probe.peak() - before - state), time.perf_counter() - started
+
+    try:
+        small = _clip(_halved(recipe), data, (0, 0), first, seed)
+        more = one.clip.rgb.numel() / small.clip.rgb.numel()
+        a_clip, seconds = (figure * more for figure in figures(small))
+        found["estimated"] = before + state + a_clip > _SAFE * found["bytes_there"]
+        if not found["estimated"]:
+            a_clip, seconds = figures(one)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return found
-    learnt = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    state = _FLOAT * (_COPIES * learnt + (numbers if schedule.ema_decay else 0))
-    a_clip = max(0, probe.peak() - before - state)
     at_once = math.ceil(clips / min(clips, schedule.accumulate))
-    found["bytes"] = _FLOAT * numbers + state + at_once * a_clip
+    found["bytes"] = int(_FLOAT * numbers + state + at_once * a_clip)
     found["seconds_a_step"] = seconds * clips
     return found
+
+
+def _clip(
+    recipe: RecipeConfig, data: RunData, size: tuple[int, int], number: int, seed: int
+) -> TrainingClip:
+    """Return a clip, padded to ``size`` where that is larger."""
+    one, _ = data.clips(recipe, seed=seed).draw(number)
+    rows, columns = (max(a, b) for a, b in zip(size, one.clip.rgb.shape[-2:], strict=True))
+    return pad_clips([one], (rows, columns))[0]
+
+
+def _halved(recipe: RecipeConfig) -> RecipeConfig:
+    """Return a recipe whose clips have half the sides, and are not cut."""
+    return dataclasses.replace(
+        recipe, data=_halved_clips(recipe.data), extra=_halved_clips(recipe.extra)
+    )
+
+
+def _halved_clips(data: DataConfig) -> DataConfig:
+    side = max(_LEAST_SIDE, max(data.short_sides) // 2)
+    half = data.scale_side // 2
+    return dataclasses.replace(data, short_sides=(side,), scale_side=half, crop=False)
 
 
 def _taken(device: torch.device) -> int:
@@ -149,7 +185,7 @@ def _words(result: dict[str, Any]) -> str:
             each["rank"],
             each["device"],
             each["clips"],
-            "more than there is" if each["bytes"] is None else _gigabytes(each["bytes"]),
+            _memory(each),
             _gigabytes(each["bytes_there"]),
             "-" if each["seconds_a_step"] is None else f"{each['seconds_a_step']:.2f}",
         )
@@ -159,6 +195,12 @@ def _words(result: dict[str, Any]) -> str:
     seconds = result["seconds"]
     lines.append("time: unknown" if seconds is None else f"time: about {clock(seconds)}")
     return "\n".join(lines)
+
+
+def _memory(rank: dict[str, Any]) -> str:
+    if rank["bytes"] is None:
+        return "more than there is"
+    return f"{'some ' if rank['estimated'] else ''}{_gigabytes(rank['bytes'])}"
 
 
 def _gigabytes(count: int) -> str:

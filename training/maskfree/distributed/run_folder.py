@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FREE", "RunFolder"]
+__all__ = ["FREE", "OF_A_RUN", "RunFolder"]
 
 _RECIPE, _BOARD = "recipe.json", "tensorboard"
+_OWN = ("metrics.jsonl", "skipped.jsonl", _BOARD, "checkpoints")
+"""What a run writes beside it; somebody else's is neither added to nor removed."""
+OF_A_RUN = (_RECIPE, *_OWN)
+"""What a run's folder holds."""
 _FORMAT = 1
 _SHOWN = 12
 """Characters of a digest that a message shows."""
@@ -86,6 +90,12 @@ class RunFolder:
                 f"{self.path} holds a training run already. Go on with it: --resume, or name "
                 "another folder with --out."
             )
+        taken = [name for name in _OWN if (self.path / name).exists()]
+        if taken:
+            raise InputError(
+                f"{self.path} has a {taken[0]} already, which is not of a run that can be gone on "
+                "with, and a run would write its own. Name another folder with --out."
+            )
         make_folder(self.path)
         about = {
             "format": _FORMAT,
@@ -97,6 +107,24 @@ class RunFolder:
             "processes": processes,
         }
         atomic_write(self.path / _RECIPE, json.dumps(about, indent=1))
+
+    def weights(self) -> str | None:
+        """Return what the run's network began with, beside its settings; None: nothing.
+
+        Raises
+        ------
+        InputError
+            Where the folder does not say.
+        """
+        where = str(self.path / _RECIPE)
+        about = as_object(read_json(self.path / _RECIPE, "recipe"), where, "a recipe", "recipe")
+        named = about.get("weights")
+        return named if isinstance(named, str) else None
+
+    def last_losses(self) -> dict[str, float]:
+        """Return the losses of the last step that was logged, by name; empty: there is none."""
+        found = [r["losses"] for r in self.metrics.records() if isinstance(r.get("losses"), dict)]
+        return dict(found[-1]) if found else {}
 
     def check(self, recipe: RecipeConfig, data: Mapping[str, Any], *, seed: int) -> None:
         """Check that a run of these settings and data is this one.

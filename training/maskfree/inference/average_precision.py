@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
+from maskfree.formats.base import list_names
 from maskfree.track_eval import load_trackeval
 
 if TYPE_CHECKING:
@@ -69,7 +71,21 @@ class AveragePrecision:
             )
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its settings
             self._metrics = {most: _metric(metrics, most) for most in (_OF_A_VIDEO, 1, 10)}
-        self._classes = dataset.classes
+        ids = zip(dataset.classes, dataset.class_ids, strict=True)
+        twice = {name for name in dataset.classes if dataset.classes.count(name) > 1}
+        self._classes = [f"{name} ({n})" if name in twice else name for name, n in ids]
+        bare = [
+            video.name
+            for video in dataset.videos
+            if any(np.isfinite(e.boxes).any() and not e.segments for e in video.instances)
+        ]
+        if bare:
+            warnings.warn(
+                f"{dataset.name}: {len(bare)} videos have true tracks without a mask, which no "
+                f"result can match: {list_names(bare)}.",
+                InputWarning,
+                stacklevel=3,
+            )
         self._seen: dict[int, dict[str, Any]] = {}
 
     def add(self, video: DataVideo, found: Sequence[FoundTrack]) -> None:

@@ -76,6 +76,9 @@ def read_classes(source: str) -> tuple[str, ...]:
         raise InputError(f"{path} is too long for a list of classes. Give one class a line.")
     lines = [line.strip() for line in read_text(path, "list of classes").splitlines()]
     names = tuple(line for line in lines if line)
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise InputError(f'{path} names "{twice}" twice. Give every class a name of its own.')
     if not names:
         raise InputError(f"{path} names no class. Give one class a line.")
     return names

@@ -17,7 +17,7 @@ from maskfree.model.pickled_arrays import BUILDERS, WORDS, PickledArray
 from maskfree.model.plain_pickle import Forbidden, read_pickle
 from maskfree.model.tensors_file import read_tensors
 from maskfree.model.torch_file import Script, is_torch_file, read_torch_file
-from maskfree.model.weights_about import about
+from maskfree.model.weights_about import about, classes_of
 from maskfree.storage import atomic_write
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def convert_checkpoint(
     Parameters
     ----------
     classes
-        Names of the class outputs, kept in the file for whoever begins with it; empty: COCO's where
-        a checkpoint of detectron2 has as many, else unknown.
+        Names of the class outputs, kept in the file for whoever begins with it; empty: those that
+        ``source`` names, COCO's where a checkpoint of detectron2 has as many, else unknown.
 
     Raises
     ------
@@ -78,6 +78,8 @@ def convert_checkpoint(
         converted = from_detectron2(tensors)
         tensors = converted.weights
         classes = classes or converted.classes
+    elif not classes:
+        classes = classes_of(Path(source))
     head = tensors.get("class_predictor.weight")
     if classes and (head is None or len(head) != len(classes) + 1):
         outputs = "none" if head is None else len(head) - 1

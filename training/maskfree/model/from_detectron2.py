@@ -30,6 +30,8 @@ _OUT = ["stage1", "stage2", "stage3", "stage4"]
 _PREDICTOR, _PIXELS = f"{HEAD}predictor.", f"{HEAD}pixel_decoder."
 _POINTS, _LEVELS = 4, 3
 """Of deformable attention, fixed in Mask2Former."""
+_MOST_LAYERS = 200
+"""Of one kind in a network; a network of as many as a name claims would be made otherwise."""
 UNUSED = re.compile(r".*\.num_batches_tracked|.*\.encoder\.swin\.layernorm\.(weight|bias)")
 """Of the network here, but read by nothing: a counter, and a norm behind the last stage's own."""
 
@@ -87,7 +89,12 @@ def from_detectron2(tensors: Mapping[str, torch.Tensor]) -> Converted:
         if not names or any(each not in own for each in names):
             left.append(name)
             continue
-        if tensor.shape[0] % len(names):
+        if tensor.is_complex() or tensor.dtype == torch.bool:
+            raise InputError(
+                f'"{name}" of the checkpoint must hold real numbers, got {tensor.dtype}. It is '
+                "damaged, or of another network than Mask2Former."
+            )
+        if not tensor.ndim or tensor.shape[0] % len(names):
             raise _misshapen(name, tensor, f"a multiple of {len(names)} rows")
         for each, part in zip(names, tensor.chunk(len(names)), strict=True):
             if tuple(part.shape) != own[each]:
@@ -102,7 +109,7 @@ def from_detectron2(tensors: Mapping[str, torch.Tensor]) -> Converted:
                     f'The checkpoint has two tensors for one place, the second is "{name}". Leave '
                     "one of them out."
                 )
-            weights[each] = part.clone()
+            weights[each] = part.float() if part.is_floating_point() else part.clone()
     missing = tuple(each for each in own if each not in weights and not UNUSED.fullmatch(each))
     used = len(tensors) - len(training) - len(left)
     classes = read_classes("coco")
@@ -126,7 +133,7 @@ def architecture_of(tensors: Mapping[str, torch.Tensor]) -> Mask2FormerConfig:
     InputError
         Where what tells it is missing.
     """
-    classes, hidden = _shape(tensors, f"{_PREDICTOR}class_embed.weight")
+    classes, hidden = _shape(tensors, f"{_PREDICTOR}class_embed.weight", 2)[:2]
     offsets = _shape(
         tensors, f"{_PIXELS}transformer.encoder.layers.0.self_attn.sampling_offsets.weight"
     )[0]
@@ -167,7 +174,7 @@ def _resnet(tensors: Mapping[str, torch.Tensor]) -> ResNetConfig:
 def _swin(tensors: Mapping[str, torch.Tensor]) -> SwinConfig:
     levels = range(_count(tensors, rf"{BACKBONE}layers\.(\d+)\."))
     tables = [
-        _shape(tensors, f"{BACKBONE}layers.{n}.blocks.0.attn.relative_position_bias_table")
+        _shape(tensors, f"{BACKBONE}layers.{n}.blocks.0.attn.relative_position_bias_table", 2)[:2]
         for n in levels
     ]
     width = _shape(tensors, f"{BACKBONE}patch_embed.proj.weight")[0]
@@ -182,18 +189,27 @@ def _swin(tensors: Mapping[str, torch.Tensor]) -> SwinConfig:
     )
 
 
-def _shape(tensors: Mapping[str, torch.Tensor], name: str) -> tuple[int, ...]:
+def _shape(tensors: Mapping[str, torch.Tensor], name: str, dims: int = 1) -> tuple[int, ...]:
     if name not in tensors:
         raise InputError(
             f'The checkpoint has no "{name}", so its network cannot be told. Give a whole '
             "Mask2Former or MaskFreeVIS checkpoint of detectron2, with a ResNet or a Swin."
         )
-    return tuple(tensors[name].shape)
+    shape = tuple(tensors[name].shape)
+    if len(shape) < dims:
+        raise _misshapen(name, tensors[name], f"{dims} dimensions at least")
+    return shape
 
 
 def _count(tensors: Mapping[str, torch.Tensor], pattern: str) -> int:
     numbers = (found for name in tensors if (found := re.match(pattern, name)))
-    return max((int(found[1]) for found in numbers), default=-1) + 1
+    count = max((int(found[1]) for found in numbers), default=-1) + 1
+    if count > _MOST_LAYERS:
+        raise InputError(
+            f"The checkpoint names a layer number {count - 1}, and no Mask2Former has more than "
+            f"{_MOST_LAYERS} of a kind. It is damaged, or of another network."
+        )
+    return count
 
 
 def shapes_of(config: Mask2FormerConfig) -> dict[str, tuple[int, ...]]:

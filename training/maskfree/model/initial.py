@@ -26,6 +26,7 @@ from maskfree.model.convert import read_weights
 from maskfree.model.detectron2_names import is_detectron2
 from maskfree.model.from_detectron2 import UNUSED, from_detectron2, shapes_of
 from maskfree.model.hub_folder import (
+    CONFIG,
     Wanted,
     check_weights,
     find_folder,
@@ -53,6 +54,8 @@ _QUERIES = (
 _OF_THE_LIBRARY = "model.pixel_level_module."
 _TRAINING_ONLY = "criterion.empty_weight"
 _KIND = "mask2former"
+_RUN = ("model.safetensors", "model.json")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".bin")
 _WANTED = Wanted("model.weights", "The network", "a Mask2Former")
 
 
@@ -81,8 +84,12 @@ class Initial:
             Where they are of another network.
         """
         own = model.state_dict()
-        taken = {key: value for key, value in self.weights.items() if key != _TRAINING_ONLY}
-        head, words = self._head(own, tuple(classes))
+        taken = {
+            key: _as(value, own.get(key))
+            for key, value in self.weights.items()
+            if key != _TRAINING_ONLY
+        }
+        head, words = self._head(taken, own, tuple(classes))
         taken.update(head)
         for key in _QUERIES:
             if key in taken and taken[key].ndim == 2:
@@ -94,14 +101,26 @@ class Initial:
         return words
 
     def _head(
-        self, own: Mapping[str, torch.Tensor], classes: tuple[str, ...]
+        self,
+        taken: Mapping[str, torch.Tensor],
+        own: Mapping[str, torch.Tensor],
+        classes: tuple[str, ...],
     ) -> tuple[dict[str, torch.Tensor], str]:
         """Return the class outputs, and in words which are taken over."""
-        weight = self.weights.get(f"{_CLASS}weight")
+        weight, bias = (taken.get(_CLASS + name) for name in ("weight", "bias"))
         if weight is None or weight.ndim != 2 or weight.shape[1] != own[f"{_CLASS}weight"].shape[1]:
             return {}, ""  # another network, which is said elsewhere
+        if bias is None or bias.shape != weight.shape[:1]:
+            return {}, ""
         count = len(weight) - 1
-        if self.classes:
+        if self.classes and len(self.classes) != count:
+            warnings.warn(
+                f"{self.source} names {len(self.classes)} classes for {count} class outputs; the "
+                "names are not used.",
+                InputWarning,
+                stacklevel=5,
+            )
+        if len(self.classes) == count:
             places = same_classes(self.classes, classes)
         else:
             places = {i: i for i in range(count)} if count == len(classes) else {}
@@ -110,9 +129,7 @@ class Initial:
         head = {}
         for name in ("weight", "bias"):
             head[_CLASS + name] = own[_CLASS + name].clone()
-            head[_CLASS + name][rows] = self.weights[_CLASS + name][sources].to(
-                head[_CLASS + name].device
-            )
+            head[_CLASS + name][rows] = taken[_CLASS + name][sources].to(head[_CLASS + name])
         kept = [classes[place] for place in places]
         anew = [name for place, name in enumerate(classes) if place not in places]
         told = [
@@ -129,8 +146,14 @@ class Initial:
             if not UNUSED.fullmatch(key) and (key not in taken or taken[key].shape != value.shape)
         ]
         left = [key for key in taken if key not in own]
+        missing = [key for key in wrong if key not in taken]
+        held = self.network or Signature.of(taken)
+        if missing == wrong and held.same_but_queries(Signature.of(own)) and wrong:
+            raise InputError(
+                f"{self.source} lacks {len(missing)} tensors of a whole network, first "
+                f"{missing[0]}. Give a whole Mask2Former or MaskFreeVIS checkpoint."
+            )
         if wrong:
-            held = self.network or Signature.of(taken)
             raise InputError(
                 f"{self.source} holds {held.words()}, and the settings describe "
                 f"{Signature.of(own).words()}; {len(wrong)} tensors do not fit, first {wrong[0]}."
@@ -200,7 +223,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     source
         A file (detectron2's ``.pkl`` or ``.pth``, what torch saved of transformers' Mask2Former,
         safetensors of it, of ``convert-weights`` or of a run), a folder as transformers keeps one,
-        or a hub id.
+        a run's folder, or a hub id.
     config
         The network that they are for.
 
@@ -210,8 +233,12 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
         For a file or folder that is damaged, missing, no such network or more than weights.
     """
     path = Path(source).expanduser()
+    if path.is_dir() and _of_a_run(path):
+        path /= _RUN[0]
     if path.is_file():
         return _from_file(path, config)
+    if path.suffix in _SUFFIXES:
+        raise InputError(f"There is no checkpoint {path}. Check model.weights.")
     with quiet():
         folder = find_folder(source, _WANTED)
         if folder is None:
@@ -233,6 +260,29 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
             ) from error
     classes = _named(about, tensors)
     return Initial(source, _by_library(tensors, config, source), classes, Signature.of(tensors))
+
+
+def _of_a_run(folder: Path) -> bool:
+    """Whether it is the folder of a run, or of a checkpoint of `maskfree train`."""
+    return all((folder / name).is_file() for name in _RUN) and not (folder / CONFIG).is_file()
+
+
+def _as(value: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
+    """Return a tensor in the network's precision, where it is one of real numbers there and here.
+
+    Raises
+    ------
+    InputError
+        Where it is not.
+    """
+    if own is None or not own.is_floating_point() or value.dtype == own.dtype:
+        return value
+    if not value.is_floating_point():
+        raise InputError(
+            f"The weights must be real numbers, got a tensor of {value.dtype}. Save the network's "
+            "own weights, in 16, 32 or 64 bits."
+        )
+    return value.to(own.dtype)
 
 
 def _from_file(path: Path, config: ModelConfig) -> Initial:

@@ -53,6 +53,10 @@ class Signature:
             rows,
         )
 
+    def same_but_queries(self, other: Signature) -> bool:
+        """Whether both are one network, whatever their number of queries."""
+        return dataclasses.replace(self, queries=0) == dataclasses.replace(other, queries=0)
+
     def words(self) -> str:
         """Say it in words."""
         blocks = "-".join(map(str, self.depths)) or "unknown"

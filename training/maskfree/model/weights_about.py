@@ -18,6 +18,8 @@ __all__ = ["CLASSES", "about", "classes_of"]
 
 CLASSES = "classes"
 """Where a file's metadata, or the description beside a run's weights, keeps them."""
+_OF_A_RUN = {"format", "config", CLASSES}
+"""What such a description has; another JSON file of that name says nothing of the weights."""
 
 
 def about(classes: Sequence[str]) -> dict[str, str]:
@@ -26,13 +28,22 @@ def about(classes: Sequence[str]) -> dict[str, str]:
 
 
 def classes_of(path: Path) -> tuple[str, ...]:
-    """Return the classes of a weights file in the order of its outputs; empty: nobody says."""
+    """Return the classes of a weights file in the order of its outputs; empty: nobody says.
+
+    They stand in the file itself, or in the description that a run's weights have beside them.
+    """
+    if path.suffix == ".safetensors" and (own := _names(_metadata(path))):
+        return own
     beside = path.with_suffix(".json")
     try:
-        said: Any = read_json(beside, "description") if beside.is_file() else _metadata(path)
+        said: Any = read_json(beside, "description") if beside.is_file() else None
     except InputError:
         return ()
-    names = said.get(CLASSES) if isinstance(said, dict) else None
+    return _names(said) if isinstance(said, dict) and _OF_A_RUN <= said.keys() else ()
+
+
+def _names(said: dict[str, Any]) -> tuple[str, ...]:
+    names = said.get(CLASSES)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return ()
     return tuple(names)
