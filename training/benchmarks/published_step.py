@@ -239,7 +239,12 @@ def page(results: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
     )
     first = [r["loss"] for r in results]
     differ = (max(first) - min(first)) / max(first)
-    lines += ["", f"Before the first update the losses differ by {differ:.1e} of their value."]
+    lines += [
+        "",
+        f"Before the first update the losses differ by {differ:.1e} of their value. In the padding "
+        "all patches are alike, and the two take others of them as the nearest; where nothing is "
+        "padded (sides that are multiples of 32) the losses are the same.",
+    ]
     return "\n".join(lines) + "\n"
 
 
