@@ -8,8 +8,9 @@ training no changed colours, and it is told its boxes in every step. Since every
 mask, its clips are longer, so that as many steps teach it more. So J from boxes / J of the oracle
 says how much of the network's ability the supervision by boxes keeps.
 
-This is a yardstick and lives outside the package: the engine knows no mask supervision. In a clip,
-true masks stand where `maskfree.sampling` puts its labels; the sampler hands over the very crop,
+This yardstick is older than the engine's own (`objective.supervision=masks`, whose masks are a
+session's corrections) and stays what README's figures were measured with. In a clip, true masks
+stand where `maskfree.sampling` puts its labels; the sampler hands over the very crop,
 zoom and flip that it made of the frames.
 """
 
