@@ -8,6 +8,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from maskfree.config import FormatConfig
@@ -113,6 +114,22 @@ def test_an_item_at_fault_is_skipped_with_its_reason(
     assert found.skipped[0].why.startswith(why)
     if "annotation" in what:
         assert (found.skipped[-1].what, found.skipped[-1].why) == BOXLESS
+
+
+def test_a_box_without_a_pixel_counts_as_none_and_is_said(root: Path) -> None:
+    data = ytvis()
+    boxes = data["annotations"][0]["bboxes"]
+    boxes[1], boxes[2] = [20, 10, -4, 6], [500, 10, 4, 6]
+    data["annotations"][1]["bboxes"][0] = [0, 0, 0, 0]  # as some write where it is absent
+    write_json(root / YTVIS, data)
+    with pytest.warns(InputWarning, match="skipped 1 item, first annotation 10: "):
+        found = open_dataset("ytvis2021", root, "train")
+    absent = [np.isnan(each.boxes[:, 0]).tolist() for v in found.videos for each in v.instances]
+    assert absent == [[False, True, True], [True, False, False]]
+    assert found.skipped[0].why == (
+        "2 of its 3 boxes hold no pixel of their frame, first [20, 10, -4, 6] in frame 1: they "
+        "count as none."
+    )
 
 
 def test_ids_that_come_twice_are_skipped(root: Path) -> None:

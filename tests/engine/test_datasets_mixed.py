@@ -147,6 +147,11 @@ def test_cocos_classes_become_the_published_ones(target: list[str], published: s
     assert " ".join(f"{ids[place]}:{at + 1}" for place, at in found.items()) == PUBLISHED[published]
 
 
+def test_names_of_classes_agree_however_their_words_are_joined() -> None:
+    found = class_map(["tennis-racket", "Hot Dog", "cow"], ["hot_dog", "Tennis racket"])
+    assert found == {0: 1, 1: 0}
+
+
 def test_a_data_set_takes_the_classes_of_another(tmp_path: Path) -> None:
     boxes = np.array([[4, 4, 20, 20]], np.float32)
     instances = [DataInstance(n, n, boxes) for n in range(2)]

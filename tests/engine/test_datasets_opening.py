@@ -13,6 +13,7 @@ from maskfree.errors import InputWarning
 from small_datasets import (
     HEIGHT,
     WIDTH,
+    box2d,
     coco,
     painted,
     run_lengths,
@@ -223,6 +224,28 @@ def test_unscored_categories_are_crowds_and_unknown_ones_are_named_once(tmp_path
     ]
     assert [each.why for each in found.skipped] == [
         '"traffic light" is none of the tracked categories.'
+    ]
+
+
+def test_a_track_that_changes_and_a_box_without_a_pixel_are_said(tmp_path: Path) -> None:
+    frames = scalabel("v")
+    for t, frame in enumerate(frames):
+        save(tmp_path / "images/track/train/v" / frame["name"], painted(t))
+        frame["labels"].append({"id": "9", "category": "bus", "box2d": box2d(t)})
+        frame["labels"][0]["category"] = "truck" if t else "car"
+    frames[2]["labels"][1]["box2d"] = {"x1": 500, "y1": 4, "x2": 510, "y2": 9}
+    write_json(tmp_path / "labels/box_track_20/train/v.json", frames)
+    with pytest.warns(InputWarning, match="skipped 2 items"):
+        found = open_dataset("bdd100k", tmp_path, "train")
+    (video,) = found.videos
+    assert [found.classes[each.class_index] for each in video.instances] == ["car", "bus"]
+    assert np.isnan(video.instances[1].boxes[:, 0]).tolist() == [False, False, True]
+    assert [(each.what, each.why) for each in found.skipped] == [
+        (
+            "video v, frame 1, label 0",
+            'track "00091079" is a truck here, and was a car: it stays what it was first.',
+        ),
+        ("video v, frame 2, label 1", "it has no box or mask with a pixel of its frame."),
     ]
 
 

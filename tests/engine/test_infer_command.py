@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,8 +138,27 @@ def test_the_truth_as_results_has_an_ap_of_100(
     results = [{**{key: a[key] for key in kept}, "score": 1.0} for a in truth["annotations"]]
     path = tmp_path / "truth.json"
     path.write_text(json.dumps(results), encoding="utf-8")
+    all_right = ["all", "100.0", "100.0", "100.0", "100.0", "100.0"]
     done = cli("ap", path, "--data", root)
-    assert done.out.splitlines()[1].split() == ["all", "100.0", "100.0", "100.0", "100.0", "100.0"]
+    assert (done.out.splitlines()[1].split(), done.err) == (all_right, "")
+    shutil.rmtree(root / "valid/JPEGImages")
+    done = cli("ap", path, "--data", root)
+    assert (done.out.splitlines()[1].split(), done.err) == (all_right, "")
+
+
+def test_videos_without_a_result_are_said(
+    cli: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("trackeval")
+    truth = json.loads((root / "valid/instances.json").read_text(encoding="utf-8"))
+    kept = ("video_id", "category_id", "segmentations")
+    results = [{**{key: truth["annotations"][0][key] for key in kept}, "score": 1.0}]
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(results), encoding="utf-8")
+    done = cli("ap", path, "--data", root)
+    assert done.out.splitlines()[1].split()[1] == "50.0"  # of two classes one
+    assert "has no result for 1 of the 3 videos" in " ".join(done.err.split())
+    assert "v1" in done.err
 
 
 def test_during_training_it_is_the_same_number(

@@ -17,6 +17,7 @@ from maskfree.config import RecipeConfig
 from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
 from maskfree.distributed.data_digest import data_facts
 from maskfree.distributed.dry_run import largest_size
+from maskfree.distributed.run_folder import RunFolder
 from maskfree.model.checkpoint import read_tensors
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
@@ -54,6 +55,7 @@ def test_a_run_leaves_what_it_was_made_with(
         "checkpoints",
         "metrics.jsonl",
         "recipe.json",
+        "run.lock",
         "tensorboard",
     ]
     about = json.loads((run / "recipe.json").read_text())
@@ -76,6 +78,27 @@ def test_a_run_leaves_what_it_was_made_with(
     moved = write_dataset(tmp_path / "moved", shift=1.0)
     told = fault([*words, "--data", str(moved), "--out", str(run), "--resume"], capsys)
     assert "begun with something else: the data (3 videos, 6 instances, 21 boxes, digest" in told
+
+
+def test_two_processes_do_not_write_one_run(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    other = RunFolder(run)
+    other.hold()  # of an open file: one process has two as two processes do
+    told = fault([*words, "--out", str(run)], capsys)
+    assert f"Another process trains into {run}. Wait until it ends" in told
+    assert os.listdir(run) == ["run.lock"]
+    other.release()
+    assert main([*words, "--out", str(run)]) == 0
+    before = (run / "metrics.jsonl").read_bytes()
+    other.hold()
+    capsys.readouterr()
+    assert "Another process trains" in fault([*words, "--out", str(run), "--resume"], capsys)
+    assert (run / "metrics.jsonl").read_bytes() == before
+    other.release()
+    assert main([*words, "--out", str(run), "--resume"]) == 0
 
 
 def test_a_dry_run_tells_and_writes_nothing(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskfree.datasets.opening import open_dataset
+from maskfree.errors import InputWarning
+from maskfree.formats.base import list_names
 from maskfree.inference.average_precision import AP_METRICS, AveragePrecision
 from maskfree.inference.layouts import require_tracks
 from maskfree.inference.results import ResultsFile
@@ -36,8 +39,15 @@ def average_precision(
         results are not of it.
     """
     require_tracks(kind)
-    dataset = open_dataset(kind, Path(data), split, masks=True, without_boxes=True)
+    dataset = open_dataset(kind, Path(data), split, masks=True, without_boxes=True, pictures=False)
     scored, found = AveragePrecision(dataset), ResultsFile(Path(results), dataset)
+    if bare := [v.name for v in dataset.videos if v.instances and not found.holds(v)]:
+        warnings.warn(
+            f"{results} has no result for {len(bare)} of the {len(dataset.videos)} videos, where "
+            f"nothing counts as found: {list_names(bare)}.",
+            InputWarning,
+            stacklevel=2,
+        )
     for video in dataset.videos:
         scored.add(video, found.of(video))
     scores = scored.scores()

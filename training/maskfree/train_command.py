@@ -112,13 +112,16 @@ def _train(
     evaluate: Callable[[Mask2FormerVideo], Mapping[str, float]] | None,
 ) -> tuple[dict[str, Any], str]:
     folder = RunFolder(str(job.out))
-    team.together(lambda: _open_folder(job, recipe, data, team, folder))
     try:
-        return _run(job, recipe, data, team, folder, evaluate)
-    except InputError:
-        if team.main and not job.resume and not folder.metrics.records():
-            folder.take_back()
-        raise
+        team.together(lambda: _open_folder(job, recipe, data, team, folder))
+        try:
+            return _run(job, recipe, data, team, folder, evaluate)
+        except InputError:
+            if team.main and not job.resume and not folder.metrics.records():
+                folder.take_back()
+            raise
+    finally:
+        folder.release()
 
 
 def _run(
@@ -217,6 +220,7 @@ def _open_folder(
         return
     if job.resume:
         folder.check(recipe, data.facts, seed=job.seed)
+        folder.hold()
         return
     folder.begin(recipe, data.facts, seed=job.seed, processes=team.size, weights=job.weights)
     folder.note_skipped(

@@ -105,7 +105,7 @@ class _Track:
     """An instance of a video: where in the file its boxes are, and its masks if asked for."""
 
     def __init__(self, category: int, crowd: bool) -> None:
-        self.category, self.crowd = category, crowd
+        self.category, self.crowd, self.changed = category, crowd, False
         self.places, self.boxes = array("q"), array("f")
         self.segments: dict[int, str] = {}
 
@@ -173,12 +173,19 @@ class _Video:
         if box is None and counts is not None:
             box = xyxy(coco.toBbox({"size": list(size), "counts": counts}))
         if box is None:
-            return
+            raise InputError(f"{where}: it has no box or mask with a pixel of its frame.")
         here = len(self._names) - 1
         number = _CLASSES.index(category) + 1
         track = self._tracks.setdefault((str(given), crowd), _Track(number, crowd))
         if track.places and track.places[-1] == here:
             raise InputError(f"{where}: track {show(given)} comes twice in this frame. Remove one.")
+        if track.category != number and not track.changed:
+            track.changed = True  # said once: it may be so in every frame from here on
+            self._gathering.note(
+                where,
+                f"track {show(given)} is a {_CLASSES[number - 1]} here, and was a "
+                f"{_CLASSES[track.category - 1]}: it stays what it was first.",
+            )
         track.places.append(here)
         track.boxes.extend(box)
         if counts is not None and self._masks:

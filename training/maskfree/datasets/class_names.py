@@ -29,7 +29,7 @@ those in use for OVIS (SeqFormer, VITA), which spells vehicle so."""
 def class_map(classes: Sequence[str], target: Sequence[str]) -> dict[int, int]:
     """Return which of ``target`` each of ``classes`` is, by place, where it is one.
 
-    Names are compared without regard to case and to ``_``; where there is no namesake, COCO's
+    Names are compared without regard to case, ``_`` and ``-``; where there is no namesake, COCO's
     classes become what joint training makes of them.
     """
     places = {_plain(name): place for place, name in enumerate(target)}
@@ -77,4 +77,4 @@ def with_classes(dataset: VideoDataset, target: VideoDataset) -> VideoDataset:
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold()
+    return name.replace("_", " ").replace("-", " ").casefold()

@@ -57,6 +57,7 @@ class _Reader:
                 [fields.get("segmentation")],
                 video,
                 masks=self._masks,
+                gathering=self.gathering,
                 where=what,
             )
             video.add(number, category, boxes, crowd=crowd, segments=segments, where=what)

@@ -121,7 +121,11 @@ class Gathering:
         try:
             yield
         except InputError as error:
-            self.skipped.append(Skipped(what, str(error).removeprefix(f"{what}: ")))
+            self.note(what, str(error).removeprefix(f"{what}: "))
+
+    def note(self, what: str, why: str) -> None:
+        """Keep that ``what`` is not used, or a part of it, and ``why``."""
+        self.skipped.append(Skipped(what, why))
 
     def open(self, video: OpenVideo, where: str) -> None:
         """Add a video without instances; its name is made unique.
@@ -181,7 +185,13 @@ class Gathering:
         return self.videos[number]
 
     def dataset(
-        self, name: str, categories: Mapping[int, str], *, without_boxes: bool, source: str
+        self,
+        name: str,
+        categories: Mapping[int, str],
+        *,
+        without_boxes: bool,
+        pictures: bool,
+        source: str,
     ) -> VideoDataset:
         """Return what was gathered; ``categories``: the classes' names by their published ids.
 
@@ -189,6 +199,8 @@ class Gathering:
         ----------
         without_boxes
             Whether videos without any box are kept.
+        pictures
+            Whether a video without its pictures is skipped.
         source
             The annotations' path, for messages.
 
@@ -199,12 +211,12 @@ class Gathering:
         """
         ids = tuple(sorted(categories))
         places = {number: place for place, number in enumerate(ids)}
-        pictures = PictureFolder(self.root)
+        folder = PictureFolder(self.root) if pictures else None
         videos = []
         for number in list(self.videos):  # one at a time is held twice
             video = self.videos.pop(number)
             with self.item(f"video {video.name}"):
-                videos.append(self._whole(video, places, pictures, without_boxes))
+                videos.append(self._whole(video, places, folder, without_boxes))
         if not videos:
             first = f": {_told(self.skipped[0])}" if self.skipped else "."
             raise InputError(
@@ -225,11 +237,11 @@ class Gathering:
         self,
         video: OpenVideo,
         places: Mapping[int, int],
-        pictures: PictureFolder,
+        pictures: PictureFolder | None,
         without_boxes: bool,
     ) -> DataVideo:
         where = f"video {video.name}"
-        missing = pictures.missing(video.files)
+        missing = pictures.missing(video.files) if pictures is not None else []
         if missing:
             raise InputError(
                 f"{where}: {len(missing)} of its {len(video.files)} pictures are missing, first "

@@ -91,8 +91,8 @@ KINDS = tuple(_LAYOUTS)
 """The data sets whose layouts are known; of BDD100K the masks' tracks come before the boxes'."""
 
 
-def find_place(kind: str, root: Path, split: str) -> Place:
-    """Return where a split of a data set lies below ``root``.
+def find_place(kind: str, root: Path, split: str, *, pictures: bool = True) -> Place:
+    """Return where a split of a data set lies below ``root``; without ``pictures`` it names root.
 
     Raises
     ------
@@ -117,9 +117,11 @@ def find_place(kind: str, root: Path, split: str) -> Place:
         if annotations is None:
             looked += layout.annotations
             continue
-        pictures = _first(root, layout.pictures, split)
-        if pictures is not None and pictures.is_dir():
-            return Place(annotations, pictures)
+        if not pictures:
+            return Place(annotations, root)
+        folder = _first(root, layout.pictures, split)
+        if folder is not None and folder.is_dir():
+            return Place(annotations, folder)
         looked += layout.pictures
     places = ", ".join(place.format(split=split) for place in looked)
     raise InputError(

@@ -25,7 +25,13 @@ _GATHER = {
 
 
 def open_dataset(
-    kind: str, root: Path, split: str, *, masks: bool = False, without_boxes: bool = False
+    kind: str,
+    root: Path,
+    split: str,
+    *,
+    masks: bool = False,
+    without_boxes: bool = False,
+    pictures: bool = True,
 ) -> VideoDataset:
     """Read the annotations of one split of a data set; its pictures are looked for, not read.
 
@@ -43,6 +49,9 @@ def open_dataset(
     without_boxes
         Whether videos without a box are kept too, and files without annotations read: to predict
         on, and to score on.
+    pictures
+        Whether videos without their pictures are skipped; else these are not looked for, as where
+        results are scored. BDD100K's sizes are those of its pictures: it needs them.
 
     Warns
     -----
@@ -55,7 +64,7 @@ def open_dataset(
     InputError
         Where the files are not found, are not JSON or none of that kind, or no video is left.
     """
-    place = find_place(kind, root, split)
+    place = find_place(kind, root, split, pictures=pictures)
     gathering, categories, annotated = _GATHER[kind](place.annotations, place.pictures, masks=masks)
     if not annotated and not without_boxes and gathering.videos:
         raise InputError(
@@ -66,5 +75,6 @@ def open_dataset(
         f"{kind} {split}",
         categories,
         without_boxes=without_boxes,
+        pictures=pictures,
         source=str(place.annotations),
     )

@@ -85,6 +85,7 @@ class _Reader:
                 _frames(fields, "segmentations", len(video.files), what),
                 video,
                 masks=self._masks,
+                gathering=self.gathering,
                 where=what,
             )
             video.add(number, category, boxes, crowd=crowd, segments=segments, where=what)
@@ -116,6 +117,7 @@ def boxes_and_segments(
     video: OpenVideo,
     *,
     masks: bool,
+    gathering: Gathering,
     where: str,
 ) -> tuple[np.ndarray, dict[int, str] | None]:
     """Return an instance's boxes, float32 ``(T, 4)`` xyxy, and its masks' run lengths by frame.
@@ -126,6 +128,9 @@ def boxes_and_segments(
         T values each as COCO's: ``xywh`` or null, and a segmentation or null.
     masks
         Whether the run lengths are kept; else None, and a segmentation is parsed for its box alone.
+    gathering
+        Is told of boxes without a pixel of the frame, which are taken for none; four zeros say as
+        much as null.
 
     Raises
     ------
@@ -135,8 +140,11 @@ def boxes_and_segments(
     size = BoxTracks(len(boxes), video.height, video.width, None, ())
     found = np.full((len(boxes), 4), np.nan, np.float32)
     segments: dict[int, str] = {}
+    empty: list[int] = []
     for frame, (given, drawn) in enumerate(zip(boxes, segmentations, strict=True)):
         box = box_of(given, size, where)
+        if box is None and given and any(given):
+            empty.append(frame)
         if drawn is not None and (masks or box is None):
             counts = parse(drawn, video.height, video.width, where)
             if counts is not None:
@@ -144,6 +152,12 @@ def boxes_and_segments(
                 segments[frame] = counts
         if box is not None:
             found[frame] = box
+    if empty and np.isfinite(found).any():
+        gathering.note(
+            where,
+            f"{len(empty)} of its {len(boxes)} boxes hold no pixel of their frame, first "
+            f"{show(boxes[empty[0]])} in frame {empty[0]}: they count as none.",
+        )
     return found, segments if masks else None
 
 

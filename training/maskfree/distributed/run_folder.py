@@ -3,13 +3,15 @@
 ``recipe.json``: every setting, the data and their digest, the seed; ``metrics.jsonl``: a line a
 step, and one for each evaluation; ``skipped.jsonl``: what of the data was not used, and why;
 ``tensorboard/``: the same figures for TensorBoard; ``checkpoints/``: see
-:mod:`maskfree.distributed.checkpoints`. One process writes.
+:mod:`maskfree.distributed.checkpoints`; ``run.lock``: the system's lock on it is that of the one
+process that writes, and ends with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -22,17 +24,17 @@ from maskfree.json_checks import as_object
 from maskfree.json_log import JsonLog
 from maskfree.settings import changes, from_dict, to_dict
 from maskfree.storage import atomic_write, make_folder, read_json, writing
+from maskfree.system_lock import HELD, lock_now
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping
 
 __all__ = ["FREE", "OF_A_RUN", "RunFolder"]
 
-_RECIPE, _BOARD = "recipe.json", "tensorboard"
+_RECIPE, _BOARD, _LOCK = "recipe.json", "tensorboard", "run.lock"
 _OWN = ("metrics.jsonl", "skipped.jsonl", _BOARD, "checkpoints")
 """What a run writes beside it; somebody else's is neither added to nor removed."""
-OF_A_RUN = (_RECIPE, *_OWN)
+OF_A_RUN = (_RECIPE, _LOCK, *_OWN)
 """What a run's folder holds."""
 _FORMAT = 1
 _SHOWN = 12
@@ -58,6 +60,7 @@ class RunFolder:
         self.metrics = JsonLog(self.path / "metrics.jsonl")
         self._skipped = JsonLog(self.path / "skipped.jsonl")
         self._board: Any = None
+        self._lock: int | None = None
 
     @property
     def checkpoints_path(self) -> Path:
@@ -83,7 +86,8 @@ class RunFolder:
         Raises
         ------
         InputError
-            Where there is a run already, or the folder may not be written.
+            Where there is a run already, another process begins one, or the folder may not be
+            written.
         """
         if self.exists:
             raise InputError(
@@ -97,6 +101,7 @@ class RunFolder:
                 "with, and a run would write its own. Name another folder with --out."
             )
         make_folder(self.path)
+        self.hold()
         about = {
             "format": _FORMAT,
             "version": __version__,
@@ -107,6 +112,34 @@ class RunFolder:
             "processes": processes,
         }
         atomic_write(self.path / _RECIPE, json.dumps(about, indent=1))
+
+    def hold(self) -> None:
+        """Be the one process that writes, until :meth:`release`.
+
+        A disk that knows no locks is passed over.
+
+        Raises
+        ------
+        InputError
+            Where another process is that, or the folder may not be written.
+        """
+        with writing(self.path):
+            self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock_now(self._lock)
+        except OSError as error:
+            if error.errno in HELD:
+                self.release()
+                raise InputError(
+                    f"Another process trains into {self.path}. Wait until it ends, or name another "
+                    "folder with --out."
+                ) from None
+
+    def release(self) -> None:
+        """Let others write; nothing happens where it is not held."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def weights(self) -> str | None:
         """Return what the run's network began with, beside its settings; None: nothing.
@@ -161,8 +194,10 @@ class RunFolder:
 
     def take_back(self) -> None:
         """Remove a run that has learnt nothing, as where its first step fails."""
+        self.release()  # Windows removes no file that is open
         with contextlib.suppress(OSError):
-            for path in (self.path / _RECIPE, self.metrics.path, self._skipped.path):
+            own = (self.path / name for name in (_RECIPE, _LOCK))
+            for path in (*own, self.metrics.path, self._skipped.path):
                 path.unlink(missing_ok=True)
             shutil.rmtree(self.path / _BOARD, ignore_errors=True)
             self.path.rmdir()

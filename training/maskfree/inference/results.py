@@ -58,6 +58,10 @@ class ResultsFile:
                 self._places.setdefault(video, []).append((number, place))
             stream.end()
 
+    def holds(self, video: DataVideo) -> bool:
+        """Whether there is a result of a video."""
+        return video.id in self._places
+
     def of(self, video: DataVideo) -> list[FoundTrack]:
         """Return the results of a video, in the file's order.
 
