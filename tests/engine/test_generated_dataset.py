@@ -68,7 +68,9 @@ def test_the_page_of_dry_runs_tells_figures_and_faults() -> None:
         "seconds": None,
         "ranks": [{**rank, "bytes": None, "seconds_a_step": None}],
     }
-    page = dry_runs.page([whole, much, {"recipe": "c", "fault": "it is too much"}], "cpu")
+    long = {**whole, "recipe": "d", "seconds": 9.5e7}
+    page = dry_runs.page([whole, much, {"recipe": "c", "fault": "it is too much"}, long], "cpu")
     assert "| `a` | 1,234,567 | 3 x 8 x 9 | 4 | 2.5 GB | 1.2 | 2:00:00 |" in page
     assert "| `b` | 1,234,567 | 3 x 8 x 9 | 4 | more than there is | – | – |" in page
     assert "| `c` | it is too much |" in page
+    assert "| 1.2 | 1,100 days |" in page

@@ -29,6 +29,9 @@ OUT = Path(__file__).with_name("DRY_RUNS.md")
 SIZE = {"height": 720, "width": 1280}
 """Of YouTube-VIS' and BDD100K's frames, pixels."""
 GIGA = 1e9
+DAY = 86_400.0
+_DAYS = 2
+"""From so many on, days are told in place of hours."""
 
 
 def dry_run(recipe: str, folder: Path, device: str) -> dict[str, Any]:
@@ -58,8 +61,9 @@ def page(results: Sequence[dict[str, Any]], device: str) -> str:
         "RECIPE --data ROOT --dry-run` on generated videos of 1280 x 720 pixels in the recipe's "
         "layout. One clip of the largest size went forward and backward; the memory is that of one "
         "process with the whole batch at once (`schedule.accumulate` and more processes share it), "
-        "and the time that of all its steps, on this device. *Some*: the clip was thought too "
-        "large for this machine, and the figures follow from one of half its sides.",
+        "and the time that of all its steps, on this device: of a machine with other work an order "
+        "of magnitude. *Some*: the clip was thought too large for this machine, and the figures "
+        "follow from one of half its sides.",
         "",
         "| recipe | parameters | T x H x W | clips a step | memory | seconds a step | all steps |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
@@ -72,15 +76,21 @@ def page(results: Sequence[dict[str, Any]], device: str) -> str:
         frames, _, height, width = own["clip"]
         memory = "more than there is" if own["bytes"] is None else f"{own['bytes'] / GIGA:.1f} GB"
         memory += " (some)" if own["estimated"] else ""
-        step, whole = own["seconds_a_step"], each["seconds"]
+        step = own["seconds_a_step"]
         lines.append(
             f"| `{each['recipe']}` | {own['parameters']:,} | {frames} x {height} x {width} | "
             f"{own['clips']} | {memory} | {'–' if step is None else f'{step:.1f}'} | "
-            f"{'–' if whole is None else clock(whole)} |"
+            f"{_long(each['seconds'])} |"
         )
     where = results[0]["ranks"][0]["device"] if "ranks" in results[0] else device
     lines += ["", f"Device: {where}."]
     return "\n".join(lines) + "\n"
+
+
+def _long(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return clock(seconds) if seconds < _DAYS * DAY else f"{seconds / DAY:,.0f} days"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
