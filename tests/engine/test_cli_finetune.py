@@ -79,6 +79,17 @@ def test_resume_goes_on_where_a_run_was_stopped(
     assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
 
 
+def test_there_is_no_run_yet_to_go_on_with(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    words = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    result = cli(*words, "--resume", "--steps", 1, *SMALL, "--json")
+    assert (result.json["run"], result.json["steps"]) == ("0001", 1)
+    said = f"{folder} has no run to go on with: --resume begins the first one."
+    assert said in " ".join(result.err.split())
+
+
 def test_previews_and_the_best_weights_from_the_shell(
     cli: Callable[..., Result], refuses: Callable[..., str], clip: Path, tmp_path: Path
 ) -> None:

@@ -82,8 +82,8 @@ def finetune_session(
     check_device(device)
     if previews is not None and previews != "auto":
         _check_preview(previews, tracks)
-    if resume and existing is not None:
-        _check_resume(existing, config, explicit=bool(settings or steps or preset_name))
+    if resume:
+        _check_resume(existing, folder, config, explicit=bool(settings or steps or preset_name))
     elif start == "last":
         check_start(existing, folder, config, tracks)
     session = existing
@@ -162,15 +162,22 @@ def _check_preview(previews: Sequence[int], tracks: BoxTracks) -> None:
     check_frames(previews, tracks)
 
 
-def _check_resume(session: Session, config: Config, *, explicit: bool) -> None:
+def _check_resume(session: Session | None, folder: str, config: Config, *, explicit: bool) -> None:
+    if session is None or not session.runs():
+        warnings.warn(
+            f"{folder} has no run to go on with: --resume begins the first one.",
+            InputWarning,
+            stacklevel=2,
+        )
+        return
     run = session.resumable_run()
-    if run is None and session.runs():
+    if run is None:
         newest = session.runs()[-1]
         raise InputError(
             f"The newest run {newest.name} of {session.path} ({newest.status}, "
             f"{newest.steps_done} steps) cannot go on. Leave --resume out to train a new run."
         )
-    if run is not None and explicit and run.config != config:
+    if explicit and run.config != config:
         warnings.warn(
             f"--resume goes on with the settings that run {run.name} was begun with; those given "
             "now are not used.",
