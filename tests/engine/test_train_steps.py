@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -154,6 +155,23 @@ def test_a_full_disk_leaves_what_was_saved(tmp_path: Path, monkeypatch: pytest.M
         run.go()
     assert os.listdir(run.folder.checkpoints_path) == ["00000001"]
     assert run.saved.restore(run.learner) == 1
+
+
+def test_a_step_that_fp16_leaves_out_is_a_line_that_any_reader_takes(tmp_path: Path) -> None:
+    run = Run(tmp_path, steps=1)
+    real = run.learner.step
+
+    def overflows(*given: Any, **options: Any) -> Any:
+        return dataclasses.replace(real(*given, **options), norm=math.inf)
+
+    run.learner.step = overflows  # type: ignore[method-assign]
+    run.go()
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+
+    def refused(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    assert json.loads(line, parse_constant=refused)["gradient_norm"] is None
 
 
 def test_the_newest_checkpoints_stay(tmp_path: Path) -> None:

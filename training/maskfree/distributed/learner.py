@@ -222,9 +222,11 @@ class Learner:
                 ]
                 total = torch.stack([value for each in weighted for value in each.values()]).sum()
                 # What is in no loss of these clips, masks where there is no object, takes part all
-                # the same: the processes wait for each other's gradients of every parameter.
+                # the same: the processes wait for each other's gradients of every parameter. (In
+                # half precision such a sum may be infinite, and 0 times that is no number.)
                 outputs = (*output.class_logits, *output.mask_logits)
-                total = total + torch.stack([each.sum() for each in outputs]).sum() * 0
+                everything = torch.stack([each.sum(dtype=torch.float32) for each in outputs])
+                total = total + everything.sum() * 0
                 team.backward(total * team.size)  # the processes' gradients are averaged
             found += [{name: value.detach() for name, value in each.items()} for each in weighted]
         sums: dict[str, float] = {}

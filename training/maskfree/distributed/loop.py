@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,7 @@ def _evaluate(
 def _note(
     folder: RunFolder, found: StepReport, done: int, steps: int, seconds: float, left: float
 ) -> None:
+    """Write down a step; a norm that is not finite, of a step that fp16 leaves out, is null."""
     total = sum(found.losses.values())
     record = {
         "step": done,
@@ -167,7 +169,7 @@ def _note(
         "losses": found.losses,
         "total": total,
         "learning_rate": found.rate,
-        "gradient_norm": found.norm,
+        "gradient_norm": found.norm if math.isfinite(found.norm) else None,
         "size": list(found.size),
         "instances": found.instances,
         "seconds": round(seconds, 3),
