@@ -85,6 +85,33 @@ def test_the_page_and_the_numbers(
     assert picture.startswith(b"\x89PNG")
 
 
+def test_the_base_can_be_changed(
+    cli: Callable[..., Result],
+    refuses: Callable[..., str],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+) -> None:
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--set")
+    done = cli(*words, "temporal.weight=3", "temporal.search_radius=4", "--json").json
+    assert done["base"]["temporal.weight"] == "3"
+    asked = {
+        tuple(word for word in job.recipe.settings if word.startswith("temporal"))
+        for job in stand.asked
+    }
+    weight = "temporal.weight=3.0"
+    assert asked == {  # what a row is about is left to it; 5 is the preset's own
+        (weight,),
+        ("temporal.search_radius=3", weight),
+        ("temporal.search_radius=7", weight),
+    }
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert "--only radius --set temporal.weight=3 temporal.search_radius=4 --steps 150" in page
+    assert "as `--set` says: `temporal.weight=3`, `temporal.search_radius=4`, where" in page
+    assert "Give --steps 9." in refuses(*words, "optimiser.steps=9")
+    assert 'Did you mean "temporal.weight"' in refuses(*words, "temporal.weigth=9")
+
+
 def test_a_second_call_does_nothing_twice(
     cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
 ) -> None:

@@ -363,7 +363,7 @@ def _train(args: argparse.Namespace) -> None:
 def _ablate(args: argparse.Namespace) -> None:
     from maskfree.ablation.command import ablate
 
-    _show(args, *ablate(args))
+    _show(args, *ablate(args, parse_settings(args.set)))
 
 
 def _settings(args: argparse.Namespace) -> None:

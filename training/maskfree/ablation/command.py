@@ -27,7 +27,7 @@ from maskfree.terminal import ProgressBar
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from maskfree.ablation.clips import AblationClip
     from maskfree.ablation.groups import Group
@@ -40,7 +40,9 @@ PAGE, PICTURE = "ablation.md", "ablation.png"
 
 
 def ablate(
-    args: argparse.Namespace, run: Callable[[Job], JobResult] | None = None
+    args: argparse.Namespace,
+    settings: Mapping[str, str],
+    run: Callable[[Job], JobResult] | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Run what is missing and write the report; return it as plain values, and as text.
 
@@ -48,6 +50,8 @@ def ablate(
     ----------
     args
         See `maskfree.ablation.parser.add_ablate`.
+    settings
+        What every job changes of the base, as text by dotted key.
     run
         Does a job; by default each has a process of its own. For tests.
 
@@ -59,7 +63,7 @@ def ablate(
         When it was stopped on request; the report of what is finished is written all the same.
     """
     config, seeds = _config(args)
-    groups = chosen_groups(args.only)
+    groups = _changed(chosen_groups(args.only), settings)
     if args.jobs < 1:
         raise InputError(f"--jobs must be 1 or more, got {args.jobs}. Leave it out for one.")
     out = Path(args.out)
@@ -72,7 +76,7 @@ def ablate(
     results = kept_results(jobs, cache)
 
     def write() -> tuple[dict[str, Any], str]:
-        facts = _facts(args, jobs, clips, seeds, config, results, device)
+        facts = _facts(args, settings, jobs, clips, seeds, config, results, device)
         return _write(groups, results, facts, out)
 
     if not args.report:
@@ -96,6 +100,22 @@ def _config(args: argparse.Namespace) -> tuple[AblationConfig, tuple[int, ...]]:
     if args.seeds is not None:
         config = dataclasses.replace(config, seeds=tuple(args.seeds))
     return config, tuple(dict.fromkeys(config.seeds))
+
+
+def _changed(groups: Sequence[Group], settings: Mapping[str, str]) -> list[Group]:
+    """Return the groups with these settings in every row, below what the row itself is about."""
+    if (steps := "optimiser.steps") in settings:
+        raise InputError(f"--set {steps} says what --steps is for. Give --steps {settings[steps]}.")
+    return [
+        dataclasses.replace(
+            group,
+            variants=tuple(
+                dataclasses.replace(each, settings={**settings, **each.settings})
+                for each in group.variants
+            ),
+        )
+        for group in groups
+    ]
 
 
 def _clips(args: argparse.Namespace, out: Path, config: AblationConfig) -> list[AblationClip]:
@@ -138,6 +158,7 @@ def _run(
 
 def _facts(
     args: argparse.Namespace,
+    settings: Mapping[str, str],
     jobs: Sequence[Job],
     clips: Sequence[AblationClip],
     seeds: Sequence[int],
@@ -155,8 +176,18 @@ def _facts(
         boxes[clip.name] = statistics.mean(filled) if filled else None
     commits = collections.Counter(kept.commit for kept in results.kept.values())
     done, failed = len(results.kept), len(results.failed)
-    command = _command(args, config)
-    return Facts(boxes, seeds, config, dict(commits), device, command, done, len(jobs), failed)
+    return Facts(
+        clips=boxes,
+        seeds=seeds,
+        config=config,
+        settings=settings,
+        commits=dict(commits),
+        device=device,
+        command=_command(args, config),
+        done=done,
+        jobs=len(jobs),
+        failed=failed,
+    )
 
 
 def _command(args: argparse.Namespace, config: AblationConfig) -> str:
@@ -165,7 +196,7 @@ def _command(args: argparse.Namespace, config: AblationConfig) -> str:
     if args.clips_folder is not None:
         words.append(Path(args.clips_folder).name or "CLIPS")
     words += ["--out", Path(args.out).name or "DIR"]
-    for flag, values in (("--clips", args.clips), ("--only", args.only)):
+    for flag, values in (("--clips", args.clips), ("--only", args.only), ("--set", args.set)):
         words += [flag, *values] if values else []
     words += ["--steps", str(config.steps), "--seeds", *map(str, config.seeds)]
     words += ["--generated", str(args.generated)] if args.generated else []

@@ -24,6 +24,7 @@ examples:
   maskfree ablate clips --out report
   maskfree ablate clips --out report --clips dog bear --only method neighbours --jobs 2
   maskfree ablate --generated 4 --out report          (clips that are made here)
+  maskfree ablate clips --out longer --steps 600 --only method --set temporal.weight=3
   maskfree ablate clips --out report --report         (from what is finished, nothing is run)
 """
 
@@ -38,6 +39,14 @@ def add_ablate(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, metavar="N", help="optimiser steps of a job; default: 150")
     add("--seeds", type=int, nargs="+", metavar="N", help="default: 0 1 2")
     add("--generated", type=int, default=0, metavar="N", help="N generated clips as well")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="key=value",
+        help="change the base of every job; what a row is about comes after it",
+    )
     add("--cache", metavar="DIR", help="where finished jobs are kept; default: in the report's")
     add("--any-commit", action="store_true", help="take results that other code made as well")
     add("--report", action="store_true", help="run nothing, report what is finished")

@@ -25,14 +25,16 @@ _MEGA = 1e6
 class Facts:
     """What the numbers rest on.
 
-    ``clips``: name to the J of its boxes filled in, None where no job is finished; ``commits``: to
-    how many results are from it; ``device``: its kind; ``command``: what made the page; ``done`` of
-    ``jobs`` are finished, ``failed`` came to nothing.
+    ``clips``: name to the J of its boxes filled in, None where no job is finished; ``settings``:
+    what every job changes of the base; ``commits``: to how many results are from it; ``device``:
+    its kind; ``command``: what made the page; ``done`` of ``jobs`` are finished, ``failed`` came to
+    nothing.
     """
 
     clips: Mapping[str, float | None]
     seeds: Sequence[int]
     config: AblationConfig
+    settings: Mapping[str, str]
     commits: Mapping[str, int]
     device: str
     command: str
@@ -44,7 +46,7 @@ class Facts:
 def as_json(compared: Sequence[Compared], facts: Facts) -> dict[str, Any]:
     """Return the numbers of the page as plain values."""
     return {
-        "base": {"preset": PRESET, **BASE},
+        "base": {"preset": PRESET, **BASE, **facts.settings},
         "clips": dict(facts.clips),
         "seeds": list(facts.seeds),
         "steps": facts.config.steps,
@@ -123,6 +125,9 @@ def _order(row: Row) -> str:
 
 def _foot(facts: Facts) -> str:
     base = "\n".join(f"- `{key}={value}`" for key, value in BASE.items())
+    if facts.settings:
+        words = ", ".join(f"`{printable(f'{k}={v}')}`" for k, v in facts.settings.items())
+        base += f"\n\nand, as `--set` says: {words}, where the row is not about it."
     seeds = " ".join(map(str, facts.seeds))
     commits = ", ".join(f"{name} ({count})" for name, count in facts.commits.items()) or _NOTHING
     confidence = f"{facts.config.confidence:.0%}"
