@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional
 
 from maskfree.config import TemporalKNNConfig
 from maskfree.datasets.padding import pad_clips
@@ -42,7 +43,36 @@ def test_means_over_clips_and_over_instances_by_hand() -> None:
     assert batch_sum("clip") == pytest.approx({"class": 4, "projection": 6, "temporal": 2})
     by_matches = dataclasses.replace(CONFIG, temporal=TemporalKNNConfig.released())
     found = batch_sum("instance", by_matches)
-    assert found == pytest.approx({"class": 4, "projection": 7, "temporal": 2.5})
+    assert found.pop("class") == pytest.approx(pooled_class_loss())
+    assert found == pytest.approx({"projection": 7, "temporal": 2.5})
+
+
+def pooled_class_loss() -> float:
+    """The class loss of both clips' queries as one: 1 and 3 objects, the rest weighs less."""
+    less, queries = CONFIG.objective.no_object_weight, CONFIG.model.num_queries
+    weights = [count + less * (queries - count) for count in (1, 3)]
+    return (2.0 * weights[0] + 6.0 * weights[1]) / sum(weights)
+
+
+def test_the_class_loss_of_a_batch_is_that_of_all_its_queries() -> None:
+    queries, noise = CONFIG.model.num_queries, torch.Generator().manual_seed(0)
+    weight = torch.tensor([1.0, 1.0, CONFIG.objective.no_object_weight])
+    logits = torch.randn(2, queries, 3, generator=noise)
+    target = torch.full((2, queries), 2)
+    target[0, 1], target[1, :3] = 0, 1
+    whole = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), weight)
+    parts = [
+        weigh(
+            {"class": functional.cross_entropy(logits[i], target[i], weight)},
+            instances,
+            clips_of_all=2,
+            instances_of_all=4,
+            config=CONFIG,
+            mean="instance",
+        )["class"]
+        for i, instances in enumerate((1, 3))
+    ]
+    assert float(sum(parts)) == pytest.approx(float(whole), rel=1e-6)
 
 
 def test_a_sum_over_instances_is_a_mean_over_clips() -> None:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from maskfree.config import RecipeConfig
 
 NUMBERS = (0, 1, 2, 3)
+SWIN = {
+    "backbone": "swin",
+    "backbone_sizes": (32, 64, 128, 256),
+    "backbone_depths": (1, 1, 1, 1),
+    "backbone_heads": (1, 2, 4, 8),
+    "backbone_window": 4,
+    "frozen_norms": False,
+}
 
 
 def share(*numbers: int) -> Share:
@@ -81,16 +89,51 @@ def test_gradients_are_clipped_as_a_whole() -> None:
     assert left == pytest.approx(0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize("model", [{}, {**SWIN, "drop_path": 0.0}], ids=["resnet", "swin"])
+def test_all_that_learns_has_a_gradient(model: dict[str, Any]) -> None:
+    # processes wait for each other's gradients of every parameter
+    one = learner(model)
+    one.step(0, share())
+    assert {n for n, p in one.model.named_parameters() if p.requires_grad} == set(gradients(one))
+
+
+class Scaler:
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def get_scale(self) -> float:
+        return self.scale
+
+
+def test_a_gradient_that_is_never_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = learner()
+    monkeypatch.setattr(Team, "clip", lambda *_: math.inf)
+    told = r"The gradient of step 3 is not finite .its norm is inf.\. Lower .* --weights RUN/check"
+    with pytest.raises(InputError, match=told):
+        one.step(2, share())
+    scaler = Scaler(65536.0)
+    monkeypatch.setattr(Team, "scaler", property(lambda self: scaler))
+    assert one.step(2, share()).norm == math.inf  # fp16 leaves the step out
+    scaler.scale = 0.5
+    with pytest.raises(InputError, match=told):
+        one.step(2, share())
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_under_mixed_precision_the_pixel_decoder_may_stay_in_single(single: bool) -> None:
+    model = learner().model
+    assert not model.decoder_in_single  # nothing is mixed here
+    model.decoder_in_single = single
+    seen = []
+    projection = model.model.pixel_level_module.decoder.mask_projection
+    projection.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        model(torch.rand(1, 2, 3, 64, 64))
+    assert seen == [torch.float32 if single else torch.bfloat16]
+
+
 def test_the_same_step_again_is_the_same() -> None:
-    swin = {
-        "backbone": "swin",
-        "backbone_sizes": (32, 64, 128, 256),
-        "backbone_depths": (1, 1, 1, 1),
-        "backbone_heads": (1, 2, 4, 8),
-        "backbone_window": 4,
-        "drop_path": 0.5,  # what is passed over is drawn anew in every step
-        "frozen_norms": False,
-    }
+    swin = {**SWIN, "drop_path": 0.5}  # what is passed over is drawn anew in every step
     one, other = learner(swin), learner(swin)
     torch.rand(7)  # whatever else drew random numbers
     assert one.step(0, share()).losses == other.step(0, share()).losses
@@ -105,7 +148,7 @@ def test_a_loss_that_is_not_finite_names_the_clips_and_changes_nothing() -> None
     poison = dataclasses.replace(clip, rgb=clip.rgb * math.nan)
     clips[2] = dataclasses.replace(clips[2], clip=poison)
     before = {name: value.clone() for name, value in one.model.state_dict().items()}
-    wanted = "The loss of step 3 is not finite, in the clips with the numbers 2. Lower schedule."
+    wanted = "The loss of step 3 is not finite, in the clips with the numbers 2; the last "
     with pytest.raises(InputError, match=wanted):
         one.step(2, Share(NUMBERS, tuple(clips)))
     after = one.model.state_dict()

@@ -154,6 +154,14 @@ def test_extreme_logits_stay_finite() -> None:
         assert all(math.isfinite(v) for v in losses.values()), losses
 
 
+def test_many_logits_in_half_precision_stay_finite() -> None:
+    # their sum is beyond what 16 bits hold
+    classes = torch.full((200, 41), -9.0, dtype=torch.float16)
+    output = make_output(noise(200, 1), classes)
+    losses = losses_of(CONFIG, output, make_sample([[[np.nan] * 4]]))
+    assert math.isfinite(losses["class"])
+
+
 def test_the_state_of_the_points_can_be_taken_up() -> None:
     logits, classes, sample = two_tracks()
     config = changed(CONFIG, {"matching": {"mode": "tube", "num_points": 3}})

@@ -19,6 +19,7 @@ from maskfree.distributed.data_digest import data_facts
 from maskfree.distributed.dry_run import largest_size
 from maskfree.distributed.run_folder import RunFolder
 from maskfree.model.checkpoint import read_tensors
+from maskfree.model.initial import Pretrained
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
 
@@ -71,10 +72,12 @@ def test_a_run_leaves_what_it_was_made_with(
     told = fault([*words, "--out", str(run)], capsys)
     assert "holds a training run already. Go on with it: --resume" in told
     # and another one does not go on with it
-    others = ["--set", "schedule.learning_rate=3e-4", "schedule.workers=1", "--seed", "2"]
+    others = ["--set", "schedule.learning_rate=3e-4", "schedule.workers=1"]
+    others += ["schedule.accumulate=2", "--seed", "2"]
     told = fault([*words, "--out", str(run), "--resume", *others], capsys)
     assert "schedule.learning_rate=0.0003 (was 0.0001); --seed 2 (was 0). Resume it" in told
     assert "workers" not in told
+    assert "accumulate" not in told
     moved = write_dataset(tmp_path / "moved", shift=1.0)
     told = fault([*words, "--data", str(moved), "--out", str(run), "--resume"], capsys)
     assert "begun with something else: the data (3 videos, 6 instances, 21 boxes, digest" in told
@@ -208,6 +211,35 @@ def test_a_run_begins_with_the_weights_that_are_given(
     assert "no.pkl" in told
     named = ["--set", f"model.backbone_weights={tmp_path / 'nowhere'}"]
     assert "nowhere" in fault([*words, *named, "--out", str(second / "x")], capsys)
+
+
+def test_weights_that_cannot_be_had_are_not_passed_over_for_a_backbone(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = Pretrained(backbone={"any": torch.zeros(1)})
+    monkeypatch.setattr("maskfree.distributed.beginning.find_pretrained", lambda _: backbone)
+    given = ["--weights", "runs/coco", "--out", str(tmp_path / "run")]
+    told = fault([*words, *given], capsys)
+    assert "runs/coco cannot be had here, and the network is to begin with it." in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lack_of_memory_says_what_to_do_and_leaves_nothing_in_the_way(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr("maskfree.distributed.learner.clip_losses", no_memory)
+    told = fault([*words, "--out", str(tmp_path / "run")], capsys)
+    assert "--set schedule.accumulate=4" in told
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_data_sets_are_trained_on_together(

@@ -15,7 +15,7 @@ import torch
 from maskfree.distributed import checkpoints
 from maskfree.distributed.checkpoints import Checkpoints
 from maskfree.distributed.learner import Learner
-from maskfree.distributed.loop import train_steps
+from maskfree.distributed.loop import _next, train_steps
 from maskfree.distributed.run_folder import RunFolder
 from maskfree.distributed.team import Team
 from maskfree.errors import InputError, InputWarning
@@ -25,7 +25,10 @@ from maskfree.model.checkpoint import load_model, read_tensors
 from painted_clips import CLASSES, RECIPE, PaintedClips
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from maskfree.distributed.shares import Share
 
 
 class Run:
@@ -155,6 +158,43 @@ def test_a_full_disk_leaves_what_was_saved(tmp_path: Path, monkeypatch: pytest.M
         run.go()
     assert os.listdir(run.folder.checkpoints_path) == ["00000001"]
     assert run.saved.restore(run.learner) == 1
+
+
+def test_a_log_that_cannot_be_written_ends_the_run_in_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, steps=3, checkpoint_every=9)
+    steps = []
+    real = run.learner.step
+
+    def counted(index: int, share: Any, **options: Any) -> Any:
+        if share.fault:
+            steps.append(share.fault)
+        return real(index, share, **options)
+
+    def full(*_: Any) -> None:
+        raise InputError("The disk is full.")
+
+    run.learner.step = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(RunFolder, "log", full)
+    with pytest.raises(InputError, match=r"^The disk is full\.$"):
+        run.go()
+    assert steps == ["The disk is full."]  # with the next step all processes know it
+    short = Run(tmp_path / "short", steps=1)
+    with pytest.raises(InputError, match=r"^The disk is full\.$"):
+        short.go()
+    assert short.saved.steps() == [1]
+
+
+def test_readers_that_ended_are_told_to_every_process() -> None:
+    def killed() -> Iterator[Share]:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        yield
+
+    with Interrupts() as interrupts:
+        share = _next(killed(), interrupts)
+    assert share.clips == ()
+    assert "worker (pid 7) is killed by signal: Killed.). There may be too little" in share.fault
 
 
 def test_a_step_that_fp16_leaves_out_is_a_line_that_any_reader_takes(tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 STEPS = 3
 MOST = 1e-5
 """How far losses and weights may differ: rounding, as sums are made in another order."""
+SWIN = {
+    "model.backbone": "swin",
+    "model.backbone_sizes": "16,32,64,128",
+    "model.backbone_depths": "1,1,1,1",
+    "model.backbone_heads": "1,2,4,8",
+    "model.backbone_window": "4",
+    "model.drop_path": "0",
+}
 KEYS = "k_proj.bias", "in_proj_bias"
 """What moves all scores of a softmax alike has no gradient but rounding's, which Adam's division
 makes as large as any: there the weights may differ by more, and nothing comes of it."""
@@ -53,13 +61,14 @@ def steps_of(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_are_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backbone", ["resnet", "swin"])
+def test_two_processes_are_as_one(tmp_path: Path, backbone: str) -> None:
     data, recipe = write_dataset(tmp_path / "data"), write_recipe(tmp_path / "tiny.toml")
     words = [str(recipe), "--data", str(data), "--out", str(tmp_path / "two"), "--device", "cpu"]
-    words += ["--json", "--set", f"schedule.steps={STEPS}"]
+    settings = {"schedule.steps": str(STEPS), **(SWIN if backbone == "swin" else {})}
+    words += ["--json", "--set", *(f"{key}={value}" for key, value in settings.items())]
     port = free_port()
     both = [start(rank, port, *words) for rank in (0, 1)]
-    settings = {"schedule.steps": str(STEPS)}
     job = TrainJob(str(recipe), str(data), str(tmp_path / "one"), device="cpu", settings=settings)
     train_dataset(job)
     told = [each.communicate(timeout=120) for each in both]

@@ -79,7 +79,7 @@ class Objective:
     ) -> dict[str, torch.Tensor]:
         """Return the weighted losses by name; their sum is what is minimised."""
         config, masks = self.config, _masks(sample) if by_masks(self.config) else None
-        class_loss = output.class_logits[0].sum() * 0
+        class_loss = output.class_logits[0].sum(dtype=torch.float32) * 0
         if by_masks(config) and (masks is None or not masks.any()):
             return {"class": class_loss}  # nothing is known of this clip: it is passed over
         known = sample.targets.box_masks if masks is None else masks > 0

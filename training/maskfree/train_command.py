@@ -17,6 +17,7 @@ from maskfree.distributed.run_folder import RunFolder
 from maskfree.distributed.team import Team, need_accelerate
 from maskfree.errors import InputError
 from maskfree.interrupts import Interrupts
+from maskfree.out_of_memory import is_out_of_memory
 from maskfree.recipes.recipe import load_recipe
 from maskfree.supervision import by_masks, check_supervision
 from maskfree.terminal import ProgressBar, clock
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainJob", "train_dataset"]
 
+_NO_MEMORY = (
+    "There is not enough memory for a process's clips. Have them computed one after the other "
+    "(--set schedule.accumulate=4), parts of the network twice (schedule.gradient_checkpointing="
+    "true), or take more processes; a run that has a checkpoint goes on with these: --resume. "
+    "--dry-run says what a clip takes; smaller ones: data.short_sides."
+)
 _PATIENCE = 10.0
 """Seconds in which a launcher passes on a signal that its processes got already."""
 
@@ -87,6 +94,10 @@ def train_dataset(
         if job.dry_run:
             return dry_run(recipe, data, team=team, seed=job.seed)
         return _train(job, recipe, data, team, evaluate)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(_NO_MEMORY) from error
     finally:
         team.leave()
 
@@ -116,7 +127,7 @@ def _train(
         team.together(lambda: _open_folder(job, recipe, data, team, folder))
         try:
             return _run(job, recipe, data, team, folder, evaluate)
-        except InputError:
+        except Exception:
             if team.main and not job.resume and not folder.metrics.records():
                 folder.take_back()
             raise
@@ -156,9 +167,7 @@ def _run(
         )
     started = time.monotonic()
     try:
-        if team.main:
-            folder.rewind(first)
-            folder.open_board(first)
+        team.together(lambda: _open_logs(team, folder, first))
         with Interrupts(patience=_PATIENCE if team.size > 1 else 0.0) as interrupts:
             with ProgressBar("training", "step") as bar:
 
@@ -200,6 +209,12 @@ def _run(
         f"{clock(seconds)}, in {done.checkpoint}"
     )
     return result, text
+
+
+def _open_logs(team: Team, folder: RunFolder, first: int) -> None:
+    if team.main:
+        folder.rewind(first)
+        folder.open_board(first)
 
 
 def _evaluator(

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["clip_losses", "instances_in", "mixed_seed", "weigh"]
 
-_OVER_CLIPS = "class"
-"""The one term that is a mean over queries, of which every clip has as many."""
+_CLASS = "class"
+"""The one term that is a mean over queries, those without an object weighing less."""
 _POSITIVE = 2**63 - 1
 
 
@@ -87,16 +87,19 @@ def weigh(
     clips_of_all, instances_of_all
         Those of the whole batch.
     mean
-        "clip": every clip counts as much; "instance": of the mask losses every instance does, as in
-        Mask2Former, which divides by the number of masks of all processes. What is a sum over
+        "clip": every clip counts as much; "instance": every instance does, as in Mask2Former, which
+        divides the mask losses by the number of masks of all processes and the class loss by the
+        weights of all queries (there of one process, here of the whole batch). What is a sum over
         instances and no mean (TK-Loss as Algorithm 1 has it) is a mean over clips in either case.
     """
     summed = set() if config.objective.temporal_mean else {"temporal"}
     summed = summed if config.temporal.normaliser == "grid" else set()
     by_clip = 1 / clips_of_all
+    if mean == "clip":
+        return {name: value * by_clip for name, value in losses.items()}
     by_instance = instances / instances_of_all if instances_of_all else 0.0
-    whole = {_OVER_CLIPS} | summed
-    return {
-        name: value * (by_clip if mean == "clip" or name in whole else by_instance)
-        for name, value in losses.items()
-    }
+    nothing, queries = config.objective.no_object_weight, config.model.num_queries
+    own = instances + nothing * (queries - instances)
+    everyone = instances_of_all + nothing * (queries * clips_of_all - instances_of_all)
+    parts = {_CLASS: own / everyone if everyone else by_clip, **dict.fromkeys(summed, by_clip)}
+    return {name: value * parts.get(name, by_instance) for name, value in losses.items()}

@@ -71,11 +71,11 @@ def begin_network(
 def _load(model: Mask2FormerVideo, config: ModelConfig, classes: Sequence[str]) -> None:
     found = find_pretrained(config)
     wanted = config.weights or config.backbone_weights
-    if wanted and found.kind == "fresh":
+    if wanted and found.kind != ("whole" if config.weights else "backbone"):
         raise InputError(
             f"{wanted} cannot be had here, and the network is to begin with it. Download it "
-            "elsewhere and give its folder: --weights FOLDER, or --set model.backbone_weights="
-            "FOLDER (nothing after the = for fresh weights)."
+            "elsewhere and give its folder, or check the one that was given: --weights FOLDER, or "
+            "--set model.backbone_weights=FOLDER (nothing after the = for fresh weights)."
         )
     if words := found.into(model, classes):
         warnings.warn(words, InputWarning, stacklevel=2)

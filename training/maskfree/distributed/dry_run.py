@@ -116,7 +116,8 @@ def _measured(
     learner = Learner(model, alone, seed=seed, team=team.by_itself())
     probe, before = memory_of(team.device), _taken(team.device)
     learnt = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    state = _FLOAT * (_COPIES * learnt + (numbers if schedule.ema_decay else 0))
+    copies = _COPIES + (team.size > 1)  # what the processes sum their gradients in
+    state = _FLOAT * (copies * learnt + (numbers if schedule.ema_decay and team.main else 0))
 
     def figures(clip: TrainingClip) -> tuple[int, float]:
         """Return the bytes that a clip takes, and the seconds."""

@@ -32,6 +32,8 @@ __all__ = ["Learner", "StepReport"]
 
 _NAMED = 8
 """Clips that an error names."""
+_LEAST_SCALE = 1.0
+"""Of fp16's losses: where gradients are not finite even below, no scale makes them so."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Learner:
         self.model = share_norms(model, team).to(team.device)
         self.recipe, self.team = recipe, team
         self._config, self._seed = recipe.config(), seed
-        self._objective = Objective(self._config, None, seed=seed)
+        self._objective = team.together(lambda: Objective(self._config, None, seed=seed))
+        self.model.decoder_in_single = team.precision != "no"
         optimiser = make_adamw(self.model, schedule)
         self._parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self._shared, self.optimiser = team.prepare(self.model, optimiser)
@@ -154,11 +157,7 @@ class Learner:
                 losses[name] = losses.get(name, 0.0) + value
         self._stop_where_not_finite(index, [number for _, part in everyone for number in part])
         norm = team.clip(self._parameters, schedule.clip_norm or math.inf)
-        if team.scaler is None and not math.isfinite(norm):
-            raise InputError(
-                f"The gradient of step {index + 1} is not finite (its norm is {norm}). Lower "
-                f"schedule.learning_rate (now {schedule.learning_rate})."
-            )
+        self._check_norm(index, norm)
         self.optimiser.step()
         if self.averaged is not None:
             self.averaged.follow(self.model, index)
@@ -239,11 +238,27 @@ class Learner:
                 sums[name] = sums.get(name, 0.0) + value
         return sums, bad
 
+    def _check_norm(self, index: int, norm: float) -> None:
+        """Stop at a gradient that is not finite; fp16 leaves such steps out, but not for ever."""
+        scaler = self.team.scaler
+        if math.isfinite(norm) or (scaler is not None and scaler.get_scale() >= _LEAST_SCALE):
+            return
+        raise InputError(
+            f"The gradient of step {index + 1} is not finite (its norm is {norm}). {self._anew()}"
+        )
+
+    def _anew(self) -> str:
+        """What to do where a run learns nothing more."""
+        return (
+            f"Lower schedule.learning_rate (now {self.recipe.schedule.learning_rate}) or take "
+            "schedule.precision=no, in a run that begins with the last checkpoint: --out NEW "
+            "--weights RUN/checkpoints/NUMBER --set …"
+        )
+
     def _stop_where_not_finite(self, index: int, numbers: list[int]) -> None:
         if numbers:
             named = ", ".join(map(str, numbers[:_NAMED])) + (" …" if len(numbers) > _NAMED else "")
             raise InputError(
                 f"The loss of step {index + 1} is not finite, in the clips with the numbers "
-                f"{named}. Lower schedule.learning_rate (now {self.recipe.schedule.learning_rate}) "
-                "or take schedule.precision=no; the last checkpoint is as it was."
+                f"{named}; the last checkpoint is as it was. {self._anew()}"
             )

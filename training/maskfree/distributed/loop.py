@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from maskfree.distributed.checkpoints import Checkpoints
-from maskfree.distributed.shares import StepShares, read_shares
+from maskfree.distributed.shares import Share, StepShares, read_shares
 from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from maskfree.distributed.learner import Learner, StepReport
     from maskfree.distributed.run_folder import RunFolder
-    from maskfree.distributed.shares import Clips, Share
+    from maskfree.distributed.shares import Clips
     from maskfree.interrupts import Interrupts
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
@@ -73,29 +75,36 @@ def train_steps(
     rows = StepShares(clips, schedule.batch_size, team.rank, team.size)
     waiting = read_shares(rows, range(first, schedule.steps), schedule)
     began, losses, path = time.monotonic(), {}, saved.path(first)
-    warned = False
+    warned, fault = False, ""
+
+    def save(step: int, fault: str) -> Path:
+        if not team.main:
+            return saved.path(step)
+        kept = saved.save(learner, config, step, classes=classes, keep=schedule.keep)
+        if fault:
+            raise InputError(fault)
+        return kept
+
     interrupts.armed = True
     for index in range(first, schedule.steps):
         share = _next(waiting, interrupts)
+        share = dataclasses.replace(share, fault=fault or share.fault)
         start = time.monotonic()
         found = learner.step(index, share, asked=interrupts.code)
         done, losses = index + 1, found.losses
         now = time.monotonic()
         left = (now - began) / (done - first) * (schedule.steps - done)
         if team.main:
-            warned = _note_damaged(folder, found, done, warned)
-            _note(folder, found, done, schedule.steps, now - start, left)
+            try:
+                warned = _note_damaged(folder, found, done, warned)
+                _note(folder, found, done, schedule.steps, now - start, left)
+            except InputError as error:  # the others hear of it with the next step, or below
+                fault = str(error)
             if report is not None:
                 report(done, found, left)
         over = done == schedule.steps
         if over or found.asked or done % schedule.checkpoint_every == 0:
-            path = team.together(
-                lambda step=done: (
-                    saved.path(step)  # type: ignore[misc]
-                    if not team.main
-                    else saved.save(learner, config, step, classes=classes, keep=schedule.keep)
-                )
-            )
+            path = team.together(functools.partial(save, done, fault))
         if found.asked:
             raise _stopped(found.asked, path, done, schedule.steps)
         if evaluate is not None and (over or _is_due(done, schedule.evaluate_every)):
@@ -119,17 +128,21 @@ def _note_damaged(folder: RunFolder, found: StepReport, done: int, warned: bool)
 
 
 def _next(waiting: Any, interrupts: Interrupts) -> Share:
-    """Return the next share; whoever ended the processes that read may mean all of us."""
+    """Return the next share; whoever ended the processes that read may mean all of us.
+
+    Where they ended by themselves the share says so: every process must hear of it.
+    """
     try:
         share: Share = next(waiting)
         return share
     except RuntimeError as error:
         interrupts.check()
-        raise InputError(
+        fault = (
             f"A process that reads clips has ended ({' '.join(str(error).split())}). There may be "
             "too little memory, or too little shared memory (/dev/shm): take fewer of them with "
             "--set schedule.workers=0, then --resume."
-        ) from error
+        )
+        return Share((), fault=fault)
 
 
 def _stopped(code: int, path: object, done: int, steps: int) -> Interrupted:

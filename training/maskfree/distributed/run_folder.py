@@ -41,9 +41,13 @@ _SHOWN = 12
 """Characters of a digest that a message shows."""
 FREE = frozenset(
     f"schedule.{name}"
-    for name in ("checkpoint_every", "evaluate_every", "keep", "workers", "read_ahead")
+    for name in (
+        *("checkpoint_every", "evaluate_every", "keep", "workers", "read_ahead"),
+        *("accumulate", "gradient_checkpointing"),
+    )
 )
-"""Settings that change nothing of what is learnt: a run may go on with others."""
+"""Settings that a run may go on with others of: they change nothing of what is learnt. The last two
+change rounding, and what a Swin passes over at random; they are what a lack of memory asks for."""
 
 
 class RunFolder:

@@ -63,7 +63,7 @@ def find_weights(source: str) -> Path:
 def load_trained(
     path: Path, recipe: RecipeConfig, classes: tuple[str, ...], device: torch.device
 ) -> tuple[Mask2FormerVideo, tuple[str, ...]]:
-    """Return a network and the names of its classes.
+    """Return a network and its classes' names; its pixel decoder computes in single precision.
 
     Weights that a description lies beside (a run's) are that network. Others, as the released
     ones of Mask2Former and MaskFreeVIS, are of the recipe's network; where nobody names their
@@ -76,6 +76,7 @@ def load_trained(
     """
     if path.with_suffix(".json").is_file():
         model, _, names, _ = load_model(path, device)
+        model.decoder_in_single = True
         return model, tuple(names)
     initial = read_initial(str(path), recipe.model)
     assert initial is not None  # a hub's alone cannot be had
@@ -88,6 +89,7 @@ def load_trained(
     queries = recipe.model.num_queries
     model = build_model(recipe.model, num_classes=count, num_queries=queries)
     initial.into(model, known)
+    model.decoder_in_single = True
     return model.to(device), known
 
 

@@ -10,6 +10,7 @@ is part of.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import TYPE_CHECKING
@@ -82,6 +83,11 @@ class Mask2FormerVideo(nn.Module):
         transformers' configuration; ``num_labels`` is the number of classes C.
     frozen_norms
         The backbone's batch norms stay as they are: they neither follow the clips nor learn.
+
+    Notes
+    -----
+    ``decoder_in_single``: under mixed precision the pixel decoder computes in single precision all
+    the same, as Mask2Former's does (its ``forward_features`` is outside of autocast).
     """
 
     mean: torch.Tensor
@@ -95,6 +101,10 @@ class Mask2FormerVideo(nn.Module):
         if frozen_norms:
             for norm in self.norms():
                 norm.requires_grad_(False)
+        swin = getattr(self.model.pixel_level_module.encoder, "swin", None)
+        if swin is not None:  # nothing reads it, and processes would wait for its gradient
+            swin.layernorm.requires_grad_(False)
+        self.decoder_in_single = False
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -138,14 +148,22 @@ class Mask2FormerVideo(nn.Module):
                 f"Frame sides must be multiples of {SIZE_MULTIPLE}, got {height}x{width}. "
                 "Pad or resize the clip."
             )
-        pixels = self.model.pixel_level_module((rgb.flatten(0, 1) - self.mean) / self.std)
-        fine, *levels = (
-            each.unflatten(0, rgb.shape[:2])
-            for each in (pixels.decoder_last_hidden_state, *pixels.decoder_hidden_states)
-        )
+        pixels = self._pixels((rgb.flatten(0, 1) - self.mean) / self.std)
+        batch, length = rgb.shape[:2]
+        fine, *levels = (each.reshape(batch, length, *each.shape[1:]) for each in pixels)
         return FrameFeatures(
             fine, tuple(levels[: self.model.transformer_module.num_feature_levels])
         )
+
+    def _pixels(self, normed: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the finest features of pictures ``(N, 3, H, W)``, then those by level."""
+        module = self.model.pixel_level_module
+        maps = module.encoder(normed).feature_maps
+        single = torch.autocast(normed.device.type, enabled=False)
+        with single if self.decoder_in_single else contextlib.nullcontext():
+            maps = [each.float() for each in maps] if self.decoder_in_single else maps
+            found = module.decoder(maps, output_hidden_states=True)
+        return found.mask_features, *found.multi_scale_features
 
     def decode(
         self,
