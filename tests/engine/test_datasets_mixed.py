@@ -14,6 +14,7 @@ from maskfree.datasets.clips import DatasetClips
 from maskfree.datasets.mixed import MixedClips
 from maskfree.datasets.types import DataInstance
 from maskfree.errors import InputError
+from maskfree.model.class_names import read_classes, same_classes
 from small_datasets import dataset
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ COCO = {
     41: "skateboard",
     42: "surfboard",
     43: "tennis racket",
+    73: "laptop",
+    74: "mouse",
+    76: "keyboard",
 }
 YTVIS_2019 = (
     "person giant_panda lizard parrot skateboard sedan ape dog snake monkey hand rabbit duck cat "
@@ -152,6 +156,17 @@ def test_names_of_classes_agree_however_their_words_are_joined() -> None:
     assert found == {0: 1, 1: 0}
 
 
+def test_a_mouse_beside_a_keyboard_is_no_animal() -> None:
+    assert class_map(["mouse", "keyboard"], ["mouse", "cat"]) == {}
+    assert class_map(["mouse", "cat"], ["mouse", "cow"]) == {0: 0}
+    assert same_classes(read_classes("coco"), ("mouse", "cat")) == {1: 15}
+    assert same_classes(("mouse", "keyboard"), ("keyboard", "mouse")) == {0: 1, 1: 0}
+
+
+def test_persons_are_bdd100ks_pedestrians() -> None:
+    assert class_map(["person", "kite"], read_classes("bdd100k")) == {0: 0}
+
+
 def test_a_data_set_takes_the_classes_of_another(tmp_path: Path) -> None:
     boxes = np.array([[4, 4, 20, 20]], np.float32)
     instances = [DataInstance(n, n, boxes) for n in range(2)]
@@ -164,7 +179,8 @@ def test_a_data_set_takes_the_classes_of_another(tmp_path: Path) -> None:
     (video,) = found.videos
     assert [(each.id, each.class_index) for each in video.instances] == [(1, 1)]
     assert [(each.what, each.why) for each in found.skipped] == [
-        ("video 01", "it has no object of a class of other")
+        ("classes dog of painted", "other has no such class: 2 instances of them are left out"),
+        ("video 01", "it has no object of a class of other"),
     ]
     empty = dataclasses.replace(target, classes=("cat", "cow"))
     with pytest.raises(InputError, match=r"painted has no object of a class of other\. Train"):

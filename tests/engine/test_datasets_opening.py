@@ -227,6 +227,23 @@ def test_unscored_categories_are_crowds_and_unknown_ones_are_named_once(tmp_path
     ]
 
 
+def test_what_the_package_marks_as_ignored_is_crowd(tmp_path: Path) -> None:
+    frames = scalabel("v")
+    for t, frame in enumerate(frames):
+        save(tmp_path / "images/track/train/v" / frame["name"], painted(t))
+        label = frame["labels"][0]
+        frame["labels"].append({**label, "id": "3", "attributes": {"ignored": True}})
+        frame["labels"] += [{**label, "id": "-1", "category": c} for c in ("car", "bus")]
+    frames[1]["labels"][-2:] = []
+    write_json(tmp_path / "labels/box_track_20/train/v.json", frames)
+    found = open_dataset("bdd100k", tmp_path, "train")
+    (video,) = found.videos
+    assert found.skipped == ()
+    assert [each.crowd for each in video.instances] == [False, True, True, True]
+    there = [np.isfinite(each.boxes[:, 0]).tolist() for each in video.instances[2:]]
+    assert there == [[True, False, True]] * 2
+
+
 def test_a_track_that_changes_and_a_box_without_a_pixel_are_said(tmp_path: Path) -> None:
     frames = scalabel("v")
     for t, frame in enumerate(frames):

@@ -190,6 +190,15 @@ def test_a_crop_lies_within_the_frame_and_its_sides_in_the_range() -> None:
             assert (sides >= 40 - 1e-6).all() and (sides <= 60 + 1e-6).all()
 
 
+def test_before_a_crop_the_longer_side_is_bounded() -> None:
+    data = DataConfig(
+        crop=True, crop_share=1.0, crop_short_sides=(600,), crop_sides=(600, 600), flip=False
+    )
+    view = draw_view(200, 640, 1, data, np.random.default_rng(0), moving=False)
+    across = view.size[1] / np.linalg.norm(view.matrices[0, :, 0])
+    assert across == pytest.approx(600 * 640 / 1333)  # of 1333 pixels, not of 1920
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

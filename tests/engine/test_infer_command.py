@@ -115,6 +115,16 @@ def test_every_video_has_its_results(
     assert not (tmp_path / "results.json.parts").exists()
 
 
+def test_a_video_without_its_pictures_is_left_out_and_said(
+    infer: Callable[..., Any], weights: Path, root: Path
+) -> None:
+    (root / "valid/JPEGImages/v1/00000.jpg").unlink()
+    done = infer(weights, "--kind", "ytvis2021", "--json")
+    said = json.loads(done.out)
+    assert (said["videos"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
+    assert "nothing of 1 that were skipped: video v1" in infer(weights, "--kind", "ytvis2021").out
+
+
 def test_the_results_are_scored(
     cli: Callable[..., Any], infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
 ) -> None:

@@ -162,7 +162,7 @@ def test_clips_that_cannot_be_taken() -> None:
     short = share(0).clips[0]
     frames = dataclasses.replace(short.clip, rgb=short.clip.rgb[:1])
     mixed = Share((0, 1), (dataclasses.replace(short, clip=frames), share(1).clips[0]))
-    with pytest.raises(InputError, match=r"have 1 and 2 frames. Set data.clip_length and extra"):
+    with pytest.raises(InputError, match=r"have 1 and 2 frames. Set data.clip_length "):
         learner().step(0, mixed)
     with pytest.raises(InputError, match=r"^No clip could be read$"):
         learner().step(0, Share((0,), fault="No clip could be read"))

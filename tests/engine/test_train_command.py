@@ -173,6 +173,21 @@ def test_what_is_skipped_is_kept(
     assert json.loads(line)["what"] == "video video2"
 
 
+def test_what_is_not_drawn_of_a_part_is_kept(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = write_dataset(tmp_path / "data"), tmp_path / "run"
+    path = data / "train" / "instances.json"
+    file = json.loads(path.read_text())
+    file["annotations"][0]["bboxes"][0] = None  # the one object of video1; frame 0 is the part
+    path.write_text(json.dumps(file))
+    part = ["--set", "data.frame_share=0.25", "data.clip_length=2"]
+    assert main([*words, "--data", str(data), "--out", str(run), *part]) == 0
+    assert "1 of the 3 videos of the part that is used are not drawn" in capsys.readouterr().err
+    (line,) = (run / "skipped.jsonl").read_text().splitlines()
+    assert json.loads(line)["what"] == "video video1"
+
+
 def test_without_accelerate_it_says_what_to_install(
     words: list[str],
     tmp_path: Path,
@@ -251,7 +266,7 @@ def test_two_data_sets_are_trained_on_together(
     assert main([*words, *joint, "extra.clip_length=2", "--out", str(tmp_path / "run")]) == 0
     capsys.readouterr()
     told = fault([*words, *joint, "extra.clip_length=3", "--out", str(tmp_path / "no")], capsys)
-    assert "have 2 and 3 frames" in told
+    assert "data.clip_length is 2, extra.clip_length 3. Set both to the same number." in told
 
 
 def test_a_dry_run_takes_the_largest_clip_of_either_way_to_scale() -> None:

@@ -133,6 +133,27 @@ def test_the_results_are_those_of_the_whole_video_at_once(
     assert different / len(found) < 1e-3  # a logit may be zero but for rounding
 
 
+def test_a_pictures_scores_know_how_sure_the_masks_are(
+    model: Mask2FormerVideo, video: DataVideo, tmp_path: Path
+) -> None:
+    picture = dataclasses.replace(video, files=video.files[:1])
+    frames = VideoFrames(picture, tmp_path, SMALL, model.mean)
+    plain = infer_video(model, picture, tmp_path, SMALL, device=CPU)
+    found = infer_video(model, picture, tmp_path, SMALL, device=CPU, picture=True)
+    model.eval()
+    with torch.no_grad():
+        logits = model(frames.read(range(1))[None]).mask_logits[-1][0]
+        padded = functional.interpolate(logits, frames.padded, mode="bilinear")
+        whole = functional.interpolate(padded[..., :60, :93], (HEIGHT, WIDTH), mode="bilinear")
+        classes = model(frames.read(range(1))[None]).class_logits[-1][0].softmax(-1)[:, :-1]
+    inside = whole[:, 0] > 0
+    sure = (whole[:, 0].sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1)
+    best = classes.flatten().topk(SMALL.top).indices
+    wanted = sorted((classes * sure[:, None]).flatten()[best].tolist(), reverse=True)
+    assert [each.score for each in found] == pytest.approx([s for s in wanted if s > 0], rel=1e-4)
+    assert found[0].score < plain[0].score
+
+
 def test_some_classes_and_some_results(
     model: Mask2FormerVideo, video: DataVideo, tmp_path: Path
 ) -> None:

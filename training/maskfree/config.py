@@ -905,7 +905,10 @@ class SamplingConfig(Section):
         0.3, "weight of the projection where the slack is largest", low=0.0, high=1.0
     )
     max_cut: float = setting(
-        0.05, "a box cut by the crop by more is not projected", unit="of the box", low=0.0
+        0.05,
+        "matching.mode=bound: a box cut by the crop by more is not projected",
+        unit="of the box",
+        low=0.0,
     )
 
 
@@ -990,6 +993,14 @@ class DataConfig(Section):
         unit="pixels",
         low=32,
         high=4096,
+        source="joint",
+    )
+    crop_long_side: int = setting(
+        1333,
+        "before it is cropped a frame's longer side is at most that",
+        unit="pixels",
+        low=32,
+        high=8192,
         source="joint",
     )
     crop_sides: tuple[int, ...] = setting(

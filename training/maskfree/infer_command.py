@@ -12,6 +12,7 @@ from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
 from maskfree.distributed.run_folder import OF_A_RUN
 from maskfree.errors import InputError
+from maskfree.formats.base import list_names
 from maskfree.inference.dataset_inference import infer_videos
 from maskfree.inference.layouts import layout_of
 from maskfree.inference.shared_classes import shared_classes
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from maskfree.datasets.types import VideoDataset
 
 __all__ = ["Asked", "check_out", "infer_dataset"]
+
+
+_WHOLE = ("video ", "image ", "file ")
+"""How what holds pictures is called among what a data set skips; annotations are not asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +96,11 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         except Interrupted as stop:
             stop.add_note(f"{len(done)} of {total} videos are done; the same command goes on")
             raise
+    left_out = [
+        each.what
+        for each in dataset.skipped
+        if each.what.startswith(_WHOLE) and ", label " not in each.what
+    ]
     count, seconds = spool.finish(), time.monotonic() - started
     result = {
         "out": asked.out,
@@ -99,10 +109,13 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         "videos": total,
         "before": kept,
         "results": count,
+        "left_out": left_out,
         "seconds": round(seconds, 1),
     }
     before = f" ({kept} of them before)" if kept else ""
     text = f"{asked.out}: {count} results of {total} videos{before}, {clock(seconds)}"
+    if left_out:
+        text += f"; nothing of {len(left_out)} that were skipped: {list_names(left_out)}"
     return result, text
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from maskfree.datasets.mixed import MixedClips
 from maskfree.device import resolve_device
 from maskfree.distributed.beginning import begin_network
 from maskfree.distributed.checkpoints import Checkpoints
@@ -15,7 +17,7 @@ from maskfree.distributed.learner import Learner
 from maskfree.distributed.loop import train_steps
 from maskfree.distributed.run_folder import RunFolder
 from maskfree.distributed.team import Team, need_accelerate
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupts
 from maskfree.out_of_memory import is_out_of_memory
 from maskfree.recipes.recipe import load_recipe
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maskfree.config import RecipeConfig
+    from maskfree.datasets.clips import DatasetClips
     from maskfree.distributed.data import RunData
     from maskfree.distributed.learner import StepReport
     from maskfree.model.mask2former_video import Mask2FormerVideo
@@ -150,6 +153,9 @@ def _run(
     weights = job.weights
     if job.resume and not going_on:  # it ended before its first checkpoint
         weights = team.together(folder.weights)
+    clips = data.clips(recipe, seed=job.seed)
+    if not job.resume:
+        team.together(lambda: _note_unused(team, folder, clips))
     model = begin_network(
         recipe.model,
         data.classes,
@@ -179,7 +185,7 @@ def _run(
 
                 done = train_steps(
                     learner,
-                    data.clips(recipe, seed=job.seed),
+                    clips,
                     folder,
                     first,
                     classes=data.classes,
@@ -209,6 +215,22 @@ def _run(
         f"{clock(seconds)}, in {done.checkpoint}"
     )
     return result, text
+
+
+def _note_unused(team: Team, folder: RunFolder, clips: DatasetClips | MixedClips) -> None:
+    """Write down which videos of the part that is used cannot be drawn, and warn of them."""
+    if not team.main:
+        return
+    for source in clips.sources if isinstance(clips, MixedClips) else (clips,):
+        name, items = source.dataset.name, source.skipped
+        folder.note_skipped({"dataset": name, "what": i.what, "why": i.why} for i in items)
+        if items:
+            warnings.warn(
+                f"{name}: {len(items)} of the {len(items) + len(source)} videos of the part that "
+                f"is used are not drawn, first {items[0].what}: {items[0].why}.",
+                InputWarning,
+                stacklevel=2,
+            )
 
 
 def _open_logs(team: Team, folder: RunFolder, first: int) -> None:

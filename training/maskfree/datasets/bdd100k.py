@@ -3,8 +3,9 @@
 https://doc.bdd100k.com/format.html. Labels may be boxes (``box2d`` holds its last pixel), ``rle``
 or closed ``poly2d`` (curves are taken as straight lines). The eight tracked categories are classes,
 with the names that they had before; what the benchmark does not score ("other person", "other
-vehicle", "trailer", and crowds) is read as crowd, as the package bdd100k has it (its
-``configs/seg_track.toml``). Frames' sizes are those of their pictures.
+vehicle", "trailer", crowds, what is marked as ignored or has the id -1) is read as crowd, as the
+package bdd100k has it (its ``configs/seg_track.toml`` and ``label/to_scalabel.py``). Frames' sizes
+are those of their pictures.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ _RENAMED = {
     "van": "car",
 }
 _UNSCORED = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
+_NOBODY = "-1"
+"""Id of labels that are no track's: regions that are ignored."""
+_MARKS = ("crowd", "ignored")
+"""Attributes of what is not scored; the package writes the second where it renames a category."""
 _FRAMES = "frames"
 _NUMBER = ("frameIndex", "index")
 
@@ -167,7 +172,7 @@ class _Video:
                 return  # said once: there may be one in every frame
             self._unknown.add(category)
             raise InputError(f"{where}: {show(name)} is none of the tracked categories.")
-        crowd = scored in _UNSCORED or _is_crowd(label)
+        crowd = scored in _UNSCORED or str(given) == _NOBODY or _is_crowd(label)
         box = _box(label, size, where)
         counts = _counts(label, size, where) if box is None or self._masks else None
         if box is None and counts is not None:
@@ -176,10 +181,10 @@ class _Video:
             raise InputError(f"{where}: it has no box or mask with a pixel of its frame.")
         here = len(self._names) - 1
         number = _CLASSES.index(category) + 1
-        track = self._tracks.setdefault((str(given), crowd), _Track(number, crowd))
+        track = self._track(str(given), crowd, number, here)
         if track.places and track.places[-1] == here:
             raise InputError(f"{where}: track {show(given)} comes twice in this frame. Remove one.")
-        if track.category != number and not track.changed:
+        if track.category != number and not track.changed and str(given) != _NOBODY:
             track.changed = True  # said once: it may be so in every frame from here on
             self._gathering.note(
                 where,
@@ -190,6 +195,15 @@ class _Video:
         track.boxes.extend(box)
         if counts is not None and self._masks:
             track.segments[here] = counts
+
+    def _track(self, given: str, crowd: bool, number: int, here: int) -> _Track:
+        """Return the track of a label; what is nobody's goes with the first that is free here."""
+        name = given
+        while True:
+            track = self._tracks.setdefault((name, crowd), _Track(number, crowd))
+            if given != _NOBODY or not track.places or track.places[-1] != here:
+                return track
+            name += _NOBODY
 
     def finish(self) -> None:
         """Hand the video on, its frames in the order of their numbers.
@@ -228,7 +242,7 @@ class _Video:
 
 def _is_crowd(label: dict[str, Any]) -> bool:
     attributes = label.get("attributes")
-    return isinstance(attributes, dict) and attributes.get("crowd") in (True, 1)
+    return isinstance(attributes, dict) and any(attributes.get(m) in (True, 1) for m in _MARKS)
 
 
 def _box(label: dict[str, Any], size: tuple[int, int], where: str) -> Box | None:

@@ -99,7 +99,7 @@ def _draw_size(
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Draw what is cut out and the length of the shorter side: the maps, and the (h, w)."""
     if data.crop and crop and rng.random() < data.crop_share:
-        first = resized(size, int(rng.choice(data.crop_short_sides)), None)
+        first = resized(size, int(rng.choice(data.crop_short_sides)), data.crop_long_side)
         shifts, cut = _draw_crop(first, len(maps), data.crop_sides, rng, moving=moving)
         maps = _shift(-shifts) @ _scale(size, first) @ maps
         size = cut

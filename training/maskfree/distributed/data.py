@@ -15,9 +15,8 @@ from maskfree.distributed.data_digest import data_facts
 from maskfree.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
-    from maskfree.config import RecipeConfig
+    from maskfree.config import DataConfig, RecipeConfig
     from maskfree.datasets.types import VideoDataset
-    from maskfree.distributed.shares import Clips
     from maskfree.distributed.team import Team
 
 __all__ = ["RunData", "open_data"]
@@ -38,7 +37,7 @@ class RunData:
         """Names of the class outputs."""
         return list(self.datasets[0].classes)
 
-    def clips(self, recipe: RecipeConfig, *, seed: int) -> Clips:
+    def clips(self, recipe: RecipeConfig, *, seed: int) -> DatasetClips | MixedClips:
         """Return the recipe's training clips by number."""
         sampling = recipe.config().sampling
         sections = (recipe.data, recipe.extra)
@@ -77,6 +76,12 @@ def open_data(
     return data
 
 
+def _frames(section: DataConfig) -> tuple[str, int]:
+    """Return which setting says how many frames its clips have, and how many these are."""
+    name = "pseudo_frames" if section.kind == "coco" else "clip_length"
+    return name, int(getattr(section, name))
+
+
 def _opened(
     recipe: RecipeConfig, root: str, extra_root: str | None, masks: bool, *, quiet: bool
 ) -> RunData:
@@ -89,11 +94,11 @@ def _opened(
             "extra_share=0.5, or leave it out."
         )
         raise InputError(wanted)
-    lengths = recipe.data.clip_length, recipe.extra.pseudo_frames
-    if recipe.extra_share and recipe.extra.kind == "coco" and len(set(lengths)) > 1:
+    own, other = (_frames(each) for each in (recipe.data, recipe.extra))
+    if recipe.extra_share and own[1] != other[1]:
         raise InputError(
-            f"The clips of one batch must have one length, and data.clip_length is {lengths[0]}, "
-            f"extra.pseudo_frames {lengths[1]}. Set both to the same number."
+            f"The clips of one batch must have one length, and data.{own[0]} is {own[1]}, "
+            f"extra.{other[0]} {other[1]}. Set both to the same number."
         )
     sections = [(recipe.data, root)]
     if extra_root is not None:

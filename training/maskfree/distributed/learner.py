@@ -180,7 +180,8 @@ class Learner:
         if len(lengths) > 1:
             raise InputError(
                 f"The clips of one batch have {' and '.join(map(str, sorted(lengths)))} frames. "
-                "Set data.clip_length and extra.pseudo_frames to the same number."
+                "Set data.clip_length (data.pseudo_frames of pictures) and extra's to the same "
+                "number."
             )
 
     def _gradients(

@@ -2,7 +2,8 @@
 
 Source: Yang et al., *Video Instance Segmentation*, ICCV 2019: as COCO's, with a track's overlap
 over all frames in the place of a box's. TrackEval matches the tracks of each video and class, and
-ranks those of all videos of a class together; the mean over the classes is the data set's.
+ranks those of all videos of a class together; the mean over the classes is the data set's. In one
+thing it differs from the published evaluation: a crowd excuses one result there, not all.
 """
 
 from __future__ import annotations

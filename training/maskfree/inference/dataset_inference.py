@@ -57,10 +57,13 @@ def infer_videos(
         )
     pairs = classes or [(place, place) for place in range(known)]
     asked, own = [place for place, _ in pairs], [place for _, place in pairs]
+    pictures = all(len(video.files) == 1 for video in dataset.videos)
     for number, video in enumerate(dataset.videos):
         if number in skip:
             continue
-        found = infer_video(model, video, dataset.root, config, device=device, classes=asked)
+        found = infer_video(
+            model, video, dataset.root, config, device=device, classes=asked, picture=pictures
+        )
         yield (
             number,
             video,

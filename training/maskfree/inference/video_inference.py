@@ -2,9 +2,11 @@
 
 All frames go through the network at once, at the test size. A query's scores are the softmax of
 its classes without the last one, "no object"; the best pairs of a query and a class are the
-results, the masks the query's logits, enlarged to the video and above 0. Sources: Mask2Former for
-video instance segmentation (arXiv 2112.10764) and the released code, whose numbers
-:class:`maskfree.config.InferenceConfig` names.
+results, the masks the query's logits, enlarged to the video and above 0. Of pictures Mask2Former
+multiplies a score by the mean probability within its mask (arXiv 2112.01527, its
+``instance_inference``); of videos it does not. Sources: Mask2Former for video instance segmentation
+(arXiv 2112.10764) and the released code, whose numbers :class:`maskfree.config.InferenceConfig`
+names.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ def infer_video(
     *,
     device: torch.device,
     classes: Sequence[int] | None = None,
+    picture: bool = False,
 ) -> list[FoundTrack]:
     """Return the results of a video, the surest first.
 
@@ -68,6 +71,8 @@ def infer_video(
         The folder that the video's files are relative to.
     classes
         The model's classes that are asked for, in their order; None: all.
+    picture
+        Whether a score is multiplied by the mean probability within its mask.
 
     Raises
     ------
@@ -78,7 +83,8 @@ def infer_video(
     model.eval()
     try:
         frames = VideoFrames(video, root, config, model.mean)
-        return _Inference(model, frames, config, device).run((video.height, video.width), classes)
+        seen = _Inference(model, frames, config, device, picture=picture)
+        return seen.run((video.height, video.width), classes)
     finally:
         model.train(training)
 
@@ -92,8 +98,11 @@ class _Inference:
         frames: VideoFrames,
         config: InferenceConfig,
         device: torch.device,
+        *,
+        picture: bool,
     ) -> None:
         self._frames, self._config, self._device = frames, config, device
+        self._picture = picture
         self._seen = ClipFeatures(
             model,
             lambda span: frames.read(span).to(device),
@@ -104,20 +113,28 @@ class _Inference:
         self._floor = math.log(config.mask_threshold / (1 - config.mask_threshold))
         self._tracks = QueryTracks(config.link_overlap, self._floor)
         self._segments: list[list[str | None]] = []
+        self._within: list[float] = []
 
     def run(self, size: tuple[int, int], classes: Sequence[int] | None) -> list[FoundTrack]:
         for frame, row, logits in self._merged(classes):
             while len(self._segments) <= row:
                 self._segments.append([None] * len(self._frames))
-            mask = self._enlarged(logits, size)
-            if mask.any():
-                self._segments[row][frame] = rle.encode(mask[None])[0]
+                self._within.append(0.0)
+            whole = self._enlarged(logits, size)
+            found = whole > self._floor
+            if found.any():
+                self._within[row] = float(whole[found].sigmoid().mean())
+                self._segments[row][frame] = rle.encode(np.asarray(found.cpu())[None])[0]
         scores = self._tracks.scores()
         if len(self._clips()) > 1:  # a mask without a pixel is linked to nothing: one a clip
             scores[[not any(each) for each in self._segments]] = 0
+        pairs = top_pairs(scores, self._config.top)
+        if self._picture:
+            scores = scores * np.array(self._within)[:, None]
+            pairs.sort(key=lambda pair: -scores[pair])
         return [
             FoundTrack(column, float(scores[row, column]), tuple(self._segments[row]))
-            for row, column in top_pairs(scores, self._config.top)
+            for row, column in pairs
             if scores[row, column] > 0
         ]
 
@@ -162,9 +179,9 @@ class _Inference:
             return surest(scores, self._config.linked_queries)
         return sorted({query for query, _ in top_pairs(scores, self._config.top)})
 
-    def _enlarged(self, logits: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-        """Return the mask at the video's ``size``, bool ``(H, W)``: by way of the padded frame."""
+    def _enlarged(self, logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Return the logits at the video's ``size``, ``(H, W)``: by way of the padded frame."""
         padded = functional.interpolate(logits[None, None], self._frames.padded, mode="bilinear")
         height, width = self._frames.size
         whole = functional.interpolate(padded[..., :height, :width], size, mode="bilinear")
-        return np.asarray((whole[0, 0] > self._floor).cpu())
+        return whole[0, 0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from maskfree.errors import InputError, nearest
 from maskfree.storage import read_text
 
-__all__ = ["CLASSES", "read_classes", "same_classes"]
+__all__ = ["CLASSES", "plain_name", "read_classes", "same_classes"]
 
 CLASSES = {
     "coco": (
@@ -52,6 +52,8 @@ _SYNONYMS = {
     "pedestrian": "person",
     "vehical": "vehicle",
 }
+_SENSES = {"mouse": "keyboard"}
+"""Names of two things: of the one where the second class is there as well, else of the other."""
 _MOST = 100_000
 """Bytes of a list of classes."""
 
@@ -87,13 +89,20 @@ def read_classes(source: str) -> tuple[str, ...]:
 def same_classes(old: tuple[str, ...], new: tuple[str, ...]) -> dict[int, int]:
     """Return where each class of ``new`` is among those of ``old``, by its place; others are out.
 
-    Case, underscores and hyphens do not matter, nor which of two usual names one has.
+    Case, underscores and hyphens do not matter, nor which of two usual names one has. COCO's mouse
+    lies beside a keyboard, YouTube-VIS' is an animal: they are two.
     """
-    places = {_plain(name): place for place, name in reversed(list(enumerate(old)))}
-    found = ((place, places.get(_plain(name))) for place, name in enumerate(new))
-    return {place: was for place, was in found if was is not None}
+    places = {plain_name(name): place for place, name in reversed(list(enumerate(old)))}
+    here = set(map(plain_name, new))
+    apart = {name for name, mark in _SENSES.items() if (mark in places) != (mark in here)}
+    found = {}
+    for place, name in enumerate(map(plain_name, new)):
+        if name in places and name not in apart:
+            found[place] = places[name]
+    return found
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return what two names of one class have in common."""
     words = " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
     return _SYNONYMS.get(words, words)
