@@ -90,6 +90,19 @@ def test_there_is_no_run_yet_to_go_on_with(
     assert said in " ".join(result.err.split())
 
 
+def test_another_preset_than_the_newest_runs_is_said(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "session"
+    words = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session", folder)
+    cli(*words, "--preset", "resnet18", "--steps", 1, *SMALL)
+    said = "Run 0001 was made with the preset resnet18; this one is of tiny and begins anew."
+    result = cli("finetune", "--session", folder, "--steps", 1, *SMALL)
+    assert said in " ".join(result.err.split())
+    again = cli("finetune", "--session", folder, "--preset", "tiny", "--steps", 1, *SMALL)
+    assert "was made with the preset" not in again.err
+
+
 def test_previews_and_the_best_weights_from_the_shell(
     cli: Callable[..., Result], refuses: Callable[..., str], clip: Path, tmp_path: Path
 ) -> None:

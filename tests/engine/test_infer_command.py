@@ -125,6 +125,22 @@ def test_a_video_without_its_pictures_is_left_out_and_said(
     assert "nothing of 1 that were skipped: video v1" in infer(weights, "--kind", "ytvis2021").out
 
 
+def test_a_lack_of_memory_says_what_to_do_and_several_processes_are_refused(
+    infer: Callable[..., Any], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("maskfree.inference.dataset_inference.infer_video", no_memory)
+        done = infer(weights)
+    assert done.code == 2
+    assert "(0 of 3 are done and kept). Take clips of it: --set inference.clip" in done.err
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("RANK", "3")
+    assert "this is process 3 of 8. Start it without torchrun" in infer(weights).err
+
+
 def test_the_results_are_scored(
     cli: Callable[..., Any], infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
 ) -> None:

@@ -216,6 +216,9 @@ def test_a_run_begins_with_the_weights_that_are_given(
     capsys.readouterr()
     assert main([*words, "--weights", str(weights), "--out", str(second), *still]) == 0
     assert "classes: known square, block" in capsys.readouterr().err
+    by_run = ["--weights", str(first), "--out", str(tmp_path / "third"), *still]
+    assert main([*words, *by_run]) == 0  # of its newest checkpoint
+    assert "classes: known square, block" in capsys.readouterr().err
     given = read_tensors(weights)
     kept = read_tensors(second / "checkpoints" / "00000002" / "model.safetensors")
     for key, value in given.items():

@@ -86,6 +86,8 @@ def finetune_session(
         _check_resume(existing, folder, config, explicit=bool(settings or steps or preset_name))
     elif start == "last":
         check_start(existing, folder, config, tracks)
+    elif start == "auto" and existing is not None and preset_name is None:
+        _warn_of_another_preset(existing, config)
     session = existing
     place = Path(folder).absolute()
     new_folders = [each for each in (place, *place.parents) if not each.exists()]
@@ -183,6 +185,18 @@ def _check_resume(session: Session | None, folder: str, config: Config, *, expli
             "now are not used.",
             InputWarning,
             stacklevel=2,
+        )
+
+
+def _warn_of_another_preset(session: Session, config: Config) -> None:
+    run = session.latest_run()
+    if run is not None and run.config.preset != config.preset:
+        warnings.warn(
+            f"Run {run.name} was made with the preset {run.config.preset}; this one is of "
+            f"{config.preset} and begins anew. To go on from what was learnt: --preset "
+            f"{run.config.preset}, and the same --set and --steps.",
+            InputWarning,
+            stacklevel=3,
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
 from maskfree.distributed.run_folder import OF_A_RUN
+from maskfree.distributed.team import launched
 from maskfree.errors import InputError
 from maskfree.formats.base import list_names
 from maskfree.inference.dataset_inference import infer_videos
@@ -19,6 +20,7 @@ from maskfree.inference.shared_classes import shared_classes
 from maskfree.inference.spool import ResultsSpool
 from maskfree.inference.trained import find_recipe, find_weights, load_trained
 from maskfree.interrupts import Interrupted
+from maskfree.out_of_memory import is_out_of_memory
 from maskfree.output_path import check_output
 from maskfree.settings import to_dict
 from maskfree.terminal import ProgressBar, clock
@@ -64,6 +66,12 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     Interrupted
         When it was stopped on request; the next call goes on.
     """
+    rank, size = launched()
+    if size > 1:
+        raise InputError(
+            f"maskfree infer works by itself, and this is process {rank} of {size}. Start it "
+            "without torchrun or accelerate launch."
+        )
     check_device(asked.device)
     weights = find_weights(asked.source)
     check_output(asked.out, inputs=[weights, asked.data])
@@ -96,6 +104,14 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         except Interrupted as stop:
             stop.add_note(f"{len(done)} of {total} videos are done; the same command goes on")
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"There is not enough memory for a whole video ({len(done)} of {total} are done "
+                "and kept). Take clips of it: --set inference.clip_length=20 "
+                "inference.overlap=5, or smaller frames: inference.short_side."
+            ) from error
     left_out = [
         each.what
         for each in dataset.skipped

@@ -54,6 +54,7 @@ _QUERIES = (
 _OF_THE_LIBRARY = "model.pixel_level_module."
 _TRAINING_ONLY = "criterion.empty_weight"
 _KIND = "mask2former"
+_CHECKPOINTS = "checkpoints"
 _RUN = ("model.safetensors", "model.json")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".bin")
 _WANTED = Wanted("model.weights", "The network", "a Mask2Former")
@@ -223,7 +224,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     source
         A file (detectron2's ``.pkl`` or ``.pth``, what torch saved of transformers' Mask2Former,
         safetensors of it, of ``convert-weights`` or of a run), a folder as transformers keeps one,
-        a run's folder, or a hub id.
+        a run's folder (one of `maskfree train`: its newest checkpoint), or a hub id.
     config
         The network that they are for.
 
@@ -232,7 +233,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     InputError
         For a file or folder that is damaged, missing, no such network or more than weights.
     """
-    path = Path(source).expanduser()
+    path = _newest(Path(source).expanduser())
     if path.is_dir() and _of_a_run(path):
         path /= _RUN[0]
     if path.is_file():
@@ -260,6 +261,15 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
             ) from error
     classes = _named(about, tensors)
     return Initial(source, _by_library(tensors, config, source), classes, Signature.of(tensors))
+
+
+def _newest(path: Path) -> Path:
+    """Return the newest checkpoint of a run of `maskfree train`; of anything else the path."""
+    folder = path / _CHECKPOINTS
+    if not folder.is_dir() or (path / CONFIG).is_file():
+        return path
+    there = [each for each in folder.iterdir() if each.name.isdecimal() and _of_a_run(each)]
+    return max(there, key=lambda each: int(each.name), default=path)
 
 
 def _of_a_run(folder: Path) -> bool:
