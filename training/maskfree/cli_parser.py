@@ -62,7 +62,8 @@ examples:
   maskfree finetune --session work --steps 600 --seed 1      (the session has video and boxes)
   maskfree finetune --session work --boxes better.json       (other boxes, the same video)
   maskfree finetune --session work --resume                  (go on where a run was stopped)
-  maskfree finetune --session work                           (after corrections: a short run)
+  maskfree finetune --session work                           (after corrections: a short run,
+                                       with the --preset, --set and --steps of the run before)
   maskfree finetune --session work --keep best               (not the last weights, but the best)
 
 settings that are often changed, with --set key=value:

@@ -43,7 +43,8 @@ the overlaps 0.5, 0.55 to 0.95 and the classes; AR1 and AR10 count a video's one
 tracks of a class. Percent; with --json parts of one.
 
 example:
-  maskfree ap results.json --data YouTube-VIS --kind ytvis2019 --split train --full
+  maskfree infer run --data YouTube-VIS --split held --out held.json
+  maskfree ap held.json --data YouTube-VIS --kind ytvis2019 --split held --full
 """
 
 _KINDS = "ytvis2019, ytvis2021, ovis, bdd100k or coco"

@@ -11,7 +11,7 @@ TRAIN_SUMMARY = "train on a data set, on one GPU or many"
 TRAIN_EPILOG = """\
 RECIPE is the name of one of ours, as ytvis19-r50, or a TOML file whose tables are groups of
 settings; with extends = "ytvis19-r50" it says only what differs. ROOT is the data set's folder in
-its published layout. Boxes alone teach.
+its published layout. Boxes alone teach; what the recipe begins with may have learnt from masks.
 `maskfree settings --recipe RECIPE` lists every setting with its value, unit, range and source.
 Several processes act as one: the batch of the recipe is theirs together, and what is learnt is the
 same up to rounding. torchrun and accelerate launch start them, on one machine or many; the run's
@@ -22,10 +22,11 @@ Ctrl-C ends the step and writes a checkpoint; --resume goes on as if nothing had
 
 examples:
   maskfree train ytvis19-r50 --data youtube-vis-2019 --out run --dry-run
-  maskfree train ytvis19-r50 --data youtube-vis-2019 --out run
+  maskfree train ytvis19-r50 --data youtube-vis-2019 --out run --weights coco-run
   maskfree train ytvis19-r50 --data youtube-vis-2019 --out run --resume
   maskfree train mine.toml --data ovis --out run --set schedule.batch_size=8 schedule.accumulate=4
-  torchrun --nproc-per-node 8 -m maskfree train ytvis19-r50 --data youtube-vis-2019 --out run
+  maskfree train ytvis19-joint --data youtube-vis-2019 --extra-data coco --out joint
+  torchrun --nproc-per-node 8 -m maskfree train ytvis19-r50 --data ytvis --out run --weights coco
   accelerate launch --num_processes 8 -m maskfree train ytvis19-r50 --data ytvis --out run
 """
 
@@ -43,7 +44,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="begin with this network: a checkpoint, a folder, a hub id; default: the recipe's",
+        help="begin with this network: a checkpoint, a run, a hub id; default: the recipe's",
     )
     parser.add_argument(
         "--device",
