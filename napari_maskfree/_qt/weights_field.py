@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
+from maskfree.storage import home_path
 from napari_maskfree._qt.section import button
 from napari_maskfree.constants import SPACING
 
@@ -55,8 +57,9 @@ class WeightsField(QWidget):
 
     def _typed(self) -> None:
         text = self.text.text().strip()
-        path = Path(text).expanduser()
-        self.plan.set_weights(str(path.absolute()) if text and path.exists() else text)
+        path = home_path(text)
+        # os.path's says no to what the system takes for no name
+        self.plan.set_weights(str(path.absolute()) if text and os.path.exists(path) else text)
 
     def _browse(self) -> None:
         start = str(Path(self.plan.weights).parent) if self.plan.weights else ""

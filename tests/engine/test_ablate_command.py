@@ -262,7 +262,7 @@ def test_generated_clips_stand_beside_the_others(
     words = ("ablate", clips, "--clips", "b", "--generated", "1", "--out", tmp_path / "out")
     found = cli(*words, *RADIUS, "--json").json
     assert list(found["clips"]) == ["b", "generated-0"]
-    assert len(list((tmp_path / "out" / "clips" / "generated-0" / "masks").iterdir())) == 24
+    assert len(list((tmp_path / "out" / "generated" / "generated-0" / "masks").iterdir())) == 24
     assert re.search(r" --clips b .* --generated 1 --device cpu$", found["command"])
     assert cli(*words, *RADIUS, "--json").json == found
 

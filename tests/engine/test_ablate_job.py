@@ -21,6 +21,7 @@ from maskfree.ablation.job import Job, JobResult, run_job
 from maskfree.ablation.loss_memory import peak_of, temporal_bytes
 from maskfree.config import Config
 from maskfree.errors import InputError
+from maskfree.model.initial import Pretrained
 from maskfree.settings import override
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def test_a_real_job_as_its_process_does_it(job: Job, tmp_path: Path) -> None:
     again = job_process._answer(asked, told.append)  # the folder is not free any more
     assert again[1] == 2
     assert "input" in again[0]
+    other = job_process._answer({**asked, "digest": "other"}, told.append)
+    assert other == ({"input": "The clip's files have changed meanwhile. Run the same again."}, 2)
 
 
 @pytest.mark.slow
@@ -95,6 +98,30 @@ def test_the_oracle_learns_from_the_masks_and_is_scored_on_its_own(tmp_path: Pat
     assert len(list((tmp_path / "session" / "corrections").iterdir())) == 4
     assert found.j < 0.99  # two steps teach little: the corrections themselves would score 1
     assert told == [(1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_weights_that_cannot_be_had_make_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskfree.model.initial.find_pretrained", lambda _: Pretrained())
+    clip = read_clip(write_clip(tmp_path / "clip"))
+    job = Job(clip, Recipe((*SMALL, "model.weights=some/hub")), 0, "cpu")
+    with pytest.raises(InputError, match=r"some/hub cannot be had here\. Download it"):
+        run_job(job, tmp_path / "session", lambda done, of: None)
+
+
+def test_another_file_of_weights_is_another_job(tmp_path: Path) -> None:
+    clip, weights = read_clip(write_clip(tmp_path / "clip")), tmp_path / "raft.pth"
+    job = Job(clip, Recipe((*SMALL, f"temporal.flow_weights={weights}")), 0, "cpu")
+    cache, names = Cache(tmp_path / "cache", "cpu"), set()
+    for content in ("small", "large"):
+        weights.write_text(content)
+        names.add(cache._file(job))
+    weights.unlink()
+    weights.mkdir()
+    (weights / "model.safetensors").write_text("small")
+    names.add(cache._file(job))
+    assert len(names) == 3
 
 
 def test_a_clip_without_an_object_is_at_fault(tmp_path: Path) -> None:
@@ -294,6 +321,11 @@ def test_generated_clips_are_written_once(tmp_path: Path) -> None:
     write_generated(tmp_path, 1, config)
     assert picture.stat().st_mtime_ns > before
     assert [path.name for path in tmp_path.iterdir()] == ["generated-0"]
+    own = tmp_path / "own" / "generated-0"
+    (own / "frames").mkdir(parents=True)
+    with pytest.raises(InputError, match="generated-0 is to hold a clip that is made here, and"):
+        write_generated(tmp_path / "own", 1, config)
+    assert own.is_dir()
 
 
 def test_a_result_of_another_kind_is_refused() -> None:

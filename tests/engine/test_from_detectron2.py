@@ -159,6 +159,11 @@ def change(name: str, value: torch.Tensor | None) -> Weights:
             torch.full((3, SIZE), torch.nan),
             "holds numbers that are none",
         ),
+        (
+            "sem_seg_head.pixel_decoder.mask_features.weight",
+            torch.ones(33, 33, 1, 1),
+            "sizes of the checkpoint's tensors make no Mask2Former|has the shape",
+        ),
     ],
 )
 def test_checkpoints_at_fault(name: str, value: torch.Tensor | None, said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import safetensors.torch
 import torch
 
 from maskfree.errors import InputError, InputWarning
-from maskfree.model.class_names import read_classes
+from maskfree.model.class_names import read_classes, same_classes
 from maskfree.model.convert import convert_checkpoint
 from maskfree.model.initial import read_initial
 from maskfree.model.weights_about import classes_of
-from test_initial import HEAD, begun, learnt, saved
+from test_initial import HEAD, SWIN, begun, learnt, saved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +98,56 @@ def test_what_is_missing_is_no_matter_of_sizes(tmp_path: Path, model_config: Mod
         "model.transformer_module.decoder.layernorm.bias. Give a whole Mask2Former or MaskFreeVIS "
         "checkpoint."
     )
+
+
+@pytest.mark.parametrize("kind", ["resnet", "swin"])
+@pytest.mark.parametrize("form", ["folder", "state_dict"])
+def test_a_deeper_network_is_not_cut_off(
+    tmp_path: Path, model_config: ModelConfig, kind: str, form: str
+) -> None:
+    config = SWIN if kind == "swin" else model_config
+    deeper = dataclasses.replace(config, backbone_depths=(1, 1, 2, 1))
+    weights = saved(tmp_path, learnt(deeper, ["cell"]))
+    source = tmp_path
+    if form == "state_dict":
+        source = tmp_path / "model.pth"
+        torch.save(weights, source)
+    with pytest.raises(InputError, match=r"1-1-2-1 blocks.* and the settings describe .*1-1-1-1 b"):
+        begun(config, source, ["cell"])
+
+
+def test_a_decoder_is_not_cut_off(tmp_path: Path, model_config: ModelConfig) -> None:
+    more = dataclasses.replace(model_config, decoder_layers=model_config.decoder_layers + 1)
+    torch.save(saved(tmp_path, learnt(more, ["cell"])), tmp_path / "more.pth")
+    with pytest.raises(
+        InputError, match=r"tensors do not fit, first model\.transformer_module\.dec"
+    ):
+        begun(model_config, tmp_path / "more.pth", ["cell"])
+
+
+def test_queries_that_are_left_out_are_said(tmp_path: Path, model_config: ModelConfig) -> None:
+    more = dataclasses.replace(model_config, num_queries=model_config.num_queries + 3)
+    network = learnt(more, ["cell"])
+    wanted, there = model_config.num_queries, model_config.num_queries + 3
+    weights = dict(network.state_dict())
+    for name in ("queries_embedder", "queries_features"):
+        key = f"model.transformer_module.{name}.weight"
+        weights[key] = torch.rand(there, weights[key].shape[1])
+    torch.save(weights, tmp_path / "more.pth")
+    _, words = begun(model_config, tmp_path / "more.pth", ["cell"])
+    assert words.endswith(f"; the first {wanted} of its {there} queries")
+
+
+def test_a_home_that_is_nobodys_is_no_checkpoint(model_config: ModelConfig) -> None:
+    with pytest.raises(InputError, match=r"There is no checkpoint ~nobody-at-all/r50\.pth"):
+        read_initial("~nobody-at-all/r50.pth", model_config)
+
+
+def test_classes_of_one_plain_name_keep_their_own_rows() -> None:
+    names = ("T-cell", "person", "T cell", "pedestrian")
+    assert same_classes(names, names) == {0: 0, 1: 1, 2: 2, 3: 3}
+    assert same_classes(("motorbike", "motorcycle"), ("Motorbike", "moto")) == {0: 0}
+    assert same_classes(("person",), ("person", "pedestrian")) == {0: 0, 1: 0}
 
 
 def test_a_file_that_is_not_there_is_said_to_be_a_file(model_config: ModelConfig) -> None:

@@ -150,6 +150,13 @@ BOMBS = {
     "nothing": b"\x80\x02.",
     "copies": b"\x80\x02" + b"]" + b"2" * 100_000 + b".",
     "steps": b"\x80\x02" + b"N" * 4_000_001,
+    "many sides": reconstruct(
+        b"(" + b"\x8a\x08" + b"\xff" * 7 + b"\x7f" + b"2" * 500_000 + b"t", b""
+    ),
+    "a text made anew": (
+        b"\x80\x02X\x00\x00\x10\x00" + b"a" * (1 << 20) + b"q\x000"
+        b"c_codecs\nencode\nq\x010" + b"h\x01h\x00\x85R" * 64 + b"."
+    ),
 }
 
 
@@ -208,6 +215,16 @@ def test_a_tensor_that_repeats_one_number(tmp_path: Path) -> None:
     assert "is damaged" in told(tmp_path / "in.pth")
     torch.save({"w": torch.ones(1).expand(100, 100)}, tmp_path / "in.pth")
     assert read_weights(tmp_path / "in.pth")["w"].sum() == 10_000
+
+
+def test_one_tensor_under_many_names(tmp_path: Path) -> None:
+    one = torch.zeros(1).expand(1000, 1000)
+    path = tmp_path / "in.pth"
+    torch.save({str(n): one for n in range(1000)}, path)  # four gigabytes, if each had its own
+    assert path.stat().st_size < 100_000
+    assert "stands in it under many names" in told(path)
+    torch.save({str(n): one[:10, :10] for n in range(10)}, path)
+    assert len(read_weights(path)) == 10
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from maskfree.errors import InputError, InputWarning
+from maskfree.storage import home_path
 from maskfree.terminal import clock
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _run_settings(args: argparse.Namespace) -> dict[str, str]:
     """Return what --set says of a run, and --weights."""
     chosen = parse_settings(args.set)
     if args.weights is not None:
-        path = Path(args.weights).expanduser()
+        path = home_path(args.weights)
         chosen["model.weights"] = str(path.absolute()) if path.exists() else args.weights
     return chosen
 

@@ -185,6 +185,14 @@ def write_all(file: Any, payload: bytes) -> None:
         view = view[file.write(view) :]
 
 
+def home_path(text: str) -> Path:
+    """Return a path with ~ spelt out; as it is where that is nobody's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def make_folder(path: str | os.PathLike[str]) -> None:
     """Make the folder ``path`` and its parents where absent.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ from maskfree.ablation.job import JobResult
 from maskfree.ablation.which_code import DIGITS, code_digest, commit
 from maskfree.errors import InputError, InputWarning
 from maskfree.json_checks import as_object, show
-from maskfree.storage import atomic_write, make_folder, read_json
+from maskfree.storage import atomic_write, home_path, make_folder, read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from maskfree.ablation.job import Job
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "Kept"]
 
 _UNSAFE = re.compile(r"[^\w.-]")
+_NAMING = ("model.weights", "model.backbone_weights", "temporal.flow_weights")
+"""Settings that may name files, whose content is part of a job."""
 _LONGEST_NAME = 60
 """Characters of a clip's name in a file's."""
 
@@ -57,7 +61,8 @@ class Cache:
         A file that is damaged, or another's, is said and passed over.
         """
         own = self._file(job)
-        others = sorted(self.folder.glob(f"{self._name(job)}-*.json")) if self._any else []
+        found = self.folder.glob(f"{self._name(job)}-*.json") if self._any else ()
+        others = sorted(found, key=lambda path: path.stat().st_mtime)
         for path in (own, *(path for path in reversed(others) if path != own)):
             if path.is_file():
                 try:
@@ -107,6 +112,7 @@ class Cache:
 
     def _identity(self, job: Job) -> dict[str, Any]:
         return {
+            **_files_named(job.recipe.settings),
             "clip": job.clip.name,
             "files": job.clip.digest,
             "settings": list(job.recipe.settings),
@@ -115,3 +121,20 @@ class Cache:
             "seed": job.seed,
             "device": self._device,
         }
+
+
+def _files_named(settings: Sequence[str]) -> dict[str, str]:
+    """Return digests of what the settings name on the disk: another file is another job."""
+    found = {}
+    for word in settings:
+        key, _, value = word.partition("=")
+        path = home_path(value)
+        if key in _NAMING and os.path.exists(path):
+            sums = hashlib.sha256()
+            for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if each.is_file():
+                    sums.update(each.name.encode())
+                    with each.open("rb") as file:
+                        sums.update(hashlib.file_digest(file, "sha256").digest())
+            found[key] = sums.hexdigest()
+    return found

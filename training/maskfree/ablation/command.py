@@ -130,7 +130,7 @@ def _clips(args: argparse.Namespace, out: Path, config: AblationConfig) -> list[
     clips = []
     if args.clips_folder is not None:
         clips += find_clips(Path(args.clips_folder), args.clips)
-    made = write_generated(out / "clips", args.generated, config)
+    made = write_generated(out / "generated", args.generated, config)
     clips += [read_clip(place) for place in made]
     if len({clip.name for clip in clips}) < len(clips):
         raise InputError(

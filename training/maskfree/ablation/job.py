@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from maskfree.ablation.clips import AblationClip
     from maskfree.ablation.groups import Recipe
-    from maskfree.config import Config
+    from maskfree.config import Config, ModelConfig
     from maskfree.types import BoxTracks
 
 __all__ = ["Job", "JobResult", "run_job"]
@@ -104,6 +104,7 @@ def run_job(job: Job, folder: Path, tell: Callable[[int, int], None]) -> JobResu
     from maskfree.ablation.loss_memory import temporal_bytes
 
     config = override(preset(PRESET), dict(word.split("=", 1) for word in job.recipe.settings))
+    _check_weights(config.model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # of missing predictions, which count as 0
         session, truth = _make_session(job, folder)
@@ -122,6 +123,19 @@ def run_job(job: Job, folder: Path, tell: Callable[[int, int], None]) -> JobResu
         filled = evaluate(lambda t: _filled(tracks, t), job.clip.folder / MASKS, names)
     size = temporal_bytes(frames, len(tracks.tracks), config, job.device)
     return JobResult(scores.j, scores.f, filled.j, trained - started, predicted - trained, size)
+
+
+def _check_weights(model: ModelConfig) -> None:
+    """Check that what the settings name is there: a run would begin with fresh weights instead."""
+    if not (model.weights or model.backbone_weights):
+        return
+    from maskfree.model.initial import find_pretrained
+
+    if find_pretrained(model).kind != ("whole" if model.weights else "backbone"):
+        raise InputError(
+            f"{model.weights or model.backbone_weights} cannot be had here. Download it, and name "
+            "its folder."
+        )
 
 
 def _make_session(job: Job, folder: Path) -> tuple[Session, dict[int, np.ndarray]]:

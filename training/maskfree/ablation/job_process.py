@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.ablation.clips import AblationClip
+from maskfree.ablation.clips import AblationClip, read_clip
 from maskfree.ablation.groups import Recipe
 from maskfree.ablation.job import Job, run_job
 from maskfree.ablation.which_code import code_digest
@@ -68,6 +68,8 @@ def _answer(
     recipe = Recipe(tuple(asked["settings"]), asked["share"], asked["oracle"])
     job = Job(clip, recipe, asked["seed"], asked["device"])
     try:
+        if read_clip(clip.folder).digest != clip.digest:
+            raise InputError("The clip's files have changed meanwhile. Run the same again.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = run_job(

@@ -239,6 +239,11 @@ def write_generated(
             "objects": config.objects,
         }
         if not _is_there(place, about):
+            if place.exists() and not (place / _SOURCE).is_file():
+                raise InputError(
+                    f"{place} is to hold a clip that is made here, and holds something else. Move "
+                    "it away, or name another folder with --out."
+                )
             _write(place, seed, config, about)
         made.append(place)
     return made

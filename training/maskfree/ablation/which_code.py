@@ -20,6 +20,7 @@ __all__ = ["code_digest", "code_files", "commit"]
 _ENGINE = Path(maskfree.__file__).resolve().parent
 _FIRST = ("maskfree.ablation.job_process", "maskfree.ablation.groups")
 """What a job is made of; all else of the engine that matters is imported by one of these."""
+_LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless")
 DIGITS = 12
 """Hexadecimal digits of a digest that are kept."""
 
@@ -35,6 +36,13 @@ def code_files() -> tuple[Path, ...]:
             found.add(path)
             waiting.extend(_imports(path))
     return tuple(sorted(found))
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:  # another of its kinds
+        return name
 
 
 def _file_of(module: str) -> Path | None:
@@ -68,8 +76,10 @@ def _imports(path: Path) -> Iterator[str]:
 
 @functools.cache
 def code_digest() -> str:
-    """Return a digest of those files as they were when first asked, and torch's version."""
-    sums = hashlib.sha256(importlib.metadata.version("torch").encode())
+    """Return a digest of those files as they were when first asked, and of the libraries' versions
+    that numbers depend on.
+    """
+    sums = hashlib.sha256(" ".join(map(_version, _LIBRARIES)).encode())
     for path in code_files():
         sums.update(f"\n{path.relative_to(_ENGINE).as_posix()}\n".encode())
         sums.update(path.read_bytes())

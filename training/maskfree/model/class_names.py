@@ -89,17 +89,23 @@ def read_classes(source: str) -> tuple[str, ...]:
 def same_classes(old: tuple[str, ...], new: tuple[str, ...]) -> dict[int, int]:
     """Return where each class of ``new`` is among those of ``old``, by its place; others are out.
 
-    Case, underscores and hyphens do not matter, nor which of two usual names one has. COCO's mouse
-    lies beside a keyboard, YouTube-VIS' is an animal: they are two.
+    Case, underscores and hyphens do not matter, nor which of two usual names one has; where several
+    would do, the same name comes first, then one that no other class has. COCO's mouse lies beside
+    a keyboard, YouTube-VIS' is an animal: they are two.
     """
-    places = {plain_name(name): place for place, name in reversed(list(enumerate(old)))}
-    here = set(map(plain_name, new))
-    apart = {name for name, mark in _SENSES.items() if (mark in places) != (mark in here)}
-    found = {}
-    for place, name in enumerate(map(plain_name, new)):
-        if name in places and name not in apart:
-            found[place] = places[name]
-    return found
+    plain_old, plain_new = list(map(plain_name, old)), list(map(plain_name, new))
+    marks = {name: mark for name, mark in _SENSES.items() if name in plain_old}
+    apart = {name for name, mark in marks.items() if (mark in plain_old) != (mark in plain_new)}
+    exact = {name: place for place, name in reversed(list(enumerate(old)))}
+    found = {n: exact[name] for n, name in enumerate(new) if name in exact}
+    found = {n: place for n, place in found.items() if plain_new[n] not in apart}
+    taken = set(found.values())
+    for n, name in enumerate(plain_new):
+        places = [place for place, known in enumerate(plain_old) if known == name]
+        if n not in found and places and name not in apart:
+            found[n] = next((place for place in places if place not in taken), places[0])
+            taken.add(found[n])
+    return dict(sorted(found.items()))
 
 
 def plain_name(name: str) -> str:

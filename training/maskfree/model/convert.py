@@ -31,6 +31,8 @@ __all__ = ["convert_checkpoint", "convert_weights", "read_weights"]
 WEIGHT_KEYS = ("model", "state_dict", "model_state_dict")
 """Where training tools keep the weights in a checkpoint that holds more than those."""
 _SAFE = ".safetensors"
+_FLOOR, _SHARED = 1 << 24, 4
+"""Bytes that the tensors may take however small the file is; times of its bytes that they may."""
 _HEAD = 64
 """Bytes that tell the kind of a file."""
 
@@ -150,10 +152,17 @@ def _tensors(content: Any, path: Path) -> dict[str, torch.Tensor]:
         )
     tensors = {}
     left_out = []
+    room = max(_FLOOR, _SHARED * path.stat().st_size)
     for name, value in content.items():
         if isinstance(value, PickledArray) and value.value is not None:
             value = _as_tensor(value, name, path)
         if isinstance(value, torch.Tensor):
+            room -= value.numel() * value.element_size()
+            if room < 0:
+                raise InputError(
+                    f"{path} holds tensors that are much larger than the file: one stands in it "
+                    "under many names. It is no checkpoint; download it again."
+                )
             # a copy, since safetensors holds no two tensors that share their memory
             tensors[str(name)] = value.detach().clone(memory_format=torch.contiguous_format)
         else:

@@ -77,8 +77,16 @@ def from_detectron2(tensors: Mapping[str, torch.Tensor]) -> Converted:
         Where the network cannot be told from them, a tensor is of another shape than that network
         has or not finite, or two have one place.
     """
-    config = architecture_of(tensors)
-    own = shapes_of(config)
+    try:
+        config = architecture_of(tensors)
+        own = shapes_of(config)
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            "The sizes of the checkpoint's tensors make no Mask2Former "
+            f"({' '.join(str(error).split())}). It is damaged, or of another network."
+        ) from error
     weights: dict[str, torch.Tensor] = {}
     training, left = list[str](), list[str]()
     for name, tensor in tensors.items():

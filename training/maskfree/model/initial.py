@@ -8,6 +8,7 @@ class outputs go to the classes of the same names; its queries are repeated wher
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -37,6 +38,7 @@ from maskfree.model.hub_folder import (
 )
 from maskfree.model.signature import Signature, preset_for
 from maskfree.model.weights_about import classes_of
+from maskfree.storage import home_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +56,7 @@ _QUERIES = (
 _OF_THE_LIBRARY = "model.pixel_level_module."
 _TRAINING_ONLY = "criterion.empty_weight"
 _KIND = "mask2former"
+_BLOCK = re.compile(r"\.(?:layers|blocks|stages)\.\d+\.")
 _CHECKPOINTS = "checkpoints"
 _RUN = ("model.safetensors", "model.json")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".bin")
@@ -94,9 +97,10 @@ class Initial:
         taken.update(head)
         for key in _QUERIES:
             if key in taken and taken[key].ndim == 2:
-                wanted = len(own[key])
-                rows = torch.arange(wanted) % max(1, len(taken[key]))
-                taken[key] = taken[key][rows]
+                wanted, there = len(own[key]), len(taken[key])
+                taken[key] = taken[key][torch.arange(wanted) % max(1, there)]
+                if wanted < there and key == _QUERIES[0] and words:
+                    words += f"; the first {wanted} of its {there} queries"
         self._check(taken, own)
         model.load_state_dict({**own, **{key: taken[key] for key in own if key in taken}})
         return words
@@ -148,16 +152,19 @@ class Initial:
         ]
         left = [key for key in taken if key not in own]
         missing = [key for key in wrong if key not in taken]
+        deeper = [key for key in left if _BLOCK.search(key)]  # a stage or a decoder cut off short
         held = self.network or Signature.of(taken)
         if missing == wrong and held.same_but_queries(Signature.of(own)) and wrong:
             raise InputError(
                 f"{self.source} lacks {len(missing)} tensors of a whole network, first "
                 f"{missing[0]}. Give a whole Mask2Former or MaskFreeVIS checkpoint."
             )
-        if wrong:
+        if wrong or deeper:
+            misfits = [*wrong, *deeper]
             raise InputError(
                 f"{self.source} holds {held.words()}, and the settings describe "
-                f"{Signature.of(own).words()}; {len(wrong)} tensors do not fit, first {wrong[0]}."
+                f"{Signature.of(own).words()}; {len(misfits)} tensors do not fit, first "
+                f"{misfits[0]}."
                 f"{preset_for(held)}"
             )
         ruined = [key for key in own if key in taken and not taken[key].isfinite().all()]
@@ -233,7 +240,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     InputError
         For a file or folder that is damaged, missing, no such network or more than weights.
     """
-    path = _newest(Path(source).expanduser())
+    path = _newest(home_path(source))
     if path.is_dir() and _of_a_run(path):
         path /= _RUN[0]
     if path.is_file():
@@ -347,7 +354,8 @@ def _by_library(
         state.pop(key, None)
     for key, shape, *_ in told["mismatched_keys"]:
         state[key] = torch.empty(shape, device="meta")
-    state.update({key: tensors[key] for key in told["unexpected_keys"]})
+    for key in told["unexpected_keys"]:  # by its name of today, which the file may not have
+        state[key] = tensors.get(key, torch.empty(0, device="meta"))
     return state
 
 

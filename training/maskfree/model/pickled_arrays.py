@@ -18,10 +18,12 @@ from maskfree.model.plain_pickle import Word
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BUILDERS", "CONTAINERS", "WORDS", "PickledArray"]
+__all__ = ["BUILDERS", "CONTAINERS", "WORDS", "PickledArray", "is_shape"]
 
 _NUMBERS = re.compile(r"[<>|=]?(?:[biu](?:1|2|4|8)|f(?:2|4|8)|c(?:8|16)|\?)")
 _LATIN = ("latin1", "latin-1", "iso-8859-1")
+_MOST_SIDES, _MOST_SIDE = 64, 1 << 63
+"""More sides, and longer ones, no library has: their product alone could take minutes."""
 _STATE, _DTYPE_STATE = 4, 2
 """Fewest entries of the state of an array and of a dtype."""
 
@@ -63,11 +65,18 @@ def _array(raw: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
         raw = raw.encode("latin-1")
     if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes | bytearray):
         raise ValueError("an array of what are no numbers")
-    whole = isinstance(shape, tuple) and all(type(side) is int and side >= 0 for side in shape)
-    if not whole or math.prod(shape) * dtype.dtype.itemsize != len(raw) or order not in "CF":
+    if not isinstance(shape, tuple) or not is_shape(shape):
+        raise ValueError("an array without a shape")
+    if math.prod(shape) * dtype.dtype.itemsize != len(raw) or order not in "CF":
         raise ValueError("an array whose bytes do not fill its shape")
     found = np.ndarray(shape, dtype.dtype, bytes(raw), order=order)
     return found.astype(dtype.dtype.newbyteorder("="))
+
+
+def is_shape(numbers: tuple[Any, ...]) -> bool:
+    """Whether these may be the sides of a tensor: few, whole, and within what a machine counts."""
+    few = len(numbers) <= _MOST_SIDES
+    return few and all(type(each) is int and 0 <= each < _MOST_SIDE for each in numbers)
 
 
 def _empty_array(kind: Any, *_: Any) -> PickledArray:

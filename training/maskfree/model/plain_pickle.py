@@ -12,6 +12,7 @@ of many gigabytes, and what it is allowed to call gets the file's arguments.
 
 from __future__ import annotations
 
+import io
 import pickletools
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -22,6 +23,12 @@ __all__ = ["Forbidden", "Word", "read_pickle"]
 
 _MOST_STEPS = 4_000_000
 """Opcodes of one pickle; a checkpoint of 1,000 tensors has some 30,000."""
+_FLOOR = 1 << 24
+"""Bytes that what is built may take however small the pickle is."""
+_SHARED = 4
+"""Times that the bytes of a pickle's file may be built anew: text becomes bytes, and an array."""
+_ENTRY = 64
+"""Bytes that an entry of a container is taken for."""
 _MARK = object()
 _KEYS = (str, bytes, int, float, bool, type(None))
 """What may be a key of a dictionary: a hash of deeper things may exhaust the machine's stack."""
@@ -83,9 +90,12 @@ def read_pickle(
     Forbidden
         For a name that is neither.
     ValueError
-        For anything else that is no such pickle.
+        For anything else that is no such pickle, or that is built to many times the file's size.
     """
-    machine = _Machine(builders, words, stored)
+    here = file.tell()
+    room = max(_FLOOR, _SHARED * file.seek(0, io.SEEK_END))
+    file.seek(here)
+    machine = _Machine(builders, words, stored, room)
     try:
         return machine.run(file)
     except Forbidden:
@@ -102,8 +112,10 @@ class _Machine:
         builders: Mapping[str, Callable[..., Any]],
         words: frozenset[str],
         stored: Callable[[Any], Any] | None,
+        room: int,
     ) -> None:
         self._builders, self._words, self._stored = builders, words, stored
+        self._room = room
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
@@ -260,13 +272,28 @@ class _Machine:
             raise ValueError("a call of what is no function")
         if word.name not in self._builders:
             raise Forbidden(word.name)
-        self._stack.append(self._builders[word.name](*items))
+        made = self._builders[word.name](*items)
+        self._charge(made)
+        self._stack.append(made)
+
+    def _charge(self, made: Any) -> None:
+        """Take the bytes of what a builder made off those that may be made; references are free."""
+        array = getattr(made, "value", None)
+        if isinstance(made, bytes | bytearray | str):
+            self._room -= len(made)
+        elif isinstance(made, dict | list | tuple):
+            self._room -= _ENTRY * len(made)
+        else:
+            self._room -= int(getattr(array, "nbytes", 0))
+        if self._room < 0:
+            raise ValueError("values that are much larger than the file")
 
     def _op_build(self, _: Any) -> None:
         state = self._pop()
         built = getattr(self._top(), "build", None)
         if built is not None:
             built(state)
+            self._charge(self._top())
         elif not isinstance(self._top(), dict):
             raise ValueError("a state for what has none")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
-from maskfree.model.pickled_arrays import BUILDERS, WORDS
+from maskfree.model.pickled_arrays import BUILDERS, WORDS, is_shape
 from maskfree.model.plain_pickle import Forbidden, Word, read_pickle
 
 if TYPE_CHECKING:
@@ -144,8 +144,10 @@ class _Reader:
         raise NotImplementedError
 
     def _tensor(self, flat: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch.Tensor:
-        numbers = (offset, *size, *stride)
-        if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in numbers):
+        whole = all(
+            isinstance(each, tuple) and is_shape(each) for each in ((offset,), size, stride)
+        )
+        if not whole or len(size) != len(stride):
             raise ValueError("a tensor of no size")
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if math.prod(size) and last >= len(flat):
