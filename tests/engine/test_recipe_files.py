@@ -163,8 +163,9 @@ def test_numbers_by_hand() -> None:
 
 
 def test_the_documents_settings_make_the_papers_temporal_loss() -> None:
-    said = DOCS.read_text(encoding="utf-8").split("temporal loss: `--set ")[1].split("`")[0]
-    changes = dict(word.split("=") for word in said.split())
+    said = DOCS.read_text(encoding="utf-8").split("--set temporal.window")[1].split("```")[0]
+    words = f"temporal.window{said}".replace("\\\n", " ").split()
+    changes = dict(word.split("=") for word in words)
     made = load_recipe("ytvis19-r50", changes).temporal
     paper = TemporalKNNConfig.paper()
     assert made.max_distance == pytest.approx(paper.max_distance, abs=2e-3)  # rounded there
