@@ -46,6 +46,12 @@ def test_a_run_begins_with_the_weights_that_a_person_names(widget, tmp_path, mon
     field.text.setText("  somebody/mask2former ")
     field.text.editingFinished.emit()
     assert plan.settings == ("sampling.clip_length=2", "model.weights=somebody/mask2former")
+    for odd in ("~nobody-at-all/r50.pth", "x" * 5000):  # a home of nobody's, and no name at all
+        field.text.setText(odd)
+        field.text.editingFinished.emit()
+        assert plan.weights == odd
+    field.text.setText("somebody/mask2former")
+    field.text.editingFinished.emit()
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
     chosen = "qtpy.QtWidgets.QFileDialog.getOpenFileName"
