@@ -38,14 +38,15 @@ def write_clip(folder: Path, frames: int = 4, masks: tuple[int, ...] | None = No
 
 @dataclasses.dataclass
 class Stand:
-    """Stands in for the process of a job: notes what is asked for, J as ``j`` says."""
+    """Stands in for the process of a job: notes what is asked for; J and bytes as these say."""
 
     j: Any = lambda job: 0.5
+    size: Any = lambda job: RESULT.loss_bytes
     asked: list[Job] = dataclasses.field(default_factory=list)
 
     def __call__(self, job: Job) -> JobResult:
         self.asked.append(job)
-        return dataclasses.replace(RESULT, j=self.j(job))
+        return dataclasses.replace(RESULT, j=self.j(job), loss_bytes=self.size(job))
 
 
 def clip_named(name: str, folder: Path) -> AblationClip:

@@ -70,17 +70,18 @@ def test_the_page_and_the_numbers(
     assert [three["verdict"], seven["verdict"]] == ["agrees", "not told apart"]
     assert seven["by_clip"] == pytest.approx({"a": 0.65, "b": 0.55})
     page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
-    assert (
-        "| R = 3 | 0.305 | -0.295 | -0.295 to -0.295 | 60 | 4/4 | 0.305 | 0.305 | agrees |" in page
-    )
-    assert "| R = 5 | 0.600 | – | – | 60 | 4/4 | 0.600 | 0.600 | – |" in page
+    three_said = "| R = 3 | 0.305 | -0.295 | -0.295 | -0.295 to -0.295 | 0/2 | 60 | 4/4 |"
+    assert f"{three_said} 0.305 | 0.305 | agrees |" in page
+    assert "| R = 5 | 0.600 | – | – | – | – | 60 | 4/4 | 0.600 | 0.600 | – |" in page
+    assert "\n![Differences and their intervals](ablation.png)\n" in page
+    assert "- `temporal.weight=0.5`\n- `objective.temporal_mean=true`\n" in page
     assert (
         "maskfree ablate clips --out out --only radius --steps 150 --seeds 0 1 --device cpu\n"
         in page
     )
     assert "| a | 0.300 |\n| b | 0.300 |" in page
     assert "The paper: R = 5 is chosen" in page
-    assert "Not whole" not in page
+    assert "**Not whole" not in page
     picture = (tmp_path / "out" / "ablation.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
 
@@ -143,10 +144,10 @@ def test_a_failed_job_is_said_and_tried_again(
     assert "- R = 3 failed: The loss is nan at step 3." in done.out
     assert "**Not whole: 10 of 12 jobs are finished**, 2 failed, 0 were not run." in done.out
     assert "| R = 3 | – | -0.295 | " in done.out
-    assert " | 2/4 | – | 0.305 | " in done.out
+    assert " | 2/4 | – | 0.305 | not whole |" in done.out  # of one clip alone nothing follows
     stand.j = good
     stand.asked.clear()
-    assert "Not whole" not in cli(*words).out
+    assert "**Not whole" not in cli(*words).out
     assert len(stand.asked) == 2
 
 
@@ -179,7 +180,7 @@ def test_the_report_alone_runs_nothing(
     done = cli("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--report")
     assert done.code == 0
     assert not stand.asked
-    assert "| R = 5 | – | – | – | – | 0/4 | – | – | – |" in done.out
+    assert "| R = 5 | – | – | – | – | – | – | 0/4 | – | – | – |" in done.out
     assert "The results are of the commits (how many): –." in done.out
 
 
@@ -252,8 +253,101 @@ def test_without_matplotlib_the_page_is_written_all_the_same(
     done = cli("ablate", clips, "--out", tmp_path / "out", *RADIUS)
     assert done.code == 0
     assert "maskfree: warning: The picture needs matplotlib." in done.err
-    assert (tmp_path / "out" / "ablation.md").is_file()
+    assert "ablation.png" not in (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / "ablation.png").exists()
+
+
+def test_what_else_is_compared_and_what_is_remarkable(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    def j(job: Job) -> float:
+        if job.recipe.oracle:
+            return 0.8
+        if "temporal.method=none" in job.recipe.settings:
+            return 0.5
+        if "temporal.method=flow" in job.recipe.settings:
+            return 0.52 + 0.01 * job.seed
+        if job.recipe.share == 0.1:
+            return 0.2  # below its boxes filled in
+        return 0.6 if job.clip.name == "a" or job.recipe.share == 1 else 0.4
+
+    stand.j = j
+    words = ("ablate", clips, "--out", tmp_path / "out", "--device", "cpu", "--seeds", "0", "1")
+    found = cli(*words, "--only", "method", "retention", "--json").json
+    method, retention = found["groups"]
+    (flow,) = method["beside"]
+    assert (flow["name"], flow["other"], flow["verdict"]) == (
+        "optical flow",
+        "spatial only",
+        "agrees",
+    )
+    assert flow["difference"]["mean"] == pytest.approx(0.025)
+    said = [each["verdict"] for each in retention["beside"]]
+    assert said == ["not told apart", "not told apart", "agrees"]
+    assert {row["verdict"] for row in retention["rows"]} == {""}  # masks teach more: no claim
+    kept = retention["rows"][1]["retention"]
+    assert (kept["mean"], kept["low"], kept["high"]) == pytest.approx((0.75, 0.75, 0.75))
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert "| optical flow beside spatial only | +0.025 | +0.025 | +0.025 to +0.025 | 2/2 |" in page
+    assert "\n- boxes in 50% and boxes in 100%" not in page
+    assert "\n- pairwise in 3D and TK-Loss have the very same J on a, b: the setting" in page
+    assert "| 75.0% | 75.0% to 75.0% | 60 |" in page
+    assert "| *0.200* | *0.200* | no claim |" in page
+
+
+def test_memory_is_told_beside_the_first(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    words = ("ablate", clips, "--out", tmp_path / "out", "--device", "cpu", "--seeds", "0")
+    stand.size = lambda job: (
+        3_000_000 if "temporal.tube=dense" in job.recipe.settings else 2_000_000
+    )
+    found = cli(*words, "--only", "tube", "--json").json
+    ratios = [row["loss_ratio"] for row in found["groups"][0]["rows"]]
+    assert ratios == pytest.approx([1.0, 1.5, 1.0])
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert " | 3.0 | 1.50 | " in page
+
+
+def test_reasons_stand_below_their_table(
+    cli: Callable[..., Result], clips: Path, tmp_path: Path, stand: Stand
+) -> None:
+    reasons = tmp_path / "why.toml"
+    reasons.write_text('radius = """\nWith `R = 9`:\n\n| a | b |\n"""\npatch = "not asked"\n')
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--reasons", reasons, "--json")
+    found = cli(*words).json
+    assert found["reasons"]["radius"] == "With `R = 9`:\n\n| a | b |"
+    assert found["command"].endswith(" --reasons why.toml")
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert "| not told apart |\n\nWith `R = 9`:\n\n| a | b |\n\n## How to read it" in page
+    assert "not asked" not in page
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "There is no file of reasons "),
+        ('radios = "because"', 'There is no group "radios" of settings. Did you mean "radius"?'),
+        ("radius = 3", 'should hold a text for "radius", as radius = "…".'),
+        ('radius = "  "', 'should hold a text for "radius"'),
+        ("radius because", "is not TOML ("),
+        ("", "is empty."),
+    ],
+)
+def test_reasons_that_cannot_be_read_are_said_before_anything_is_run(
+    refuses: Callable[..., str],
+    clips: Path,
+    tmp_path: Path,
+    stand: Stand,
+    content: str | None,
+    said: str,
+) -> None:
+    reasons = tmp_path / "why.toml"
+    if content is not None:
+        reasons.write_text(content)
+    words = ("ablate", clips, "--out", tmp_path / "out", *RADIUS, "--reasons", reasons)
+    assert said in refuses(*words)
+    assert not stand.asked
 
 
 def test_generated_clips_stand_beside_the_others(

@@ -23,7 +23,9 @@ def test_an_interval_by_hand() -> None:
     assert found.mean == pytest.approx(0.4)
     reach = 4.302653 * 0.2 / math.sqrt(3)  # the quantile of t with 2 degrees of freedom
     assert (found.low, found.high) == pytest.approx((0.4 - reach, 0.4 + reach))
-    assert (found.pairs, found.units) == (4, 3)
+    assert (found.pairs, found.units, found.clips) == (4, 3, 3)
+    assert found.median == pytest.approx(0.4)
+    assert (found.higher, found.equal) == (3, ())
 
 
 def test_of_one_clip_the_seeds_count() -> None:
@@ -34,7 +36,18 @@ def test_of_one_clip_the_seeds_count() -> None:
     assert found.mean == pytest.approx(0.1)
     reach = 4.302653 * 0.1 / math.sqrt(3)
     assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
-    assert found.units == 3
+    assert (found.units, found.clips, found.higher) == (3, 1, 2)
+    assert found.equal == ()  # one seed is equal, the clip is not
+
+
+def test_an_outlier_leaves_the_median_and_equal_clips_are_named() -> None:
+    reference = {(clip, seed): 0.5 for clip in "abcd" for seed in (0, 1)}
+    values = reference | {("a", 0): 0.9, ("b", 1): 0.48}
+    found = paired_difference(values, reference, 0.95)
+    assert found is not None
+    assert found.mean == pytest.approx((0.2 - 0.01) / 4)
+    assert found.median == pytest.approx(0.0)
+    assert (found.higher, found.units, found.equal) == (1, 4, ("c", "d"))
 
 
 def test_more_confidence_is_a_wider_interval_of_the_same_mean() -> None:
@@ -49,7 +62,7 @@ def test_more_confidence_is_a_wider_interval_of_the_same_mean() -> None:
 
 def test_one_pair_has_no_interval_and_none_no_difference() -> None:
     assert paired_difference({("a", 0): 0.75}, {("a", 0): 0.5}, 0.95) == Difference(
-        0.25, None, None, 1, 1
+        0.25, None, None, 1, 1, 0.25, 1, 1
     )
     assert paired_difference({("a", 0): 0.7}, {("a", 1): 0.5}, 0.95) is None
     assert paired_difference({}, {}, 0.95) is None
@@ -66,13 +79,17 @@ def test_one_pair_has_no_interval_and_none_no_difference() -> None:
         (-0.01, 0.01, "same", "agrees"),
         (0.001, 0.01, "same", "agrees"),
         (-0.02, 0.01, "same", "not told apart"),
-        (0.001, 0.02, "same", "disagrees"),
-        (-0.02, -0.001, "same", "disagrees"),
+        (0.001, 0.02, "same", "not told apart"),
+        (0.011, 0.02, "same", "disagrees"),
+        (-0.02, -0.011, "same", "disagrees"),
+        (0.1, 0.3, "above", "agrees"),
+        (-0.3, -0.1, "above", "disagrees"),
+        (-0.1, 0.3, "above", "not told apart"),
         (None, None, "below", "not told apart"),
     ],
 )
 def test_verdicts(low: float | None, high: float | None, expected: str, said: str) -> None:
-    assert verdict(Difference(0.0, low, high, 2, 2), expected, 0.01) == said
+    assert verdict(Difference(0.0, low, high, 2, 2, 0.0, 1, 2), expected, 0.01) == said
 
 
 def test_without_a_difference_nothing_is_said() -> None:

@@ -16,6 +16,7 @@ from maskfree.ablation.clips import find_clips, read_clip
 from maskfree.ablation.comparison import compare
 from maskfree.ablation.groups import chosen_groups
 from maskfree.ablation.plot import plot_compared
+from maskfree.ablation.reasons import read_reasons
 from maskfree.ablation.report import Facts, as_json, as_markdown
 from maskfree.ablation.runner import jobs_of, kept_results, run_jobs
 from maskfree.ablation.scene import write_generated
@@ -64,6 +65,7 @@ def ablate(
     """
     config, seeds = _config(args)
     groups = _changed(chosen_groups(args.only), settings)
+    reasons = {} if args.reasons is None else read_reasons(args.reasons)
     if args.jobs < 1:
         raise InputError(f"--jobs must be 1 or more, got {args.jobs}. Leave it out for one.")
     out = Path(args.out)
@@ -77,6 +79,7 @@ def ablate(
 
     def write() -> tuple[dict[str, Any], str]:
         facts = _facts(args, settings, jobs, clips, seeds, config, results, device)
+        facts = dataclasses.replace(facts, reasons=reasons)
         return _write(groups, results, facts, out)
 
     if not args.report:
@@ -203,6 +206,7 @@ def _command(args: argparse.Namespace, config: AblationConfig) -> str:
     words += ["--cache", Path(args.cache).name] if args.cache is not None else []
     words += ["--device", args.device] if args.device != "auto" else []
     words += ["--any-commit"] if args.any_commit else []
+    words += ["--reasons", Path(args.reasons).name] if args.reasons is not None else []
     return shlex.join(words)
 
 
@@ -212,10 +216,11 @@ def _write(
     names = list(facts.clips)
     jobs = len(names) * len(facts.seeds)
     compared = [compare(group, results, names, jobs, facts.config) for group in groups]
-    page = as_markdown(compared, facts)
-    atomic_write(out / PAGE, page)
     try:
         plot_compared(compared, out / PICTURE)
+        facts = dataclasses.replace(facts, drawn=PICTURE)
     except InputError as error:
         warnings.warn(str(error), InputWarning, stacklevel=2)
+    page = as_markdown(compared, facts)
+    atomic_write(out / PAGE, page)
     return as_json(compared, facts), page

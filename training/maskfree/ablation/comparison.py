@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maskfree.ablation.runner import Results
     from maskfree.config import AblationConfig
 
-__all__ = ["Compared", "Row", "compare"]
+__all__ = ["Compared", "Pairing", "Row", "compare"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,10 @@ class Row:
     """A variant: what came of its jobs; None where a number is not known.
 
     ``j``: mean J over clips and seeds, ``by_clip``: that of each clip; ``difference``: to the
-    group's reference; ``retention``: mean over clips of J as a part of the reference's;
-    ``seconds``: mean of the training; ``loss_bytes``: largest temporal loss; ``done`` of ``jobs``
-    are finished, ``failed`` says why others came to nothing, each once.
+    group's reference; ``retention``: J as a part of the reference's, less nothing; ``seconds``:
+    mean of the training; ``loss_bytes``: largest temporal loss, and ``loss_ratio`` its mean size
+    beside the reference's of the same clip and seed; ``done`` of ``jobs`` are finished, ``failed``
+    says why others came to nothing, each once.
     """
 
     name: str
@@ -40,9 +41,10 @@ class Row:
     by_clip: dict[str, float | None]
     difference: Difference | None
     verdict: str
-    retention: float | None
+    retention: Difference | None
     seconds: float | None
     loss_bytes: int | None
+    loss_ratio: float | None
     done: int
     jobs: int
     failed: tuple[str, ...] = ()
@@ -53,11 +55,26 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pairing:
+    """One setting beside another that is not the reference."""
+
+    name: str
+    other: str
+    difference: Difference | None
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Compared:
-    """A group and its rows, the reference first."""
+    """A group and its rows, the reference first, and what else was compared."""
 
     group: Group
     rows: tuple[Row, ...]
+    beside: tuple[Pairing, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -67,6 +84,7 @@ class Compared:
             "claim": self.group.claim,
             "reference": self.rows[0].name,
             "rows": [row.to_json() for row in self.rows],
+            "beside": [each.to_json() for each in self.beside],
         }
 
 
@@ -84,7 +102,27 @@ def compare(
     """
     reference = _of(results, recipe_of(group.reference, config.steps))
     rows = (_row(group, v, results, reference, clips, jobs, config) for v in group.variants)
-    return Compared(group, tuple(rows))
+    named = {each.name: recipe_of(each, config.steps) for each in group.variants}
+    beside = []
+    for each in group.beside:
+        own, other = (_js(_of(results, named[name])) for name in (each.name, each.other))
+        found = paired_difference(own, other, config.confidence)
+        said = _verdict(found, each.expected, clips, config)
+        beside.append(Pairing(each.name, each.other, found, said))
+    return Compared(group, tuple(rows), tuple(beside))
+
+
+def _js(results: dict[tuple[str, int], JobResult]) -> dict[tuple[str, int], float]:
+    return {pair: result.j for pair, result in results.items()}
+
+
+def _verdict(
+    found: Difference | None, expected: str, clips: Sequence[str], config: AblationConfig
+) -> str:
+    """Return what a difference says of the paper's order: nothing yet where a clip has no pair."""
+    if expected and found is not None and found.clips < len(clips):
+        return "not whole"
+    return verdict(found, expected, config.same)
 
 
 def _of(results: Results, recipe: Recipe) -> dict[tuple[str, int], JobResult]:
@@ -107,8 +145,7 @@ def _row(
 ) -> Row:
     recipe = recipe_of(variant, config.steps)
     own = _of(results, recipe)
-    j = {pair: result.j for pair, result in own.items()}
-    base = {pair: result.j for pair, result in reference.items()}
+    j, base = _js(own), _js(reference)
     mean, by_clip = mean_over_clips(j, clips)
     difference = None
     if variant is not group.reference:
@@ -116,17 +153,23 @@ def _row(
     retention = None
     if group.retention:
         kept = {pair: j[pair] / base[pair] for pair in j if base.get(pair)}
-        retention, _ = mean_over_clips(kept, clips)
+        retention = paired_difference(kept, dict.fromkeys(kept, 0.0), config.confidence)
+    ratios = {
+        pair: each.loss_bytes / reference[pair].loss_bytes
+        for pair, each in own.items()
+        if pair in reference and reference[pair].loss_bytes
+    }
     failed = {why for job, why in results.failed.items() if job.recipe == recipe}
     return Row(
         name=variant.name,
         j=mean,
         by_clip=by_clip,
         difference=difference,
-        verdict=verdict(difference, variant.expected, config.same),
+        verdict=_verdict(difference, variant.expected, clips, config),
         retention=retention,
         seconds=statistics.mean(r.train_seconds for r in own.values()) if own else None,
         loss_bytes=max((r.loss_bytes for r in own.values()), default=None),
+        loss_ratio=mean_over_clips(ratios, clips)[0],
         done=len(own),
         jobs=jobs,
         failed=tuple(sorted(failed)),

@@ -22,7 +22,9 @@ Pair = tuple[str, int]
 class Difference:
     """A mean difference and its interval; None where a single number tells no spread.
 
-    ``pairs``: jobs on either side; ``units``: what the spread is taken over, clips or seeds.
+    ``pairs``: jobs on either side; ``units``: what the spread is taken over, clips or seeds;
+    ``median``: of these; ``higher``: how many of them lie above nothing; ``clips``: how many clips
+    have a pair; ``equal``: those whose every pair is the same to the last bit.
     """
 
     mean: float
@@ -30,6 +32,10 @@ class Difference:
     high: float | None
     pairs: int
     units: int
+    median: float
+    higher: int
+    clips: int
+    equal: tuple[str, ...] = ()
 
 
 def paired_difference(
@@ -58,11 +64,22 @@ def paired_difference(
     if len(units) == 1:
         units = next(iter(clips.values()))
     mean = statistics.mean(units)
-    if len(units) == 1:
-        return Difference(mean, None, None, len(both), 1)
-    error = statistics.stdev(units) / math.sqrt(len(units))
-    reach = float(student.ppf((1 + confidence) / 2, len(units) - 1)) * error
-    return Difference(mean, mean - reach, mean + reach, len(both), len(units))
+    low = high = None
+    if len(units) > 1:
+        error = statistics.stdev(units) / math.sqrt(len(units))
+        reach = float(student.ppf((1 + confidence) / 2, len(units) - 1)) * error
+        low, high = mean - reach, mean + reach
+    return Difference(
+        mean=mean,
+        low=low,
+        high=high,
+        pairs=len(both),
+        units=len(units),
+        median=statistics.median(units),
+        higher=sum(each > 0 for each in units),
+        clips=len(clips),
+        equal=tuple(sorted(clip for clip, own in clips.items() if not any(own))),
+    )
 
 
 def verdict(difference: Difference | None, expected: str, same: float) -> str:
@@ -71,22 +88,25 @@ def verdict(difference: Difference | None, expected: str, same: float) -> str:
     Parameters
     ----------
     expected
-        "below": the reference is better; "same": both are as good as each other; "": the paper
-        says nothing, and nor does this, as where there is no difference yet.
+        "below": the reference is better; "above": it is worse; "same": both are as good as each
+        other; "": the paper says nothing, and nor does this, as where there is no difference yet.
     same
-        Differences whose interval lies within this are none.
+        Differences within this are none.
     """
     if not expected or difference is None:
         return ""
     if difference.low is None or difference.high is None:
         return "not told apart"
+    low, high = difference.low, difference.high
     if expected == "same":
-        if -same <= difference.low and difference.high <= same:
+        if -same <= low and high <= same:
             return "agrees"
-        return "not told apart" if difference.low <= 0 <= difference.high else "disagrees"
-    if difference.high < 0:
+        return "disagrees" if low > same or high < -same else "not told apart"
+    if expected == "above":
+        low, high = -high, -low
+    if high < 0:
         return "agrees"
-    return "disagrees" if difference.low > 0 else "not told apart"
+    return "disagrees" if low > 0 else "not told apart"
 
 
 def mean_over_clips(

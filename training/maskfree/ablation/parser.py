@@ -49,6 +49,9 @@ def add_ablate(parser: argparse.ArgumentParser) -> None:
     )
     add("--cache", metavar="DIR", help="where finished jobs are kept; default: in the report's")
     add("--any-commit", action="store_true", help="take results that other code made as well")
+    add(
+        "--reasons", metavar="FILE", help='TOML, group = "text": what stands below a group\'s table'
+    )
     add("--report", action="store_true", help="run nothing, report what is finished")
     add("--jobs", type=int, default=1, metavar="N", help="jobs side by side; default: 1")
     add("--device", default="auto", help="auto, cpu, cuda or mps; default: auto")

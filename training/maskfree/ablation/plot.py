@@ -21,14 +21,20 @@ _MISSING = (
 )
 _COLUMNS, _WIDTH, _ROW, _TITLE, _DPI = 2, 5.5, 0.34, 0.9, 120
 """Panels beside each other; inches of a panel's width, of a row, of a title; dots an inch."""
+_BELOW = 0.25
+"""How far below its row a clip's dot lies, rows."""
 _COLOURS = {
     "agrees": "tab:green",
     "disagrees": "tab:red",
     "not told apart": "tab:gray",
+    "not whole": "tab:gray",
     "": "tab:blue",
 }
+_MARKERS = {"agrees": "o", "disagrees": "X", "not told apart": "d", "not whole": "$?$", "": "s"}
 _LEGEND = (
-    "Green: the paper's order is seen. Red: the other order. Grey: not told apart. Blue: no claim."
+    "Green, round: the paper's order is seen. Red, cross: another order. Grey, diamond: not told "
+    "apart (?: clips are missing).\nBlue, square: no claim. Dots: single clips. Line: the interval "
+    "of the mean."
 )
 
 
@@ -66,7 +72,11 @@ def _draw(panel: Any, compared: Compared) -> None:
         if found is None:
             continue
         colour = _COLOURS[row.verdict]
-        panel.plot([found.mean], [number], marker="o", color=colour)
+        for clip, j in row.by_clip.items():
+            other = compared.rows[0].by_clip[clip]
+            if j is not None and other is not None:
+                panel.plot([j - other], [number + _BELOW], marker=".", color="black", alpha=0.4)
+        panel.plot([found.mean], [number], marker=_MARKERS[row.verdict], color=colour)
         if found.low is not None and found.high is not None:
             panel.plot([found.low, found.high], [number, number], color=colour, linewidth=1.5)
     panel.set_yticks(range(len(compared.rows)), [row.name for row in compared.rows])

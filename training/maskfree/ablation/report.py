@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maskfree.ablation.groups import BASE, PRESET
+from maskfree.presets import preset
+from maskfree.settings import as_text, iter_settings, override
 from maskfree.terminal import printable
 
 if TYPE_CHECKING:
@@ -18,6 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "as_json", "as_markdown"]
 
 _NOTHING = "–"
+_DIFFERENCE = ("to the first", "median", "interval", "higher on")
+_ORDER = "the paper's order"
+_TOLD = (
+    "objective.projection_weight",
+    "pairwise.weight",
+    "pairwise.similarity_threshold",
+    "temporal.weight",
+    "objective.temporal_mean",
+    "temporal.normaliser",
+    "temporal.max_distance",
+    "temporal.max_distance_l1",
+    "temporal.max_distance_ncc",
+)
+"""Settings of the preset that the tables hang on, named on the page as they are."""
 _MEGA = 1e6
 
 
@@ -28,7 +44,8 @@ class Facts:
     ``clips``: name to the J of its boxes filled in, None where no job is finished; ``settings``:
     what every job changes of the base; ``commits``: to how many results are from it; ``device``:
     its kind; ``command``: what made the page; ``done`` of ``jobs`` are finished, ``failed`` came to
-    nothing.
+    nothing; ``drawn``: name of the picture, if there is one; ``reasons``: a group's key to what a
+    person says of it, Markdown.
     """
 
     clips: Mapping[str, float | None]
@@ -41,6 +58,8 @@ class Facts:
     done: int
     jobs: int
     failed: int
+    drawn: str = ""
+    reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def as_json(compared: Sequence[Compared], facts: Facts) -> dict[str, Any]:
@@ -57,6 +76,7 @@ def as_json(compared: Sequence[Compared], facts: Facts) -> dict[str, Any]:
         "done": facts.done,
         "jobs": facts.jobs,
         "failed": facts.failed,
+        "reasons": dict(facts.reasons),
         "groups": [each.to_json() for each in compared],
     }
 
@@ -75,8 +95,10 @@ def _head(facts: Facts) -> str:
         missing = (
             f"\n\n**Not whole: {facts.done} of {facts.jobs} jobs are finished**, {facts.failed} "
             f"failed, {left - facts.failed} were not run. A mean is shown where every clip has a "
-            "number; the same command goes on from here."
+            "number, and the paper's order is judged where every clip has both; the same command "
+            "goes on from here."
         )
+    picture = f"\n\n![Differences and their intervals]({facts.drawn})" if facts.drawn else ""
     return f"""# Ablation
 
 The comparisons of MaskFreeVIS (CVPR 2023, arXiv 2303.15904), run again on these clips: is the
@@ -86,9 +108,9 @@ at a time, so that the numbers themselves cannot be held against each other.
 
 ```sh
 {printable(facts.command)}
-```{missing}
+```{missing}{picture}
 
-The clips, and J of their boxes filled in, which is what no training at all would reach:
+The clips, and J of their boxes filled in, which is what one has without any training:
 
 {_table(["clip", "boxes filled in"], boxes)}"""
 
@@ -96,25 +118,52 @@ The clips, and J of their boxes filled in, which is what no training at all woul
 def _group(compared: Compared, facts: Facts) -> str:
     group = compared.group
     clips = list(facts.clips)
-    header = ["setting", "mean J", "to the first", "interval"]
-    header += ["kept"] if group.retention else []
-    header += ["loss, MB"] if group.memory else []
-    header += ["train, s", "jobs", *clips, "the paper's order"]
+    header = ["setting", "mean J", *_DIFFERENCE]
+    header += ["kept", "interval of it"] if group.retention else []
+    header += ["loss, MB", "to the first's"] if group.memory else []
+    header += ["train, s", "jobs", *clips, _ORDER]
     rows = []
     for row in compared.rows:
-        cells = [row.name, _number(row.j), _mean(row.difference), _interval(row.difference)]
+        cells = [row.name, _number(row.j), *_difference(row.difference)]
         if group.retention:
-            cells.append(_NOTHING if row.retention is None else f"{row.retention:.1%}")
+            kept = row.retention
+            cells.append(_NOTHING if kept is None else f"{kept.mean:.1%}")
+            cells.append(_interval(kept, ".1%"))
         if group.memory:
-            size = row.loss_bytes
+            size, ratio = row.loss_bytes, row.loss_ratio
             cells.append(_NOTHING if size is None else f"{size / _MEGA:.1f}")
+            cells.append(_NOTHING if ratio is None else f"{ratio:.2f}")
         cells.append(_NOTHING if row.seconds is None else f"{row.seconds:.0f}")
         cells.append(f"{row.done}/{row.jobs}")
-        rows.append([*cells, *(_number(row.by_clip[clip]) for clip in clips), _order(row)])
+        cells += (_clip(row.by_clip[clip], facts.clips[clip]) for clip in clips)
+        rows.append([*cells, _order(row)])
+    parts = [f"## {group.title}", f"The paper: {group.claim}", _table(header, rows, last=True)]
+    parts += [_beside(compared)] if compared.beside else []
+    parts += ["\n".join(notes)] if (notes := _notes(compared)) else []
+    if why := facts.reasons.get(group.key):
+        parts.append("\n".join(map(printable, why.splitlines())))
+    return "\n\n".join(parts)
+
+
+def _beside(compared: Compared) -> str:
+    rows = [
+        [f"{each.name} beside {each.other}", *_difference(each.difference), each.verdict]
+        for each in compared.beside
+    ]
+    return _table(["and", "difference", *_DIFFERENCE[1:], _ORDER], rows, last=True)
+
+
+def _notes(compared: Compared) -> list[str]:
+    """Return what is remarkable of single rows, as a list."""
+    first = compared.rows[0].name
+    alike = [
+        f"- {row.name} and {first} have the very same J on {', '.join(row.difference.equal)}: the "
+        "setting decides nothing there."
+        for row in compared.rows
+        if row.difference is not None and row.difference.equal
+    ]
     failed = [f"- {row.name} failed: {why}" for row in compared.rows for why in row.failed]
-    told = "\n\n" + "\n".join(failed) if failed else ""
-    table = _table(header, rows, last=True)
-    return f"## {group.title}\n\nThe paper: {group.claim}\n\n{table}{told}"
+    return alike + failed
 
 
 def _order(row: Row) -> str:
@@ -128,25 +177,33 @@ def _foot(facts: Facts) -> str:
     if facts.settings:
         words = ", ".join(f"`{printable(f'{k}={v}')}`" for k, v in facts.settings.items())
         base += f"\n\nand, as `--set` says: {words}, where the row is not about it."
+    config = override(preset(PRESET), {**BASE, **facts.settings})
+    known = {each.key: each.value for each in iter_settings(config)}
+    told = "\n".join(f"- `{key}={printable(as_text(known[key]))}`" for key in _TOLD)
     seeds = " ".join(map(str, facts.seeds))
     commits = ", ".join(f"{name} ({count})" for name, count in facts.commits.items()) or _NOTHING
     confidence = f"{facts.config.confidence:.0%}"
     return f"""## How to read it
 
-- J is the mean over the tracks of a clip, of all frames that have true masks; *mean J* is the mean
-  over clips and seeds ({seeds}), each clip's column the mean over its seeds.
+- J is intersection over union with the true mask, the mean over the tracks of a clip and over all
+  frames that have true masks and show the track; *mean J* is the mean over clips and seeds
+  ({seeds}), each clip's column the mean over its seeds: *in italics* where it is below the boxes
+  filled in, so that the training failed there. *Jobs*: clips times seeds, how many are finished.
 - *To the first* is the mean difference to the first row, of the same clip and seed on either side.
   The *interval* holds the true one with {confidence} confidence: Student's t over the clips,
   each of which counts once, with the mean of its seeds; of a single clip over its seeds. Intervals
-  are not corrected for how many there are.
+  are not corrected for how many there are. One clip that is far from all others widens it: look at
+  the *median* over clips, and at *higher on*, on how many the setting is better.
 - *Agrees*: the whole interval lies on the side that the paper's order has (for settings that it
-  finds as good as each other: within {facts.config.same:g} of nothing); *disagrees*: on the other
-  side; *not told apart*: it spans zero, so these clips and seeds do not decide. *No claim*: the
-  paper says nothing of it that we know.
+  finds as good as each other: within {facts.config.same:g} of nothing); *disagrees*: it lies on
+  another; *not told apart*: neither, or there is no interval: these clips and seeds do not decide.
+  *Not whole*: a clip has no pair yet. *No claim*: the paper says nothing of it that we know. Where
+  a claim has no number (R, N, the tube, the matching), its direction is our reading of it.
 - *Loss, MB*: the most that tensors of the temporal loss of one step take, matches and gradients
-  included, of the clip that takes most. *Kept*: J as a part of the first row's, mean over clips.
-- *Train, s*: by the clock, with {facts.config.threads} thread a job.
-- The paper's numbers are from its abstract and from public summaries of its tables.
+  included, of the clip that takes most; *to the first's*: mean ratio over clips. *Kept*: J as a
+  part of the first row's, mean over clips.
+- *Train, s*: by the clock, with {facts.config.threads} thread a job, whatever ran beside it.
+- The paper's numbers are from its Figure 1 and from public summaries of its tables.
 
 ## The base
 
@@ -157,6 +214,13 @@ stays: tracks bound to queries, the term outside the boxes, the decaying prior. 
 frame has its box, unless a row says else.
 
 {base}
+
+The preset's own values that the tables hang on, the same in every row:
+
+{told}
+
+By the grid normaliser the temporal loss is a sum over matches and pairs of frames: more of them (K,
+dense tubes) weigh more. D (`temporal.max_distance`) is the same for every N and colour space.
 
 The results are of the commits (how many): {commits}. Device: {facts.device}."""
 
@@ -174,11 +238,20 @@ def _number(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.3f}"
 
 
-def _mean(difference: Difference | None) -> str:
-    return _NOTHING if difference is None else f"{difference.mean:+.3f}"
+def _clip(j: float | None, filled: float | None) -> str:
+    below = j is not None and filled is not None and j < filled
+    return f"*{_number(j)}*" if below else _number(j)
 
 
-def _interval(difference: Difference | None) -> str:
-    if difference is None or difference.low is None or difference.high is None:
+def _difference(found: Difference | None) -> tuple[str, str, str, str]:
+    """Return the cells of `_DIFFERENCE`."""
+    if found is None:
+        return _NOTHING, _NOTHING, _NOTHING, _NOTHING
+    higher = f"{found.higher}/{found.units}"
+    return f"{found.mean:+.3f}", f"{found.median:+.3f}", _interval(found, "+.3f"), higher
+
+
+def _interval(found: Difference | None, form: str) -> str:
+    if found is None or found.low is None or found.high is None:
         return _NOTHING
-    return f"{difference.low:+.3f} to {difference.high:+.3f}"
+    return f"{found.low:{form}} to {found.high:{form}}"

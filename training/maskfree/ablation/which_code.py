@@ -20,7 +20,7 @@ __all__ = ["code_digest", "code_files", "commit"]
 _ENGINE = Path(maskfree.__file__).resolve().parent
 _FIRST = ("maskfree.ablation.job_process", "maskfree.ablation.groups")
 """What a job is made of; all else of the engine that matters is imported by one of these."""
-_LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless")
+_LIBRARIES = ("torch", "transformers", "numpy", "scipy", "pillow", "opencv-python-headless")
 DIGITS = 12
 """Hexadecimal digits of a digest that are kept."""
 
