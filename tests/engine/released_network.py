@@ -289,8 +289,8 @@ def video_decoder(
     heads: int,
     layers: int,
     inner: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return class logits ``(B, Q, C + 1)`` and mask logits ``(B, Q, T, H4, W4)``."""
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return class logits ``(B, Q, C + 1)`` and mask logits ``(B, Q, T, H4, W4)`` by output."""
     head, size = "sem_seg_head.predictor", fine.shape[1]
     fine = fine.unflatten(0, (-1, frames))
     embed = w.of(f"{head}.level_embed.weight", LEVELS, size)
@@ -312,8 +312,10 @@ def video_decoder(
         masks = torch.einsum("bqc,btchw->bqthw", hidden, fine)
         return w.linear(f"{head}.class_embed", normed, classes + 1), masks
 
+    outputs = []
     for n in range(layers):
-        masks = predict()[1]
+        outputs.append(predict())
+        masks = outputs[-1][1]
         level = n % LEVELS
         small = functional.interpolate(
             masks.flatten(0, 1), size=shapes[level], mode="bilinear", align_corners=False
@@ -332,4 +334,4 @@ def video_decoder(
         name = f"{head}.transformer_ffn_layers.{n}"
         hidden = torch.relu(w.linear(f"{name}.linear1", x, inner))
         x = w.layer_norm(f"{name}.norm", x + w.linear(f"{name}.linear2", hidden, size))
-    return predict()
+    return [*outputs, predict()]

@@ -47,6 +47,15 @@ def test_means_over_clips_and_over_instances_by_hand() -> None:
     assert found == pytest.approx({"projection": 7, "temporal": 2.5})
 
 
+def test_a_mean_over_pairs_is_weighed_by_instance_whatever_the_normaliser() -> None:
+    by_pairs = dataclasses.replace(
+        CONFIG, temporal=dataclasses.replace(TemporalKNNConfig.paper(), method="pairwise3d")
+    )
+    assert batch_sum("instance", by_pairs)["temporal"] == pytest.approx(2.5)
+    by_cells = dataclasses.replace(CONFIG, temporal=TemporalKNNConfig.paper())
+    assert batch_sum("instance", by_cells)["temporal"] == pytest.approx(2)
+
+
 def pooled_class_loss() -> float:
     """The class loss of both clips' queries as one: 1 and 3 objects, the rest weighs less."""
     less, queries = CONFIG.objective.no_object_weight, CONFIG.model.num_queries

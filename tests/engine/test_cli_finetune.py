@@ -103,6 +103,22 @@ def test_another_preset_than_the_newest_runs_is_said(
     assert "was made with the preset" not in again.err
 
 
+def test_weights_that_a_fresh_run_does_not_begin_with_again_are_said(
+    cli: Callable[..., Result], clip: Path, tmp_path: Path
+) -> None:
+    first, folder = tmp_path / "first", tmp_path / "session"
+    words = ("finetune", clip / "frames", "--boxes", clip / "boxes.json", "--session")
+    cli(*words, first, "--steps", 1, *SMALL)
+    weights = first / "runs" / "0001"
+    cli(*words, folder, "--steps", 1, "--weights", weights, *SMALL)
+    said = f"Run 0001 began with the weights of {weights}; this one begins anew, and with none."
+    result = cli("finetune", "--session", folder, "--preset", "tiny", "--steps", 1, *SMALL)
+    assert said in " ".join(result.err.split())
+    again = ("--weights", weights)
+    result = cli("finetune", "--session", folder, "--steps", 1, *again, *SMALL)
+    assert "this one begins anew" not in result.err
+
+
 def test_previews_and_the_best_weights_from_the_shell(
     cli: Callable[..., Result], refuses: Callable[..., str], clip: Path, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def check_ytvis(found: VideoDataset, root: Path) -> None:
         ("ytvis2021", "annotations/instances_train.json"),
         ("ovis", "annotations_train.json"),
         ("ovis", "annotations/annotations_train.json"),
+        ("ovis", "train/instances.json"),
     ],
 )
 def test_each_layout_of_videos_is_found(root: Path, kind: str, path: str) -> None:

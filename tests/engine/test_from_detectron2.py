@@ -18,7 +18,7 @@ from maskfree.model.convert import convert_checkpoint
 from maskfree.model.detectron2_names import TRAINING_ONLY
 from maskfree.model.from_detectron2 import Converted, from_detectron2
 from maskfree.model.initial import read_initial
-from maskfree.model.mask2former_video import Mask2FormerVideo
+from maskfree.model.mask2former_video import FrameFeatures, Mask2FormerVideo
 from maskfree.model.weights_about import classes_of
 from released_network import Weights, pixel_decoder, resnet, swin, video_decoder
 
@@ -27,9 +27,13 @@ SIZE, HEADS, FRAMES, QUERIES, CLASSES = 32, 4, 2, 5, 3
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
 
+def normed_of(rgb: torch.Tensor) -> torch.Tensor:
+    return (rgb.flatten(0, 1) - MEAN[:, None, None]) / STD[:, None, None]
+
+
 def computed(kind: str, rgb: torch.Tensor, w: Weights) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what the published network makes of a clip; ``w`` becomes its checkpoint."""
-    normed = (rgb.flatten(0, 1) - MEAN[:, None, None]) / STD[:, None, None]
+    normed = normed_of(rgb)
     if kind == "resnet":
         features = resnet(w, normed, [32, 64, 96, 128], [1, 2, 1, 1])
     else:
@@ -45,7 +49,7 @@ def computed(kind: str, rgb: torch.Tensor, w: Weights) -> tuple[torch.Tensor, to
         heads=HEADS,
         layers=4,
         inner=56,
-    )
+    )[-1]
 
 
 def network(found: Converted) -> Mask2FormerVideo:
@@ -69,6 +73,64 @@ def test_the_network_computes_what_it_did_there(kind: str) -> None:
         ours = network(found)(rgb)
     torch.testing.assert_close(ours.mask_logits[-1], masks, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ours.class_logits[-1], classes, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "depths"),
+    [
+        ("resnet", [3, 4, 6, 3]),
+        ("swin", [2, 2, 2, 2]),
+        ("resnet", [3, 4, 23, 3]),
+        pytest.param("swin", [2, 2, 18, 2], marks=pytest.mark.slow),
+    ],
+)
+def test_every_block_at_the_released_sizes(kind: str, depths: list[int]) -> None:
+    """R50, R101 and Swin-L (with a shorter third stage first): random weights, block by block.
+
+    Each block gets what the published formulas made before it, so that no fault hides in another.
+    """
+    torch.manual_seed(0)
+    rgb, w, heads = torch.rand(1, FRAMES, 3, 64, 96), Weights(), 8
+    with torch.no_grad():
+        if kind == "resnet":
+            maps = resnet(w, normed_of(rgb), [256, 512, 1024, 2048], depths)
+        else:
+            maps = swin(w, normed_of(rgb), 192, depths, [6, 12, 24, 48], 12)
+        fine, levels = pixel_decoder(w, maps, 256, heads, 6, 1024)
+        outputs = video_decoder(
+            w,
+            fine,
+            levels,
+            frames=FRAMES,
+            queries=20,
+            classes=40,
+            heads=heads,
+            layers=9,
+            inner=2048,
+        )
+        found = from_detectron2(w)
+        assert (found.left_over, found.missing) == ((), ())
+        assert found.used == len(w)
+        model = network(found)
+        pixels = model.model.pixel_level_module
+        for own, expected in zip(pixels.encoder(normed_of(rgb)).feature_maps, maps, strict=True):
+            close(own, expected)
+        decoded = pixels.decoder(maps, output_hidden_states=True)
+        close(decoded.mask_features, fine)
+        for own, expected in zip(decoded.multi_scale_features, levels, strict=True):
+            close(own, expected)
+        seen = FrameFeatures(fine[None], tuple(level[None] for level in levels))
+        ours = model.decode(seen)
+    assert len(outputs) == len(ours.class_logits) == 10
+    for n, (classes, masks) in enumerate(outputs):
+        close(ours.class_logits[n], classes)
+        close(ours.mask_logits[n], masks)
+
+
+def close(own: torch.Tensor, expected: torch.Tensor) -> None:
+    """To 1e-4 of the largest number: what is computed in another order, in single precision."""
+    assert own.shape == expected.shape
+    assert float((own - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
 def small() -> Weights:
@@ -189,10 +251,10 @@ def test_the_command_says_what_became_of_each_tensor(
     assert all(torch.equal(written[key], expected[key]) for key in written)
     assert main(words) == 0
     assert "resnet, 5 queries and 3 classes" in capsys.readouterr().out
-    assert classes_of(tmp_path / "a.safetensors") == ()
+    assert classes_of(tmp_path / "a.safetensors", 3) == ()
     (tmp_path / "names.txt").write_text("cat\n\n  big dog \nsnake\n")
     assert main([*words, "--classes", str(tmp_path / "names.txt")]) == 0
-    assert classes_of(tmp_path / "a.safetensors") == ("cat", "big dog", "snake")
+    assert classes_of(tmp_path / "a.safetensors", 3) == ("cat", "big dog", "snake")
     capsys.readouterr()
     assert main([*words, "--classes", "ovis"]) == 2
     assert capsys.readouterr().err == (

@@ -16,12 +16,13 @@ from maskfree import rle
 from maskfree.cli import main
 from maskfree.config import InferenceConfig, RecipeConfig
 from maskfree.datasets.opening import open_dataset
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.infer_command import check_out
 from maskfree.inference import dataset_inference
 from maskfree.inference.average_precision import AP_METRICS
 from maskfree.inference.dataset_inference import evaluate, evaluator
 from maskfree.inference.trained import find_recipe, find_weights, load_trained
+from maskfree.inference.video_inference import FoundTrack
 from maskfree.model.build import build_model
 from maskfree.model.checkpoint import save_model
 from maskfree.model.weights_about import about
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskfree.config import Config
+    from maskfree.datasets.types import DataVideo
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
 SIZE, FRAMES, VIDEOS = (40, 64), 3, 3
@@ -121,8 +123,55 @@ def test_a_video_without_its_pictures_is_left_out_and_said(
     (root / "valid/JPEGImages/v1/00000.jpg").unlink()
     done = infer(weights, "--kind", "ytvis2021", "--json")
     said = json.loads(done.out)
-    assert (said["videos"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
+    assert (said["videos"], said["left_out"]) == (VIDEOS, ["video v1"])
+    assert "1 of its 3 pictures are missing, first v1/00000.jpg" in said["unread"]["video v1"]
     assert "nothing of 1 that were skipped: video v1" in infer(weights, "--kind", "ytvis2021").out
+
+
+def test_a_damaged_picture_ends_nothing_and_what_is_missing_comes_later(
+    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
+) -> None:
+    picture = root / "valid/JPEGImages/v1/00001.jpg"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:300])
+    done = infer(weights, "--kind", "ytvis2021", "--json")
+    assert done.code == 0, done.err
+    assert "video v1 is left out: " in done.err
+    said = json.loads(done.out)
+    assert (said["left_out"], list(said["unread"])) == (["video v1"], ["video v1"])
+    assert "00001.jpg" in said["unread"]["video v1"]
+    results = tmp_path / "results.json"
+    assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 3}
+    picture.unlink()  # the others' results still hold
+    said = json.loads(infer(weights, "--kind", "ytvis2021", "--json").out)
+    assert (said["before"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
+    picture.write_bytes(whole)
+    done = infer(weights, "--kind", "ytvis2021", "--json")
+    said = json.loads(done.out)
+    assert (said["before"], said["left_out"], said["unread"]) == (VIDEOS - 1, [], {})
+    assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 2, 3}
+    assert not (tmp_path / "results.json.parts").exists()
+
+
+def test_a_data_set_of_which_nothing_can_be_read_is_an_error(
+    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
+) -> None:
+    for picture in (root / "valid/JPEGImages").rglob("*.jpg"):
+        picture.write_bytes(b"no picture")
+    done = infer(weights, "--kind", "ytvis2021")
+    assert done.code == 2
+    assert "No video of ytvis2021 valid can be read, first video v0: " in done.err
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused(infer: Callable[..., Any], weights: Path) -> None:
+    tensors = safetensors.torch.load_file(weights)
+    name = next(name for name in tensors if name.endswith("weight"))
+    tensors[name].view(-1)[0] = torch.nan
+    safetensors.torch.save_file(tensors, weights)
+    done = infer(weights)
+    assert done.code == 2
+    assert f'"{name}" of {weights} holds numbers that are none (NaN or infinite)' in done.err
 
 
 def test_a_lack_of_memory_says_what_to_do_and_several_processes_are_refused(
@@ -204,7 +253,35 @@ def test_during_training_it_is_the_same_number(
     scores = evaluate(model, dataset, recipe, device=CPU)
     assert scores == json.loads(cli(*words).out)["all"]
     assert model.training
-    assert evaluator(recipe, str(root), ("cat", "dog"), device=CPU)(model) == scores
+    score = evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
+    assert score(model) == scores
+    (root / "valid/JPEGImages/v1/00002.jpg").unlink()
+    with pytest.warns(InputWarning, match="pictures of 1 of 3 videos cannot be used"):
+        without = score(model)
+    assert without.pop("unread") == 1
+    infer(weights)
+    assert without == json.loads(cli(*words).out)["all"]
+
+
+def test_a_video_that_cannot_be_read_scores_as_one_where_nothing_is_found(
+    model: Mask2FormerVideo, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trackeval")
+
+    def truth(_: Any, video: DataVideo, *__: Any, **___: Any) -> list[FoundTrack]:
+        if video.name == "v1":
+            raise InputError("it is damaged")
+        return [
+            FoundTrack(each.class_index, 1.0, tuple(each.segments[t] for t in range(FRAMES)))
+            for each in video.instances
+            if each.segments
+        ]
+
+    monkeypatch.setattr(dataset_inference, "infer_video", truth)
+    with pytest.warns(InputWarning, match="first v1: it is damaged"):
+        found = evaluator(RecipeConfig(), str(root), ("cat", "dog"), device=CPU)(model)
+    assert found["AP"] == pytest.approx(0.5)  # the cat is found, the dog is not
+    assert found["unread"] == 1
 
 
 def test_what_cannot_be_evaluated_is_said_before_training(root: Path) -> None:

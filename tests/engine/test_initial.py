@@ -16,8 +16,10 @@ from maskfree.beginning import began_with, beginning_of
 from maskfree.config import PUBLISHED, Config, ModelConfig
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.build import build_model, network_config, quiet_about_backbones
+from maskfree.model.convert import convert_checkpoint
 from maskfree.model.hub_folder import quiet
 from maskfree.model.initial import Pretrained, find_pretrained, read_initial
+from maskfree.model.weights_about import classes_of
 from maskfree.train import finetune
 
 if TYPE_CHECKING:
@@ -108,7 +110,8 @@ def test_a_checkpoint_of_transformers_is_taken_over(
         torch.testing.assert_close(head[0], weights[HEAD][1])
         assert not torch.equal(head[1], weights[HEAD][1])
     else:  # nobody says what they are called, and there are as many
-        assert words == f"weights of {source}; classes: known a, b, c"
+        named = "by their order, since nobody names the outputs: a, b, c"
+        assert words == f"weights of {source}; classes: {named}"
         torch.testing.assert_close(head, weights[HEAD])
 
 
@@ -293,3 +296,25 @@ def test_a_run_begins_with_another_runs_weights(
     about = json.loads(first.weights_path.with_suffix(".json").read_text())
     _, words = begun(small_config.model, first.weights_path, about["classes"])
     assert words.endswith(f"classes: known {', '.join(about['classes'])}")
+    _, words = begun(small_config.model, first.path, about["classes"])  # its folder
+    assert words.endswith(f"classes: known {', '.join(about['classes'])}")
+
+
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+def test_the_file_in_a_folder_of_transformers_has_its_names(
+    tmp_path: Path, model_config: ModelConfig, form: str
+) -> None:
+    saved(tmp_path, learnt(model_config, ["car", "dog", "cat"]))
+    path = tmp_path / "model.safetensors"
+    if form == "bin":
+        state = safetensors.torch.load_file(path)
+        path.unlink()
+        path = tmp_path / "pytorch_model.bin"
+        torch.save(state, path)
+    _, words = begun(model_config, path, ["dog", "zebra", "ape"])
+    assert words == f"weights of {path}; classes: known dog, new zebra, ape"
+    convert_checkpoint(path, tmp_path / "named.safetensors")
+    assert classes_of(tmp_path / "named.safetensors", 3) == ("car", "dog", "cat")
+    about = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**about, "id2label": {"0": "car"}}))
+    assert classes_of(path, 3) == ()

@@ -44,10 +44,11 @@ def test_another_json_file_beside_the_weights_says_nothing_of_them(
 ) -> None:
     path = converted(tmp_path, model_config, ["cat", "dog", "snake"])
     path.with_suffix(".json").write_text(json.dumps({"classes": ["x", "y", "z"]}))
-    assert classes_of(path) == ("cat", "dog", "snake")
+    assert classes_of(path, 3) == ("cat", "dog", "snake")
     bare = tmp_path / "model.safetensors"
     bare.with_suffix(".json").write_text(json.dumps({"classes": ["x", "y", "z"]}))
-    assert classes_of(bare) == ()
+    (tmp_path / "config.json").unlink()
+    assert classes_of(bare, 3) == ()
 
 
 def test_names_that_are_not_as_many_as_the_outputs_are_not_used(

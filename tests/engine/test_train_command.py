@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ import torch
 from maskfree.cli import main
 from maskfree.config import RecipeConfig
 from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
+from maskfree.distributed.data import RunData, need_queries
 from maskfree.distributed.data_digest import data_facts
-from maskfree.distributed.dry_run import largest_size
+from maskfree.distributed.dry_run import dry_run, largest_size
 from maskfree.distributed.run_folder import RunFolder
+from maskfree.errors import InputError, InputWarning
 from maskfree.model.checkpoint import read_tensors
 from maskfree.model.initial import Pretrained
+from maskfree.recipes.recipe import load_recipe
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
 
@@ -140,11 +144,16 @@ def test_what_cannot_be_trained_is_one_line(
     assert "(coco train). Say where it is: --extra-data ROOT" in told
     told = fault([*words, *out, "--extra-data", str(tmp_path)], capsys)
     assert "the recipe takes nothing from it" in told
+    told = fault([*words, *out, "--extra-data", str(tmp_path), "--set", "extra_share=1"], capsys)
+    assert "extra_share must leave each data set a clip in 1000, got 1." in told
+    told = fault([*words, *out, "--set", "objective.supervision=masks"], capsys)
+    assert "holds boxes alone (ytvis2021 train). Give its masks" in told
     told = fault([*words, *out, "--resume", "--weights", "model.pkl"], capsys)
     assert "Leave --weights out" in told
     assert "holds no training run to go on with" in fault([*words, *out, "--resume"], capsys)
     # what fails before its first step leaves nothing in the way of the next try
     told = fault([*words, *out, "--set", "model.num_queries=2"], capsys)
+    assert "video3 shows 3 objects in one frame, and the network has 2 queries." in told
     assert "--set model.num_queries=3" in told
     assert not (tmp_path / "run").exists()
     assert main([*words, *out]) == 0
@@ -277,8 +286,41 @@ def test_a_dry_run_takes_the_largest_clip_of_either_way_to_scale() -> None:
     dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
     recipe = RecipeConfig()
     assert largest_size(recipe, [dataset]) == (480, 864)
+    cut = dataclasses.replace(
+        recipe.data,
+        crop=True,
+        crop_short_sides=(400, 600),
+        crop_long_side=1333,
+        crop_sides=(384, 600),
+    )  # a piece of 384 x 600 pixels stands upright: 480 wide, 750 high
+    assert largest_size(dataclasses.replace(recipe, data=cut), [dataset]) == (768, 864)
     fitted = dataclasses.replace(recipe.data, scale_side=1000)
     assert largest_size(dataclasses.replace(recipe, data=fitted), [dataset]) == (1024, 1024)
+
+
+def test_a_dry_run_refuses_what_a_run_would(words: list[str]) -> None:
+    recipe = load_recipe(words[1])
+    team = SimpleNamespace(size=recipe.schedule.batch_size + 1)
+    with pytest.raises(
+        InputError, match=r"schedule\.batch_size is 4, which 5 processes cannot share"
+    ):
+        dry_run(recipe, RunData((), {}), team=team, seed=0)  # type: ignore[arg-type]
+
+
+def test_videos_of_more_objects_than_queries_are_said(tmp_path: Path) -> None:
+    def instance(number: int, frames: tuple[int, ...]) -> DataInstance:
+        boxes = np.full((2, 4), np.nan, np.float32)
+        boxes[list(frames)] = 0, 0, 4, 4
+        return DataInstance(number, 0, boxes, False, None)
+
+    apart = (instance(1, (0,)), instance(2, (1,)), instance(3, (1,)))
+    video = DataVideo(1, "v", 8, 8, ("a.jpg", "b.jpg"), apart)
+    dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
+    with pytest.warns(InputWarning, match=r"videos of up to 3 objects.*model.num_queries=3"):
+        need_queries(dataset, 2)
+    with pytest.raises(InputError, match="v shows 2 objects in one frame, and the network has 1 q"):
+        need_queries(dataset, 1)
+    need_queries(dataset, 3)
 
 
 def logged(run: Path) -> list[dict[str, float]]:

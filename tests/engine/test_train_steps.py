@@ -263,6 +263,29 @@ def test_evaluation_while_it_trains(tmp_path: Path) -> None:
     )
 
 
+def test_a_score_that_fails_loses_no_step_and_is_made_up_for(tmp_path: Path) -> None:
+    def fails(model: Any) -> dict[str, float]:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    run = Run(tmp_path / "run", steps=3, evaluate_every=2)
+    with pytest.raises(InputError, match=r"score the network on whole.*inference\.clip_length=20"):
+        run.go(evaluate=fails)
+    assert run.saved.steps() == [2]
+    scored: list[int] = []
+
+    def evaluate(model: Any) -> dict[str, float]:
+        scored.append(1)
+        return {"AP": 0.5}
+
+    again = Run(tmp_path / "run", steps=3, evaluate_every=2)
+    again.go(evaluate=evaluate)
+    records = again.folder.metrics.records()
+    assert [r["step"] for r in records if "evaluation" in r] == [2, 3]
+    assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
+    Run(tmp_path / "run", steps=3, evaluate_every=2).go(evaluate=evaluate)
+    assert len(scored) == 2  # what was scored is not scored again
+
+
 def test_what_is_damaged_is_written_down_and_told_once(tmp_path: Path) -> None:
     from maskfree.datasets.types import Skipped
 
@@ -281,3 +304,7 @@ def test_what_is_damaged_is_written_down_and_told_once(tmp_path: Path) -> None:
         {"step": 1, "what": "video 2", "why": "it is damaged"},
         {"step": 3, "what": "video 9", "why": "it is damaged"},
     ]
+    run.folder.note_skipped([{"what": "video 7", "why": "no pictures"}])
+    run.folder.rewind(2)  # step 3 is taken again
+    lines = (run.folder.path / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(line)["what"] for line in lines] == ["video 2", "video 7"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from maskfree.distributed.team import Team
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import read_tensors
 from maskfree.recipes.recipe import load_recipe
-from maskfree.train_command import TrainJob, train_dataset
+from maskfree.train_command import TrainJob, check_same, train_dataset
 from small_dataset import write_dataset, write_recipe
 
 if TYPE_CHECKING:
@@ -92,6 +93,62 @@ def test_two_processes_are_as_one(tmp_path: Path, backbone: str) -> None:
         if not key.endswith(KEYS):
             assert float((value.float() - found[key].float()).abs().max()) < MOST, key
     assert moved > 50
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_with_the_run_of_one(tmp_path: Path) -> None:
+    data, recipe = write_dataset(tmp_path / "data"), write_recipe(tmp_path / "tiny.toml")
+    runs = {name: str(tmp_path / name) for name in ("whole", "parted")}
+    settings = {"schedule.steps": "4", "schedule.checkpoint_every": "2"}
+    for name in runs:
+        job = TrainJob(str(recipe), str(data), runs[name], device="cpu", settings=settings)
+        train_dataset(job)
+    shutil.rmtree(tmp_path / "parted" / "checkpoints" / "00000004")
+    words = [str(recipe), "--data", str(data), "--out", runs["parted"], "--device", "cpu"]
+    words += ["--resume", "--set", *(f"{k}={v}" for k, v in settings.items())]
+    port = free_port()
+    both = [start(rank, port, *words, "schedule.accumulate=2") for rank in (0, 1)]
+    told = [each.communicate(timeout=120) for each in both]
+    assert [each.returncode for each in both] == [0, 0], told
+    one, two = steps_of(tmp_path / "whole"), steps_of(tmp_path / "parted")
+    assert [each["step"] for each in two] == [1, 2, 3, 4]
+    for single, shared in zip(one, two, strict=True):
+        assert shared["total"] == pytest.approx(single["total"], rel=MOST)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("data", "rank 1 sees other data than rank 0 (3 videos, 21 boxes"),
+        ("rate", "rank 1 was asked for another run than rank 0: it alone has schedule.learning_"),
+    ],
+)
+def test_processes_of_different_runs_end_with_the_reason(
+    tmp_path: Path, other: str, said: str
+) -> None:
+    here, there = write_dataset(tmp_path / "a"), write_dataset(tmp_path / "b", shift=1.0)
+    recipe, port = write_recipe(tmp_path / "tiny.toml"), free_port()
+    both = []
+    for rank in (0, 1):
+        data = there if other == "data" and rank else here
+        words = [str(recipe), "--data", str(data), "--out", str(tmp_path / "run")]
+        words += ["--device", "cpu", "--set", "schedule.steps=2"]
+        words += ["schedule.learning_rate=0.5"] if other == "rate" and rank else []
+        both.append(start(rank, port, *words))
+    told = [each.communicate(timeout=120) for each in both]
+    assert [each.returncode for each in both] == [2, 2], told
+    assert said in " ".join(told[0][1].split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_that_are_asked_for_other_runs(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path / "tiny.toml"))
+    job = TrainJob("tiny", "data")
+    team = Team(torch.device("cpu"))
+    team.gather = lambda value: [value, {*value, "schedule.steps=9"}]  # type: ignore[method-assign, return-value, misc]
+    with pytest.raises(InputError, match="rank 1 was asked for another run than rank 0: it alone"):
+        check_same(recipe, job, team)
 
 
 def test_processes_that_see_other_data(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def average_precision(
         results are not of it.
     """
     require_tracks(kind)
-    dataset = open_dataset(kind, Path(data), split, masks=True, without_boxes=True, pictures=False)
+    dataset = open_dataset(
+        kind, Path(data), split, masks=True, without_boxes=True, pictures="unused"
+    )
     scored, found = AveragePrecision(dataset), ResultsFile(Path(results), dataset)
     if bare := [v.name for v in dataset.videos if v.instances and not found.holds(v)]:
         warnings.warn(

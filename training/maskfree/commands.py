@@ -67,8 +67,11 @@ def _run_settings(args: argparse.Namespace) -> dict[str, str]:
     """Return what --set says of a run, and --weights."""
     chosen = parse_settings(args.set)
     if args.weights is not None:
-        path = home_path(args.weights)
-        chosen["model.weights"] = str(path.absolute()) if path.exists() else args.weights
+        chosen["model.weights"] = args.weights
+    for key in ("model.weights", "temporal.flow_weights"):
+        if value := chosen.get(key):
+            path = home_path(value)
+            chosen[key] = str(path.absolute()) if path.exists() else value
     return chosen
 
 

@@ -254,7 +254,7 @@ class TemporalKNNConfig(Section):
     method: str = setting(
         "knn",
         "what ties frames together: knn (TK-Loss), flow (one match a cell, by optical flow), "
-        "pairwise3d (like colours of the 9 nearest cells of a neighbouring frame), none",
+        "pairwise3d (like colours of a cell and its neighbours in another frame), none",
         choices=("knn", "flow", "pairwise3d", "none"),
         source="paper: knn, the others are its baselines",
     )

@@ -86,8 +86,10 @@ def finetune_session(
         _check_resume(existing, folder, config, explicit=bool(settings or steps or preset_name))
     elif start == "last":
         check_start(existing, folder, config, tracks)
-    elif start == "auto" and existing is not None and preset_name is None:
-        _warn_of_another_preset(existing, config)
+    elif start == "auto" and existing is not None:
+        if preset_name is None:
+            _warn_of_another_preset(existing, config)
+        _warn_of_other_weights(existing, config, tracks)
     session = existing
     place = Path(folder).absolute()
     new_folders = [each for each in (place, *place.parents) if not each.exists()]
@@ -195,6 +197,21 @@ def _warn_of_another_preset(session: Session, config: Config) -> None:
             f"Run {run.name} was made with the preset {run.config.preset}; this one is of "
             f"{config.preset} and begins anew. To go on from what was learnt: --preset "
             f"{run.config.preset}, and the same --set and --steps.",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_other_weights(session: Session, config: Config, boxes: BoxTracks) -> None:
+    run = session.latest_run()
+    if run is None or run.config.preset != config.preset:
+        return
+    then, now = run.config.model.weights, config.model.weights
+    if then not in ("", now) and plan_start(session, config, boxes=boxes).run is None:
+        begins = f"those of {now}" if now else "none"
+        warnings.warn(
+            f"Run {run.name} began with the weights of {then}; this one begins anew, and with "
+            f"{begins}. To begin with them again: --weights {then}",
             InputWarning,
             stacklevel=3,
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskfree.datasets.gathering import PictureFolder
 from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
 from maskfree.distributed.run_folder import OF_A_RUN
 from maskfree.distributed.team import launched
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import list_names
 from maskfree.inference.dataset_inference import infer_videos
 from maskfree.inference.layouts import layout_of
@@ -26,9 +28,9 @@ from maskfree.settings import to_dict
 from maskfree.terminal import ProgressBar, clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from maskfree.datasets.types import VideoDataset
+    from maskfree.datasets.types import DataVideo, VideoDataset
 
 __all__ = ["Asked", "check_out", "infer_dataset"]
 
@@ -79,10 +81,19 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     recipe = find_recipe(asked.source, asked.recipe, asked.settings)
     kind = asked.kind or recipe.data.kind
     split = asked.split or recipe.inference.split
-    dataset = open_dataset(kind, Path(asked.data), split, without_boxes=True)
+    dataset = open_dataset(kind, Path(asked.data), split, without_boxes=True, pictures="later")
     device = resolve_device(asked.device)
     model, names = load_trained(weights, recipe, dataset.classes, device)
     classes = shared_classes(names, dataset)
+    faults: dict[str, str] = {}
+
+    def unread(video: DataVideo, why: str) -> None:
+        faults[f"video {video.name}"] = why
+        if len(faults) == 1:
+            warnings.warn(f"video {video.name} is left out: {why}", InputWarning, stacklevel=2)
+
+    missing = _without_pictures(dataset, unread)
+    _need_some(dataset, faults)
     about = {
         "weights": _digest(weights),
         "inference": to_dict(recipe.inference),
@@ -94,12 +105,18 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     with ProgressBar("inferring", "video") as bar:
         try:
             for number, video, found in infer_videos(
-                model, dataset, recipe.inference, device=device, classes=classes, skip=done.copy()
+                model,
+                dataset,
+                recipe.inference,
+                device=device,
+                classes=classes,
+                skip=done | missing,
+                unread=unread,
             ):
                 spool.put(number, entries(found, video, dataset, recipe.inference))
                 done.add(number)
                 spent = time.monotonic() - started
-                left = spent / (len(done) - kept) * (total - len(done))
+                left = spent / (len(done) - kept) * (total - len(done) - len(faults))
                 bar.update(len(done), total, seconds_left=left)
         except Interrupted as stop:
             stop.add_note(f"{len(done)} of {total} videos are done; the same command goes on")
@@ -117,7 +134,9 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         for each in dataset.skipped
         if each.what.startswith(_WHOLE) and ", label " not in each.what
     ]
-    count, seconds = spool.finish(), time.monotonic() - started
+    _need_some(dataset, faults)
+    left_out += faults
+    count, seconds = spool.finish(keep=bool(faults)), time.monotonic() - started
     result = {
         "out": asked.out,
         "dataset": dataset.name,
@@ -126,13 +145,40 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         "before": kept,
         "results": count,
         "left_out": left_out,
+        "unread": faults,
         "seconds": round(seconds, 1),
     }
     before = f" ({kept} of them before)" if kept else ""
     text = f"{asked.out}: {count} results of {total} videos{before}, {clock(seconds)}"
     if left_out:
         text += f"; nothing of {len(left_out)} that were skipped: {list_names(left_out)}"
+    if faults:
+        text += (
+            f". The results of the others are kept in {spool.folder}: mend the pictures, and the "
+            "same command infers what is missing; or remove that folder"
+        )
     return result, text
+
+
+def _need_some(dataset: VideoDataset, faults: Mapping[str, str]) -> None:
+    """Check that not every video is at fault."""
+    if faults and len(faults) == len(dataset.videos):
+        first, why = next(iter(faults.items()))
+        raise InputError(f"No video of {dataset.name} can be read, first {first}: {why}")
+
+
+def _without_pictures(dataset: VideoDataset, unread: Callable[[DataVideo, str], None]) -> set[int]:
+    """Return the numbers of the videos that lack a picture, before hours of work; tell of them."""
+    folder, found = PictureFolder(dataset.root), set()
+    for number, video in enumerate(dataset.videos):
+        if missing := folder.missing(video.files):
+            unread(
+                video,
+                f"{len(missing)} of its {len(video.files)} pictures are missing, first "
+                f"{missing[0]}.",
+            )
+            found.add(number)
+    return found
 
 
 def check_out(out: Path, read: tuple[Path, Path]) -> None:

@@ -6,7 +6,6 @@ torchvision is no dependency: it is imported when a run asks for it, and nothing
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 
 from maskfree.errors import InputError
 from maskfree.model.convert import read_weights
+from maskfree.storage import home_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +72,7 @@ def _load(path: str) -> nn.Module:
             f"temporal.flow_weights asks for RAFT, which needs torchvision ({error}). Install the "
             "torchvision of your torch, or leave temporal.flow_weights empty."
         ) from error
-    weights = read_weights(Path(path))
+    weights = read_weights(home_path(path))
     for name in _SIZES:
         network: nn.Module = getattr(optical_flow, name)(weights=None, progress=False)
         wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}

@@ -7,6 +7,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from maskfree.config import RecipeConfig
 from maskfree.datasets.mixed import MixedClips
 from maskfree.device import resolve_device
 from maskfree.distributed.beginning import begin_network
@@ -21,19 +22,19 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupts
 from maskfree.out_of_memory import is_out_of_memory
 from maskfree.recipes.recipe import load_recipe
+from maskfree.settings import changes
 from maskfree.supervision import by_masks, check_supervision
 from maskfree.terminal import ProgressBar, clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from maskfree.config import RecipeConfig
     from maskfree.datasets.clips import DatasetClips
     from maskfree.distributed.data import RunData
     from maskfree.distributed.learner import StepReport
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["TrainJob", "train_dataset"]
+__all__ = ["TrainJob", "check_same", "train_dataset"]
 
 _NO_MEMORY = (
     "There is not enough memory for a process's clips. Have them computed one after the other "
@@ -91,6 +92,7 @@ def train_dataset(
     need_accelerate()
     team = Team(resolve_device(job.device), recipe.schedule.precision)
     try:
+        check_same(recipe, job, team)
         data = open_data(
             recipe, job.data, job.extra_data, masks=by_masks(recipe.config()), team=team
         )
@@ -116,6 +118,28 @@ def _check(job: TrainJob, recipe: RecipeConfig) -> None:
         raise InputError("The run needs a folder: --out DIR (or --dry-run, which writes nothing).")
     if job.resume and job.weights is not None:
         raise InputError("--resume goes on with the run's own weights. Leave --weights out.")
+
+
+def check_same(recipe: RecipeConfig, job: TrainJob, team: Team) -> None:
+    """Check that every process was asked for the same run.
+
+    Raises
+    ------
+    InputError
+        In every process, where one has another recipe, seed or way to begin than the first.
+    """
+    plain = RecipeConfig()
+    own = {*changes(plain, recipe), f"--seed {job.seed}", f"--resume: {job.resume}"}
+    seen = team.gather(own)
+    for rank, each in enumerate(seen):
+        if each != seen[0]:
+            told = [
+                ", ".join(sorted(a - b)) or "nothing" for a, b in ((each, seen[0]), (seen[0], each))
+            ]
+            raise InputError(
+                f"rank {rank} was asked for another run than rank 0: it alone has {told[0]}; rank "
+                f"0 alone has {told[1]}. Give every machine the same recipe and the same words."
+            )
 
 
 def _train(

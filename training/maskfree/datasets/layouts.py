@@ -56,6 +56,7 @@ _OVIS = Layout(
         "annotations/annotations_{split}.json",
         "annotations/{split}.json",
         "{split}.json",
+        "{split}/instances.json",
     ),
     ("{split}/JPEGImages", "{split}", "Images/{split}"),
 )

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from maskfree.datasets.types import Skipped
     from maskfree.sampling import TrainingClip
 
-__all__ = ["MixedClips"]
+__all__ = ["LEAST_SHARE", "MixedClips"]
 
 _BLOCK = 1000
 """Of so many numbers in a row each data set has its exact part."""
+LEAST_SHARE = 1 / _BLOCK
+"""Smallest part of the clips that a data set can have."""
 
 
 class MixedClips:

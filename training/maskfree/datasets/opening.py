@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from maskfree.datasets import bdd100k, coco, ytvis
 from maskfree.datasets.layouts import find_place
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_dataset"]
 
+Pictures = Literal["needed", "later", "unused"]
 _GATHER = {
     "ytvis2019": ytvis.gather,
     "ytvis2021": ytvis.gather,
@@ -31,7 +32,7 @@ def open_dataset(
     *,
     masks: bool = False,
     without_boxes: bool = False,
-    pictures: bool = True,
+    pictures: Pictures = "needed",
 ) -> VideoDataset:
     """Read the annotations of one split of a data set; its pictures are looked for, not read.
 
@@ -50,8 +51,9 @@ def open_dataset(
         Whether videos without a box are kept too, and files without annotations read: to predict
         on, and to score on.
     pictures
-        Whether videos without their pictures are skipped; else these are not looked for, as where
-        results are scored. BDD100K's sizes are those of its pictures: it needs them.
+        "needed": videos without theirs are skipped; "later": they are kept, and whoever reads them
+        finds out; "unused": pictures are not looked for, as where results are scored. BDD100K's
+        sizes are those of its pictures: it needs them.
 
     Warns
     -----
@@ -64,7 +66,7 @@ def open_dataset(
     InputError
         Where the files are not found, are not JSON or none of that kind, or no video is left.
     """
-    place = find_place(kind, root, split, pictures=pictures)
+    place = find_place(kind, root, split, pictures=pictures != "unused")
     gathering, categories, annotated = _GATHER[kind](place.annotations, place.pictures, masks=masks)
     if not annotated and not without_boxes and gathering.videos:
         raise InputError(
@@ -75,6 +77,6 @@ def open_dataset(
         f"{kind} {split}",
         categories,
         without_boxes=without_boxes,
-        pictures=pictures,
+        pictures=pictures == "needed",
         source=str(place.annotations),
     )

@@ -92,8 +92,9 @@ def weigh(
         weights of all queries (there of one process, here of the whole batch). What is a sum over
         instances and no mean (TK-Loss as Algorithm 1 has it) is a mean over clips in either case.
     """
-    summed = set() if config.objective.temporal_mean else {"temporal"}
-    summed = summed if config.temporal.normaliser == "grid" else set()
+    term = config.temporal
+    by_grid = term.normaliser == "grid" and term.method != "pairwise3d"  # that is a mean over pairs
+    summed = {"temporal"} if by_grid and not config.objective.temporal_mean else set()
     by_clip = 1 / clips_of_all
     if mean == "clip":
         return {name: value * by_clip for name, value in losses.items()}

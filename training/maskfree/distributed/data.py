@@ -7,9 +7,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from maskfree.datasets.class_names import with_classes
 from maskfree.datasets.clips import DatasetClips
-from maskfree.datasets.mixed import MixedClips
+from maskfree.datasets.mixed import LEAST_SHARE, MixedClips
 from maskfree.datasets.opening import open_dataset
 from maskfree.distributed.data_digest import data_facts
 from maskfree.errors import InputError, InputWarning
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from maskfree.datasets.types import VideoDataset
     from maskfree.distributed.team import Team
 
-__all__ = ["RunData", "open_data"]
+__all__ = ["RunData", "need_queries", "open_data"]
 
 _SHOWN = 12
 """Characters of a digest that a message shows."""
@@ -76,6 +78,50 @@ def open_data(
     return data
 
 
+def _need_masks(dataset: VideoDataset, place: str) -> None:
+    """Check that there is a mask to learn from."""
+    objects = (each for video in dataset.videos for each in video.instances if not each.crowd)
+    if not any(each.segments for each in objects):
+        raise InputError(
+            f"objective.supervision=masks learns from masks, and {place} holds boxes alone "
+            f"({dataset.name}). Give its masks, or leave the setting out to learn from boxes."
+        )
+
+
+def need_queries(dataset: VideoDataset, queries: int) -> None:
+    """Check that a query can be had for each object of a clip, as far as that is known before.
+
+    A clip may show more than a frame does: that is warned of.
+
+    Raises
+    ------
+    InputError
+        Where a single frame shows more objects than there are queries.
+    """
+    most, shown, where = 0, 0, ""
+    for video in dataset.videos:
+        objects = [each for each in video.instances if not each.crowd]
+        most = max(most, len(objects))
+        if len(objects) > max(queries, shown):
+            there = np.stack([np.isfinite(each.boxes).all(-1) for each in objects])
+            if (count := int(there.sum(0).max())) > shown:
+                shown, where = count, video.name
+    if shown > queries:
+        raise InputError(
+            f"{dataset.name}: {where} shows {shown} objects in one frame, and the network has "
+            f"{queries} queries. Give it as many as the objects of any video: --set "
+            f"model.num_queries={most}"
+        )
+    if most > queries:
+        warnings.warn(
+            f"{dataset.name} has videos of up to {most} objects, and the network {queries} "
+            "queries: a clip that shows more would end the run. Surely enough: --set "
+            f"model.num_queries={most}",
+            InputWarning,
+            stacklevel=2,
+        )
+
+
 def _frames(section: DataConfig) -> tuple[str, int]:
     """Return which setting says how many frames its clips have, and how many these are."""
     name = "pseudo_frames" if section.kind == "coco" else "clip_length"
@@ -94,6 +140,11 @@ def _opened(
             "extra_share=0.5, or leave it out."
         )
         raise InputError(wanted)
+    if recipe.extra_share and not LEAST_SHARE <= recipe.extra_share <= 1 - LEAST_SHARE:
+        raise InputError(
+            f"extra_share must leave each data set a clip in {round(1 / LEAST_SHARE)}, got "
+            f"{recipe.extra_share:g}. For one data set alone take a recipe without a second one."
+        )
     own, other = (_frames(each) for each in (recipe.data, recipe.extra))
     if recipe.extra_share and own[1] != other[1]:
         raise InputError(
@@ -115,4 +166,9 @@ def _opened(
     facts = data_facts(datasets)
     if not facts["boxes"]:
         raise InputError(f"{root} holds no box to learn from. Check the split ({first.name}).")
+    if masks:
+        for (_, place), dataset in zip(sections, datasets, strict=True):
+            _need_masks(dataset, place)
+    for dataset in datasets:
+        need_queries(dataset, recipe.model.num_queries)
     return RunData(datasets, facts)

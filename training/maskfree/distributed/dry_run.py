@@ -19,7 +19,8 @@ import torch
 
 from maskfree.datasets.padding import pad_clips, whole_size
 from maskfree.datasets.views import resized
-from maskfree.distributed.learner import Learner
+from maskfree.distributed.learner import Learner, check_share
+from maskfree.distributed.norms import share_norms
 from maskfree.distributed.shares import Share, numbers_of
 from maskfree.memory_use import memory_of
 from maskfree.model.build import build_model
@@ -27,7 +28,7 @@ from maskfree.out_of_memory import is_out_of_memory
 from maskfree.terminal import clock, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from maskfree.config import DataConfig, RecipeConfig
     from maskfree.datasets.types import VideoDataset
@@ -57,6 +58,7 @@ def dry_run(
     InputError
         As a run would: for clips that cannot be read, and settings that make no network.
     """
+    check_share(recipe, team)
     size = largest_size(recipe, data.datasets)
     own = team.together(lambda: _measured(recipe, data, size, team, seed))
     everyone = team.gather(own)
@@ -81,12 +83,24 @@ def largest_size(recipe: RecipeConfig, datasets: Sequence[VideoDataset]) -> tupl
     tall, wide = 0, 0
     for dataset, config in zip(datasets, (recipe.data, recipe.extra), strict=False):
         for height, width in {(video.height, video.width) for video in dataset.videos}:
-            last = resized((height, width), max(config.short_sides), config.long_side)
-            if config.scale_side:
-                last = config.scale_side, config.scale_side
-            rows, columns = whole_size(*last)
-            tall, wide = max(tall, rows), max(wide, columns)
+            for shown in ((height, width), *_cuts((height, width), config)):
+                last = resized(shown, max(config.short_sides), config.long_side)
+                if config.scale_side:
+                    last = config.scale_side, config.scale_side
+                rows, columns = whole_size(*last)
+                tall, wide = max(tall, rows), max(wide, columns)
     return tall, wide
+
+
+def _cuts(size: tuple[int, int], config: DataConfig) -> Iterator[tuple[int, int]]:
+    """Yield the highest and the widest that may be cut out of a frame, before it is resized."""
+    if not config.crop or config.scale_side:
+        return
+    for short in config.crop_short_sides:
+        height, width = resized(size, short, config.crop_long_side)
+        least, most = config.crop_sides
+        yield min(most, height), min(least, width)
+        yield min(least, height), min(most, width)
 
 
 def _measured(
@@ -97,6 +111,7 @@ def _measured(
     clips = len(numbers_of(0, schedule.batch_size, team.rank, team.size))
     torch.manual_seed(seed)
     model = build_model(recipe.model, num_classes=len(data.classes), num_queries=1)
+    share_norms(model, team)
     numbers = sum(each.numel() for each in model.parameters())
     found: dict[str, Any] = {
         "rank": team.rank,
@@ -127,7 +142,8 @@ def _measured(
         return max(0, probe.peak() - before - state), time.perf_counter() - started
 
     try:
-        small = _clip(_halved(recipe), data, (0, 0), first, seed)
+        half = whole_size(size[0] // 2, size[1] // 2)
+        small = _clip(_halved(recipe), data, half, first, seed)
         more = one.clip.rgb.numel() / small.clip.rgb.numel()
         a_clip, seconds = (figure * more for figure in figures(small))
         found["estimated"] = before + state + a_clip > _SAFE * found["bytes_there"]

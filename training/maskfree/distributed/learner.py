@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from maskfree.model.mask2former_video import Mask2FormerVideo
     from maskfree.sampling import TrainingClip
 
-__all__ = ["Learner", "StepReport"]
+__all__ = ["Learner", "StepReport", "check_share"]
 
 _NAMED = 8
 """Clips that an error names."""
@@ -81,6 +81,21 @@ class _Told:
         )
 
 
+def check_share(recipe: RecipeConfig, team: Team) -> None:
+    """Check that each process has a clip of every batch.
+
+    Raises
+    ------
+    InputError
+        For more processes than clips.
+    """
+    if (clips := recipe.schedule.batch_size) < team.size:
+        raise InputError(
+            f"schedule.batch_size is {clips}, which {team.size} processes cannot share. Take "
+            f"{team.size} at least, or fewer processes."
+        )
+
+
 class Learner:
     """Takes the steps of a run.
 
@@ -103,11 +118,7 @@ class Learner:
         self, model: Mask2FormerVideo, recipe: RecipeConfig, *, seed: int, team: Team
     ) -> None:
         schedule = recipe.schedule
-        if schedule.batch_size < team.size:
-            raise InputError(
-                f"schedule.batch_size is {schedule.batch_size}, which {team.size} processes cannot "
-                f"share. Take {team.size} at least, or fewer processes."
-            )
+        check_share(recipe, team)
         if schedule.gradient_checkpointing:
             recompute(model)
         self.model = share_norms(model, team).to(team.device)

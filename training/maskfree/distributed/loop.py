@@ -13,11 +13,13 @@ from maskfree.distributed.checkpoints import Checkpoints
 from maskfree.distributed.shares import Share, StepShares, read_shares
 from maskfree.errors import InputError, InputWarning
 from maskfree.interrupts import Interrupted
+from maskfree.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from maskfree.config import ScheduleConfig
     from maskfree.distributed.learner import Learner, StepReport
     from maskfree.distributed.run_folder import RunFolder
     from maskfree.distributed.shares import Clips
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
 __all__ = ["Finished", "train_steps"]
+
+
+_NO_MEMORY = (
+    "There is not enough memory to score the network on whole videos. What was learnt is kept: go "
+    "on with --resume and --set inference.clip_length=20 inference.overlap=5, or without scoring: "
+    "--set schedule.evaluate_every=0."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +95,9 @@ def train_steps(
         return kept
 
     interrupts.armed = True
+    if evaluate is not None and first and _is_due(first, schedule):
+        if not team.gather(folder.evaluated(first))[0]:  # it was ended before that
+            _evaluate(learner, folder, evaluate, first)
     for index in range(first, schedule.steps):
         share = _next(waiting, interrupts)
         share = dataclasses.replace(share, fault=fault or share.fault)
@@ -103,11 +115,12 @@ def train_steps(
             if report is not None:
                 report(done, found, left)
         over = done == schedule.steps
-        if over or found.asked or done % schedule.checkpoint_every == 0:
+        due = evaluate is not None and _is_due(done, schedule)
+        if over or found.asked or due or done % schedule.checkpoint_every == 0:
             path = team.together(functools.partial(save, done, fault))
         if found.asked:
             raise _stopped(found.asked, path, done, schedule.steps)
-        if evaluate is not None and (over or _is_due(done, schedule.evaluate_every)):
+        if evaluate is not None and due:
             _evaluate(learner, folder, evaluate, done)
     return Finished(schedule.steps, losses, str(path))
 
@@ -151,8 +164,10 @@ def _stopped(code: int, path: object, done: int, steps: int) -> Interrupted:
     return stop
 
 
-def _is_due(done: int, every: int) -> bool:
-    return bool(every) and done % every == 0
+def _is_due(done: int, schedule: ScheduleConfig) -> bool:
+    """Whether the network is scored after so many steps."""
+    every = schedule.evaluate_every
+    return done == schedule.steps or (bool(every) and done % every == 0)
 
 
 def _evaluate(
@@ -164,7 +179,12 @@ def _evaluate(
     def score() -> None:
         if learner.team.main:
             learner.model.eval()
-            found = dict(evaluate(learner.model))
+            try:
+                found = dict(evaluate(learner.model))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise InputError(_NO_MEMORY) from error
             named = {f"evaluation/{name}": value for name, value in found.items()}
             folder.log({"step": done, "evaluation": found}, named, done)
 

@@ -46,8 +46,9 @@ FREE = frozenset(
         *("accumulate", "gradient_checkpointing"),
     )
 )
-"""Settings that a run may go on with others of: they change nothing of what is learnt. The last two
-change rounding, and what a Swin passes over at random; they are what a lack of memory asks for."""
+"""Settings that a run may go on with others of, as of those of inference: they change nothing of
+what is learnt. The last two change rounding, and what a Swin passes over at random; they are what a
+lack of memory asks for."""
 
 
 class RunFolder:
@@ -182,7 +183,7 @@ class RunFolder:
         differs = [
             f"{each} (was {_before(before, recipe, each)})"
             for each in changes(before, recipe)
-            if each.partition("=")[0] not in FREE
+            if not _is_free(each.partition("=")[0])
         ]
         if about.get("seed") != seed:
             differs.append(f"--seed {seed} (was {about.get('seed')})")
@@ -214,10 +215,13 @@ class RunFolder:
         InputError
             Where the log may not be written.
         """
-        kept = [r for r in self.metrics.records() if _step_of(r) <= step]
-        lines = "".join(json.dumps(record) + "\n" for record in kept)
-        atomic_write(self.metrics.path, lines)
-        self.metrics = JsonLog(self.metrics.path)
+        self.metrics = _rewound(self.metrics, step)
+        if self._skipped.path.exists():
+            self._skipped = _rewound(self._skipped, step)
+
+    def evaluated(self, step: int) -> bool:
+        """Whether the network was scored after so many steps."""
+        return any("evaluation" in r and _step_of(r) == step for r in self.metrics.records())
 
     def log(self, record: Mapping[str, Any], figures: Mapping[str, float], step: int) -> None:
         """Write a line of metrics, and its figures for TensorBoard.
@@ -265,6 +269,10 @@ class RunFolder:
             self._board = None
 
 
+def _is_free(key: str) -> bool:
+    return key in FREE or key.startswith("inference.")
+
+
 def _before(before: RecipeConfig, after: RecipeConfig, change: str) -> str:
     key = change.partition("=")[0]
     (found,) = (c for c in changes(after, before) if c.partition("=")[0] == key)
@@ -274,6 +282,13 @@ def _before(before: RecipeConfig, after: RecipeConfig, change: str) -> str:
 def _data_words(data: Mapping[str, Any]) -> str:
     counts = [f"{data.get(name)} {name}" for name in ("videos", "instances", "boxes")]
     return ", ".join([*counts, f"digest {str(data.get('digest'))[:_SHOWN]}"])
+
+
+def _rewound(log: JsonLog, step: int) -> JsonLog:
+    """Write a log anew without what is of later steps."""
+    kept = [record for record in log.records() if _step_of(record) <= step]
+    atomic_write(log.path, "".join(json.dumps(record) + "\n" for record in kept))
+    return JsonLog(log.path)
 
 
 def _step_of(record: Mapping[str, Any]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.datasets.opening import open_dataset
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.inference.average_precision import AveragePrecision
 from maskfree.inference.layouts import require_tracks
 from maskfree.inference.video_inference import infer_video
@@ -33,6 +34,7 @@ def infer_videos(
     device: torch.device,
     classes: list[tuple[int, int]] | None = None,
     skip: Collection[int] = (),
+    unread: Callable[[DataVideo, str], None] | None = None,
 ) -> Iterator[tuple[int, DataVideo, list[FoundTrack]]]:
     """Yield number, video and results of each video in order; the results' classes are the set's.
 
@@ -42,12 +44,15 @@ def infer_videos(
         See `shared_classes`; None: the model's classes are the data set's.
     skip
         Numbers of videos that are left out.
+    unread
+        Told of a video whose pictures cannot be used, and why; it is passed over. None: that is an
+        error.
 
     Raises
     ------
     InputError
-        Where a picture is missing, damaged, or not of its video's size; where the model has other
-        classes than the data set and none were given.
+        Where a picture is missing, damaged, or not of its video's size, as ``unread`` says; where
+        the model has other classes than the data set and none were given.
     """
     known = model.class_predictor.out_features - 1
     if classes is None and known != len(dataset.classes):
@@ -61,9 +66,15 @@ def infer_videos(
     for number, video in enumerate(dataset.videos):
         if number in skip:
             continue
-        found = infer_video(
-            model, video, dataset.root, config, device=device, classes=asked, picture=pictures
-        )
+        try:
+            found = infer_video(
+                model, video, dataset.root, config, device=device, classes=asked, picture=pictures
+            )
+        except InputError as error:
+            if unread is None:
+                raise
+            unread(video, str(error))
+            continue
         yield (
             number,
             video,
@@ -76,10 +87,14 @@ def evaluate(
 ) -> dict[str, float]:
     """Return AP, AP50, AP75, AR1 and AR10 of a model over a data set, each in [0, 1].
 
+    A video whose pictures cannot be used counts as one where nothing was found, as in the results
+    of `maskfree infer`; how many there are is returned as well, as "unread", where there are any.
+
     Parameters
     ----------
     dataset
-        Opened with masks; its classes are the model's, in that order.
+        Opened with masks, without a look at its pictures; its classes are the model's, in that
+        order.
     recipe
         Whose ``inference`` says how.
 
@@ -89,9 +104,26 @@ def evaluate(
         As `infer_videos`; where TrackEval is not installed, or the data set has no masks.
     """
     scored = AveragePrecision(dataset)
-    for _, video, found in infer_videos(model, dataset, recipe.inference, device=device):
+    faults: list[str] = []
+
+    def unread(video: DataVideo, why: str) -> None:
+        faults.append(f"{video.name}: {why}")
+        scored.add(video, [])
+
+    settings = recipe.inference
+    for _, video, found in infer_videos(model, dataset, settings, device=device, unread=unread):
         scored.add(video, found)
-    return scored.scores().mean
+    if not faults:
+        return scored.scores().mean
+    if len(faults) == len(dataset.videos):
+        raise InputError(f"No video of {dataset.name} can be scored, first {faults[0]}")
+    warnings.warn(
+        f"{dataset.name}: the pictures of {len(faults)} of {len(dataset.videos)} videos cannot be "
+        f"used, which count as nothing found, first {faults[0]}",
+        InputWarning,
+        stacklevel=2,
+    )
+    return {**scored.scores().mean, "unread": float(len(faults))}
 
 
 def evaluator(
@@ -114,7 +146,9 @@ def evaluator(
     """
     require_tracks(recipe.data.kind)
     split = recipe.inference.split
-    dataset = open_dataset(recipe.data.kind, Path(root), split, masks=True, without_boxes=True)
+    dataset = open_dataset(
+        recipe.data.kind, Path(root), split, masks=True, without_boxes=True, pictures="later"
+    )
     AveragePrecision(dataset)  # raises where there is nothing to score on
     if dataset.classes != classes:
         raise InputError(

@@ -90,8 +90,11 @@ class ResultsSpool:
             raise InputError(f"{self._part(number)} is damaged. Remove it and try again.")
         return found
 
-    def finish(self) -> int:
-        """Write the results file, remove the folder, and return how many results there are."""
+    def finish(self, *, keep: bool = False) -> int:
+        """Write the results file, and return how many results there are.
+
+        The folder is removed; with ``keep`` it stays, since videos are missing.
+        """
         count = 0
         with atomic_file(self._out) as temporary, _opened(temporary) as file:
             file.write("[")
@@ -101,6 +104,8 @@ class ResultsSpool:
                     file.write(json.dumps(each))
                     count += 1
             file.write("\n]\n")
+        if keep:
+            return count
         with contextlib.suppress(OSError):
             for number in self.done():
                 self._part(number).unlink()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskfree.config import RecipeConfig
-from maskfree.errors import InputError
+from maskfree.errors import InputError, InputWarning
 from maskfree.json_checks import as_object
 from maskfree.model.build import build_model
 from maskfree.model.checkpoint import load_model
@@ -81,6 +82,14 @@ def load_trained(
     initial = read_initial(str(path), recipe.model)
     assert initial is not None  # a hub's alone cannot be had
     known, count = initial.classes or classes, len(initial.weights.get(_HEAD, ())) - 1
+    if not initial.classes and len(known) == count:
+        warnings.warn(
+            f"Nobody names the {count} class outputs of {path}: they are taken for the data set's "
+            f"classes in their order, {known[0]} first. If it was trained on others, name them: "
+            "maskfree convert-weights --classes.",
+            InputWarning,
+            stacklevel=2,
+        )
     if len(known) != count:
         raise InputError(
             f"{path} has {count} class outputs without names, the data set {len(known)} classes. "

@@ -78,6 +78,12 @@ def load_model(
             f"{path} holds other weights than {about_path.name} describes ({len(wrong)} tensors "
             f"differ, first {wrong[0]}). Fine-tune again to make a new run."
         )
+    ruined = [k for k, tensor in tensors.items() if not tensor.isfinite().all()]
+    if ruined:
+        raise InputError(
+            f'"{ruined[0]}" of {path} holds numbers that are none (NaN or infinite): the training '
+            "failed. Take an earlier run or checkpoint."
+        )
     model.load_state_dict(tensors)
     return model.to(device), config, classes, track_ids
 

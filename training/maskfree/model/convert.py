@@ -80,14 +80,13 @@ def convert_checkpoint(
         converted = from_detectron2(tensors)
         tensors = converted.weights
         classes = classes or converted.classes
-    elif not classes:
-        classes = classes_of(Path(source))
     head = tensors.get("class_predictor.weight")
-    if classes and (head is None or len(head) != len(classes) + 1):
-        outputs = "none" if head is None else len(head) - 1
+    outputs = len(head) - 1 if head is not None and head.ndim else 0
+    classes = classes or classes_of(Path(source), outputs)
+    if classes and len(classes) != outputs:
         raise InputError(
             f"--classes must name as many classes as {source} has outputs, got {len(classes)} for "
-            f"{outputs}. Give the list that it was trained on."
+            f"{outputs or 'none'}. Give the list that it was trained on."
         )
     atomic_write(out, safetensors.torch.save(tensors, metadata=about(classes)))
     return tensors, converted

@@ -12,7 +12,7 @@ import re
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
@@ -37,7 +37,7 @@ from maskfree.model.hub_folder import (
     safe_weights,
 )
 from maskfree.model.signature import Signature, preset_for
-from maskfree.model.weights_about import classes_of
+from maskfree.model.weights_about import classes_of, library_classes
 from maskfree.storage import home_path
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _QUERIES = (
     "model.transformer_module.queries_features.weight",
 )
 _OF_THE_LIBRARY = "model.pixel_level_module."
+_IN_ORDER = "by their order, since nobody names the outputs:"
 _TRAINING_ONLY = "criterion.empty_weight"
 _KIND = "mask2former"
 _BLOCK = re.compile(r"\.(?:layers|blocks|stages)\.\d+\.")
@@ -125,7 +126,8 @@ class Initial:
                 InputWarning,
                 stacklevel=5,
             )
-        if len(self.classes) == count:
+        named = len(self.classes) == count
+        if named:
             places = same_classes(self.classes, classes)
         else:
             places = {i: i for i in range(count)} if count == len(classes) else {}
@@ -139,7 +141,7 @@ class Initial:
         anew = [name for place, name in enumerate(classes) if place not in places]
         told = [
             f"{what} {list_names(names)}"
-            for what, names in (("known", kept), ("new", anew))
+            for what, names in (("known" if named else _IN_ORDER, kept), ("new", anew))
             if names
         ]
         return head, f"weights of {self.source}; classes: {', '.join(told) or 'none'}"
@@ -231,7 +233,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     source
         A file (detectron2's ``.pkl`` or ``.pth``, what torch saved of transformers' Mask2Former,
         safetensors of it, of ``convert-weights`` or of a run), a folder as transformers keeps one,
-        a run's folder (one of `maskfree train`: its newest checkpoint), or a hub id.
+        a run's folder (a session's, or of `maskfree train`: its newest checkpoint), or a hub id.
     config
         The network that they are for.
 
@@ -266,7 +268,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
                 f"The weights in {folder} cannot be read ({first_line(error)}): they are damaged, "
                 "incomplete or more than weights. Download model.safetensors again."
             ) from error
-    classes = _named(about, tensors)
+    classes = library_classes(about, _outputs(tensors))
     return Initial(source, _by_library(tensors, config, source), classes, Signature.of(tensors))
 
 
@@ -280,8 +282,8 @@ def _newest(path: Path) -> Path:
 
 
 def _of_a_run(folder: Path) -> bool:
-    """Whether it is the folder of a run, or of a checkpoint of `maskfree train`."""
-    return all((folder / name).is_file() for name in _RUN) and not (folder / CONFIG).is_file()
+    """Whether it is the folder of a session's run, or of a checkpoint of `maskfree train`."""
+    return all((folder / name).is_file() for name in _RUN)
 
 
 def _as(value: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
@@ -320,7 +322,14 @@ def _from_file(path: Path, config: ModelConfig) -> Initial:
             "checkpoint of Mask2Former or MaskFreeVIS, or a run's weights."
         )
     weights = _by_library(tensors, config, str(path))
-    return Initial(str(path), weights, classes_of(path), Signature.of(tensors))
+    classes = classes_of(path, _outputs(tensors))
+    return Initial(str(path), weights, classes, Signature.of(tensors))
+
+
+def _outputs(tensors: Mapping[str, torch.Tensor]) -> int:
+    """Return the number of class outputs, "no object" aside; 0: there are none."""
+    head = tensors.get(f"{_CLASS}weight")
+    return max(0, len(head) - 1) if head is not None and head.ndim else 0
 
 
 def _by_library(
@@ -357,16 +366,3 @@ def _by_library(
     for key in told["unexpected_keys"]:  # by its name of today, which the file may not have
         state[key] = tensors.get(key, torch.empty(0, device="meta"))
     return state
-
-
-def _named(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
-    """Return the classes that a config.json names, where they are as many as the outputs."""
-    named = about.get("id2label")
-    head = tensors.get(f"{_CLASS}weight")
-    if not isinstance(named, dict) or head is None or len(named) != len(head) - 1:
-        return ()
-    try:
-        names = [named[str(place)] for place in range(len(named))]
-    except KeyError:
-        return ()
-    return tuple(str(name) for name in names)
