@@ -235,8 +235,8 @@ def page(results: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
     mine, theirs = ([r["memory"] / 2**20 for r in by[name]] for name in (OURS, UNFOLD))
     ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
     lines.append(
-        f"| memory of a step beyond what is there between steps, MiB | {statistics.median(mine):.0f} | "
-        f"{statistics.median(theirs):.0f} | {statistics.median(ratios):.2f} "
+        "| memory of a step beyond what is there between steps, MiB | "
+        f"{statistics.median(mine):.0f} | {statistics.median(theirs):.0f} | {statistics.median(ratios):.2f} "
         f"({min(ratios):.2f} to {max(ratios):.2f}) |"
     )
     first = [r["loss"] for r in results]
