@@ -236,7 +236,8 @@ def page(results: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
     ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
     lines.append(
         "| memory of a step beyond what is there between steps, MiB | "
-        f"{statistics.median(mine):.0f} | {statistics.median(theirs):.0f} | {statistics.median(ratios):.2f} "
+        f"{statistics.median(mine):.0f} | {statistics.median(theirs):.0f} | "
+        f"{statistics.median(ratios):.2f} "
         f"({min(ratios):.2f} to {max(ratios):.2f}) |"
     )
     first = [r["loss"] for r in results]
