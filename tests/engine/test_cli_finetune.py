@@ -114,6 +114,12 @@ def test_weights_that_a_fresh_run_does_not_begin_with_again_are_said(
     said = f"Run 0001 began with the weights of {weights}; this one begins anew, and with none."
     result = cli("finetune", "--session", folder, "--preset", "tiny", "--steps", 1, *SMALL)
     assert said in " ".join(result.err.split())
+    config = folder / "runs" / "0002" / "config.json"
+    whole = config.read_text()
+    config.write_text("{")  # nothing is compared with what cannot be read
+    result = cli("finetune", "--session", folder, "--preset", "tiny", "--steps", 1, *SMALL)
+    assert result.code == 0, result.err
+    config.write_text(whole)
     again = ("--weights", weights)
     result = cli("finetune", "--session", folder, "--steps", 1, *again, *SMALL)
     assert "this one begins anew" not in result.err

@@ -142,14 +142,25 @@ def test_a_damaged_picture_ends_nothing_and_what_is_missing_comes_later(
     assert "00001.jpg" in said["unread"]["video v1"]
     results = tmp_path / "results.json"
     assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 3}
-    picture.unlink()  # the others' results still hold
-    said = json.loads(infer(weights, "--kind", "ytvis2021", "--json").out)
-    assert (said["before"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
     picture.write_bytes(whole)
+    shutil.move(picture.parent.parent / "v0", tmp_path)  # it is inferred already
     done = infer(weights, "--kind", "ytvis2021", "--json")
     said = json.loads(done.out)
     assert (said["before"], said["left_out"], said["unread"]) == (VIDEOS - 1, [], {})
     assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 2, 3}
+    assert not (tmp_path / "results.json.parts").exists()
+
+
+def test_a_damaged_video_may_be_removed_for_good(
+    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
+) -> None:
+    picture = root / "valid/JPEGImages/v1/00001.jpg"
+    picture.write_bytes(b"no picture")
+    assert infer(weights).code == 0
+    assert (tmp_path / "results.json.parts").is_dir()
+    picture.unlink()  # the others' results still hold
+    said = json.loads(infer(weights, "--json").out)
+    assert (said["before"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
     assert not (tmp_path / "results.json.parts").exists()
 
 
@@ -287,6 +298,15 @@ def test_a_video_that_cannot_be_read_scores_as_one_where_nothing_is_found(
 def test_what_cannot_be_evaluated_is_said_before_training(root: Path) -> None:
     pytest.importorskip("trackeval")
     recipe = RecipeConfig()
+    pictures = root / "valid/JPEGImages"
+    (pictures / "v0/00001.jpg").unlink()
+    with pytest.warns(InputWarning, match="1 of 3 videos lack pictures, which count as nothing"):
+        evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
+    pictures.rename(root / "elsewhere")
+    with pytest.raises(InputError, match="No video of ytvis2019 valid can be scored, first v0: 3 "):
+        evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
+    (root / "elsewhere").rename(pictures)
+    shutil.copy(pictures / "v0/00000.jpg", pictures / "v0/00001.jpg")
     with pytest.raises(InputError, match="ytvis2019 valid has other classes than what is trained"):
         evaluator(recipe, str(root), ("dog", "cat"), device=CPU)
     path = root / "valid/instances.json"

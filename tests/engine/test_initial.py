@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -298,6 +299,11 @@ def test_a_run_begins_with_another_runs_weights(
     assert words.endswith(f"classes: known {', '.join(about['classes'])}")
     _, words = begun(small_config.model, first.path, about["classes"])  # its folder
     assert words.endswith(f"classes: known {', '.join(about['classes'])}")
+    for name in ("model.safetensors", "model.json"):
+        shutil.copy(first.path / name, first.path / name.replace("model", "best"))
+    first.keep("best")
+    _, words = begun(small_config.model, first.path, about["classes"])
+    assert words.startswith(f"weights of {first.best_path};")
 
 
 @pytest.mark.parametrize("form", ["safetensors", "bin"])

@@ -307,6 +307,13 @@ def test_a_dry_run_refuses_what_a_run_would(words: list[str]) -> None:
         dry_run(recipe, RunData((), {}), team=team, seed=0)  # type: ignore[arg-type]
 
 
+def test_a_dry_run_says_what_is_wrong_with_a_crop(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = fault([*words, "--dry-run", "--set", "data.crop=true", "data.crop_sides=384"], capsys)
+    assert "crop_sides must be the smallest and the largest side, got [384]" in told
+
+
 def test_videos_of_more_objects_than_queries_are_said(tmp_path: Path) -> None:
     def instance(number: int, frames: tuple[int, ...]) -> DataInstance:
         boxes = np.full((2, 4), np.nan, np.float32)
@@ -315,12 +322,14 @@ def test_videos_of_more_objects_than_queries_are_said(tmp_path: Path) -> None:
 
     apart = (instance(1, (0,)), instance(2, (1,)), instance(3, (1,)))
     video = DataVideo(1, "v", 8, 8, ("a.jpg", "b.jpg"), apart)
+    section = RecipeConfig().data
     dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
     with pytest.warns(InputWarning, match=r"videos of up to 3 objects.*model.num_queries=3"):
-        need_queries(dataset, 2)
+        need_queries(dataset, section, 2)
     with pytest.raises(InputError, match="v shows 2 objects in one frame, and the network has 1 q"):
-        need_queries(dataset, 1)
-    need_queries(dataset, 3)
+        need_queries(dataset, section, 1)
+    need_queries(dataset, section, 3)
+    need_queries(dataset, dataclasses.replace(section, frame_share=0.5), 2)
 
 
 def logged(run: Path) -> list[dict[str, float]]:

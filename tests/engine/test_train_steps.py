@@ -267,7 +267,7 @@ def test_a_score_that_fails_loses_no_step_and_is_made_up_for(tmp_path: Path) -> 
     def fails(model: Any) -> dict[str, float]:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    run = Run(tmp_path / "run", steps=3, evaluate_every=2)
+    run = Run(tmp_path / "run", steps=3, evaluate_every=2, checkpoint_every=9)
     with pytest.raises(InputError, match=r"score the network on whole.*inference\.clip_length=20"):
         run.go(evaluate=fails)
     assert run.saved.steps() == [2]
@@ -277,12 +277,12 @@ def test_a_score_that_fails_loses_no_step_and_is_made_up_for(tmp_path: Path) -> 
         scored.append(1)
         return {"AP": 0.5}
 
-    again = Run(tmp_path / "run", steps=3, evaluate_every=2)
+    again = Run(tmp_path / "run", steps=3, evaluate_every=2, checkpoint_every=9)
     again.go(evaluate=evaluate)
     records = again.folder.metrics.records()
     assert [r["step"] for r in records if "evaluation" in r] == [2, 3]
     assert [r["step"] for r in records if "losses" in r] == [1, 2, 3]
-    Run(tmp_path / "run", steps=3, evaluate_every=2).go(evaluate=evaluate)
+    Run(tmp_path / "run", steps=3, evaluate_every=2, checkpoint_every=9).go(evaluate=evaluate)
     assert len(scored) == 2  # what was scored is not scored again
 
 

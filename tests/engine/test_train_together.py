@@ -18,6 +18,7 @@ from maskfree.distributed.team import Team
 from maskfree.errors import InputError
 from maskfree.model.checkpoint import read_tensors
 from maskfree.recipes.recipe import load_recipe
+from maskfree.settings import override
 from maskfree.train_command import TrainJob, check_same, train_dataset
 from small_dataset import write_dataset, write_recipe
 
@@ -149,6 +150,13 @@ def test_processes_that_are_asked_for_other_runs(tmp_path: Path) -> None:
     team.gather = lambda value: [value, {*value, "schedule.steps=9"}]  # type: ignore[method-assign, return-value, misc]
     with pytest.raises(InputError, match="rank 1 was asked for another run than rank 0: it alone"):
         check_same(recipe, job, team)
+    seen: list[set[str]] = []
+    team.gather = lambda value: (seen.append(value), [value])[1]  # type: ignore[method-assign, func-returns-value]
+    own = {"workers": "1", "accumulate": "2", "gradient_checkpointing": "true"}
+    of_its_own = {f"schedule.{name}": value for name, value in own.items()}
+    check_same(override(recipe, of_its_own), job, team)
+    check_same(recipe, job, team)
+    assert seen[0] == seen[1]
 
 
 def test_processes_that_see_other_data(tmp_path: Path) -> None:

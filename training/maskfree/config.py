@@ -1884,7 +1884,11 @@ class ScheduleConfig(Section):
         source="Mask2Former, released: instance (num_masks of all processes)",
     )
     checkpoint_every: int = setting(
-        1000, "steps between checkpoints", unit="steps", low=1, source="detectron2: 5000"
+        1000,
+        "steps between checkpoints; every evaluation writes one as well",
+        unit="steps",
+        low=1,
+        source="detectron2: 5000",
     )
     evaluate_every: int = setting(
         0,

@@ -190,23 +190,32 @@ def _check_resume(session: Session | None, folder: str, config: Config, *, expli
         )
 
 
-def _warn_of_another_preset(session: Session, config: Config) -> None:
+def _newest(session: Session) -> tuple[Run | None, Config | None]:
+    """Return the newest run and its settings; None where they cannot be read."""
     run = session.latest_run()
-    if run is not None and run.config.preset != config.preset:
+    try:
+        return run, None if run is None else run.config
+    except InputError:
+        return run, None
+
+
+def _warn_of_another_preset(session: Session, config: Config) -> None:
+    run, then = _newest(session)
+    if run is not None and then is not None and then.preset != config.preset:
         warnings.warn(
-            f"Run {run.name} was made with the preset {run.config.preset}; this one is of "
+            f"Run {run.name} was made with the preset {then.preset}; this one is of "
             f"{config.preset} and begins anew. To go on from what was learnt: --preset "
-            f"{run.config.preset}, and the same --set and --steps.",
+            f"{then.preset}, and the same --set and --steps.",
             InputWarning,
             stacklevel=3,
         )
 
 
 def _warn_of_other_weights(session: Session, config: Config, boxes: BoxTracks) -> None:
-    run = session.latest_run()
-    if run is None or run.config.preset != config.preset:
+    run, before = _newest(session)
+    if run is None or before is None or before.preset != config.preset:
         return
-    then, now = run.config.model.weights, config.model.weights
+    then, now = before.model.weights, config.model.weights
     if then not in ("", now) and plan_start(session, config, boxes=boxes).run is None:
         begins = f"those of {now}" if now else "none"
         warnings.warn(

@@ -9,14 +9,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskfree.datasets.gathering import PictureFolder
 from maskfree.datasets.opening import open_dataset
 from maskfree.device import check_device, resolve_device
 from maskfree.distributed.run_folder import OF_A_RUN
 from maskfree.distributed.team import launched
 from maskfree.errors import InputError, InputWarning
 from maskfree.formats.base import list_names
-from maskfree.inference.dataset_inference import infer_videos
+from maskfree.inference.dataset_inference import infer_videos, without_pictures
 from maskfree.inference.layouts import layout_of
 from maskfree.inference.shared_classes import shared_classes
 from maskfree.inference.spool import ResultsSpool
@@ -28,7 +27,7 @@ from maskfree.settings import to_dict
 from maskfree.terminal import ProgressBar, clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from maskfree.datasets.types import DataVideo, VideoDataset
 
@@ -92,8 +91,6 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
         if len(faults) == 1:
             warnings.warn(f"video {video.name} is left out: {why}", InputWarning, stacklevel=2)
 
-    missing = _without_pictures(dataset, unread)
-    _need_some(dataset, faults)
     about = {
         "weights": _digest(weights),
         "inference": to_dict(recipe.inference),
@@ -101,6 +98,12 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     }
     spool, entries = ResultsSpool(Path(asked.out), about), layout_of(kind)
     done = spool.done()
+    missing = {n: why for n, why in without_pictures(dataset).items() if n not in done}
+    for number, why in missing.items():
+        unread(dataset.videos[number], why)
+    if len(missing) == len(dataset.videos):
+        spool.remove()
+    _need_some(dataset, faults)
     kept, total, started = len(done), len(dataset.videos), time.monotonic()
     with ProgressBar("inferring", "video") as bar:
         try:
@@ -110,7 +113,7 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
                 recipe.inference,
                 device=device,
                 classes=classes,
-                skip=done | missing,
+                skip=done | missing.keys(),
                 unread=unread,
             ):
                 spool.put(number, entries(found, video, dataset, recipe.inference))
@@ -136,7 +139,8 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     ]
     _need_some(dataset, faults)
     left_out += faults
-    count, seconds = spool.finish(keep=bool(faults)), time.monotonic() - started
+    damaged = len(faults) > len(missing)
+    count, seconds = spool.finish(keep=damaged), time.monotonic() - started
     result = {
         "out": asked.out,
         "dataset": dataset.name,
@@ -152,7 +156,7 @@ def infer_dataset(asked: Asked) -> tuple[dict[str, Any], str]:
     text = f"{asked.out}: {count} results of {total} videos{before}, {clock(seconds)}"
     if left_out:
         text += f"; nothing of {len(left_out)} that were skipped: {list_names(left_out)}"
-    if faults:
+    if damaged:
         text += (
             f". The results of the others are kept in {spool.folder}: mend the pictures, and the "
             "same command infers what is missing; or remove that folder"
@@ -165,20 +169,6 @@ def _need_some(dataset: VideoDataset, faults: Mapping[str, str]) -> None:
     if faults and len(faults) == len(dataset.videos):
         first, why = next(iter(faults.items()))
         raise InputError(f"No video of {dataset.name} can be read, first {first}: {why}")
-
-
-def _without_pictures(dataset: VideoDataset, unread: Callable[[DataVideo, str], None]) -> set[int]:
-    """Return the numbers of the videos that lack a picture, before hours of work; tell of them."""
-    folder, found = PictureFolder(dataset.root), set()
-    for number, video in enumerate(dataset.videos):
-        if missing := folder.missing(video.files):
-            unread(
-                video,
-                f"{len(missing)} of its {len(video.files)} pictures are missing, first "
-                f"{missing[0]}.",
-            )
-            found.add(number)
-    return found
 
 
 def check_out(out: Path, read: tuple[Path, Path]) -> None:

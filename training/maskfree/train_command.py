@@ -42,6 +42,11 @@ _NO_MEMORY = (
     "true), or take more processes; a run that has a checkpoint goes on with these: --resume. "
     "--dry-run says what a clip takes; smaller ones: data.short_sides."
 )
+_OWN = {
+    *(f"schedule.{name}" for name in ("workers", "read_ahead", "accumulate")),
+    *("schedule.gradient_checkpointing", "temporal.flow_weights", "model.backbone_weights"),
+}
+"""Settings that each machine may have of its own: what it has room for, and where its files lie."""
 _PATIENCE = 10.0
 """Seconds in which a launcher passes on a signal that its processes got already."""
 
@@ -129,7 +134,8 @@ def check_same(recipe: RecipeConfig, job: TrainJob, team: Team) -> None:
         In every process, where one has another recipe, seed or way to begin than the first.
     """
     plain = RecipeConfig()
-    own = {*changes(plain, recipe), f"--seed {job.seed}", f"--resume: {job.resume}"}
+    own = {each for each in changes(plain, recipe) if each.partition("=")[0] not in _OWN}
+    own |= {f"--seed {job.seed}", f"--resume: {job.resume}"}
     seen = team.gather(own)
     for rank, each in enumerate(seen):
         if each != seen[0]:

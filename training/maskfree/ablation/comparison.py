@@ -29,16 +29,18 @@ __all__ = ["Compared", "Pairing", "Row", "compare"]
 class Row:
     """A variant: what came of its jobs; None where a number is not known.
 
-    ``j``: mean J over clips and seeds, ``by_clip``: that of each clip; ``difference``: to the
-    group's reference; ``retention``: J as a part of the reference's, less nothing; ``seconds``:
-    mean of the training; ``loss_bytes``: largest temporal loss, and ``loss_ratio`` its mean size
-    beside the reference's of the same clip and seed; ``done`` of ``jobs`` are finished, ``failed``
-    says why others came to nothing, each once.
+    ``j``: mean J over clips and seeds, ``by_clip``: that of each clip, ``filled``: that of the
+    boxes filled in that the jobs had; ``difference``: to the group's reference; ``retention``: J as
+    a part of the reference's, less nothing; ``seconds``: mean of the training; ``loss_bytes``:
+    largest temporal loss, and ``loss_ratio`` its mean size beside the reference's of the same clip
+    and seed; ``done`` of ``jobs`` are finished, ``failed`` says why others came to nothing, each
+    once.
     """
 
     name: str
     j: float | None
     by_clip: dict[str, float | None]
+    filled: dict[str, float | None]
     difference: Difference | None
     verdict: str
     retention: Difference | None
@@ -153,7 +155,8 @@ def _row(
     retention = None
     if group.retention:
         kept = {pair: j[pair] / base[pair] for pair in j if base.get(pair)}
-        retention = paired_difference(kept, dict.fromkeys(kept, 0.0), config.confidence)
+        found = paired_difference(kept, dict.fromkeys(kept, 0.0), config.confidence)
+        retention = found if found is not None and found.clips == len(clips) else None
     ratios = {
         pair: each.loss_bytes / reference[pair].loss_bytes
         for pair, each in own.items()
@@ -164,6 +167,7 @@ def _row(
         name=variant.name,
         j=mean,
         by_clip=by_clip,
+        filled=mean_over_clips({pair: each.box_j for pair, each in own.items()}, clips)[1],
         difference=difference,
         verdict=_verdict(difference, variant.expected, clips, config),
         retention=retention,

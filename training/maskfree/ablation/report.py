@@ -95,8 +95,8 @@ def _head(facts: Facts) -> str:
         missing = (
             f"\n\n**Not whole: {facts.done} of {facts.jobs} jobs are finished**, {facts.failed} "
             f"failed, {left - facts.failed} were not run. A mean is shown where every clip has a "
-            "number, and the paper's order is judged where every clip has both; the same command "
-            "goes on from here."
+            "number, differences are of the pairs that are there, and the paper's order is judged "
+            "where every clip has one; the same command goes on from here."
         )
     picture = f"\n\n![Differences and their intervals]({facts.drawn})" if facts.drawn else ""
     return f"""# Ablation
@@ -135,7 +135,7 @@ def _group(compared: Compared, facts: Facts) -> str:
             cells.append(_NOTHING if ratio is None else f"{ratio:.2f}")
         cells.append(_NOTHING if row.seconds is None else f"{row.seconds:.0f}")
         cells.append(f"{row.done}/{row.jobs}")
-        cells += (_clip(row.by_clip[clip], facts.clips[clip]) for clip in clips)
+        cells += (_clip(row.by_clip[clip], row.filled[clip]) for clip in clips)
         rows.append([*cells, _order(row)])
     parts = [f"## {group.title}", f"The paper: {group.claim}", _table(header, rows, last=True)]
     parts += [_beside(compared)] if compared.beside else []
@@ -188,7 +188,8 @@ def _foot(facts: Facts) -> str:
 - J is intersection over union with the true mask, the mean over the tracks of a clip and over all
   frames that have true masks and show the track; *mean J* is the mean over clips and seeds
   ({seeds}), each clip's column the mean over its seeds: *in italics* where it is below the boxes
-  filled in, so that the training failed there. *Jobs*: clips times seeds, how many are finished.
+  filled in that it learnt from, so that the training failed there. *Jobs*: how many are finished,
+  of clips times seeds.
 - *To the first* is the mean difference to the first row, of the same clip and seed on either side.
   The *interval* holds the true one with {confidence} confidence: Student's t over the clips,
   each of which counts once, with the mean of its seeds; of a single clip over its seeds. Intervals
@@ -198,7 +199,7 @@ def _foot(facts: Facts) -> str:
   finds as good as each other: within {facts.config.same:g} of nothing); *disagrees*: it lies on
   another; *not told apart*: neither, or there is no interval: these clips and seeds do not decide.
   *Not whole*: a clip has no pair yet. *No claim*: the paper says nothing of it that we know. Where
-  a claim has no number (R, N, the tube, the matching), its direction is our reading of it.
+  a claim has no number, its direction is our reading of it.
 - *Loss, MB*: the most that tensors of the temporal loss of one step take, matches and gradients
   included, of the clip that takes most; *to the first's*: mean ratio over clips. *Kept*: J as a
   part of the first row's, mean over clips.
@@ -215,7 +216,7 @@ frame has its box, unless a row says else.
 
 {base}
 
-The preset's own values that the tables hang on, the same in every row:
+Other values that the tables hang on, the same in every row that is not about them:
 
 {told}
 

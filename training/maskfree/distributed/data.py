@@ -13,6 +13,7 @@ from maskfree.datasets.class_names import with_classes
 from maskfree.datasets.clips import DatasetClips
 from maskfree.datasets.mixed import LEAST_SHARE, MixedClips
 from maskfree.datasets.opening import open_dataset
+from maskfree.datasets.subsets import frame_part, video_part
 from maskfree.distributed.data_digest import data_facts
 from maskfree.errors import InputError, InputWarning
 
@@ -88,7 +89,7 @@ def _need_masks(dataset: VideoDataset, place: str) -> None:
         )
 
 
-def need_queries(dataset: VideoDataset, queries: int) -> None:
+def need_queries(dataset: VideoDataset, section: DataConfig, queries: int) -> None:
     """Check that a query can be had for each object of a clip, as far as that is known before.
 
     A clip may show more than a frame does: that is warned of.
@@ -99,11 +100,13 @@ def need_queries(dataset: VideoDataset, queries: int) -> None:
         Where a single frame shows more objects than there are queries.
     """
     most, shown, where = 0, 0, ""
-    for video in dataset.videos:
+    names = [video.name for video in dataset.videos]
+    for video in video_part(dataset.videos, names, section.video_share):
         objects = [each for each in video.instances if not each.crowd]
-        most = max(most, len(objects))
-        if len(objects) > max(queries, shown):
-            there = np.stack([np.isfinite(each.boxes).all(-1) for each in objects])
+        if len(objects) > queries:
+            used = frame_part(len(video.files), section.frame_share)
+            there = np.stack([np.isfinite(each.boxes[used]).all(-1) for each in objects])
+            most = max(most, int(there.any(1).sum()))
             if (count := int(there.sum(0).max())) > shown:
                 shown, where = count, video.name
     if shown > queries:
@@ -161,6 +164,8 @@ def _opened(
             open_dataset(section.kind, Path(place), section.split, masks=masks)
             for section, place in sections
         ]
+        for (section, _), dataset in zip(sections, found, strict=True):
+            need_queries(dataset, section, recipe.model.num_queries)
     first, *others = found
     datasets = (first, *(with_classes(each, first) for each in others))
     facts = data_facts(datasets)
@@ -169,6 +174,4 @@ def _opened(
     if masks:
         for (_, place), dataset in zip(sections, datasets, strict=True):
             _need_masks(dataset, place)
-    for dataset in datasets:
-        need_queries(dataset, recipe.model.num_queries)
     return RunData(datasets, facts)

@@ -18,9 +18,9 @@ import psutil
 import torch
 
 from maskfree.datasets.padding import pad_clips, whole_size
-from maskfree.datasets.views import resized
+from maskfree.datasets.views import check_view, resized
 from maskfree.distributed.learner import Learner, check_share
-from maskfree.distributed.norms import share_norms
+from maskfree.distributed.norms import check_norms
 from maskfree.distributed.shares import Share, numbers_of
 from maskfree.memory_use import memory_of
 from maskfree.model.build import build_model
@@ -82,6 +82,7 @@ def largest_size(recipe: RecipeConfig, datasets: Sequence[VideoDataset]) -> tupl
     """Return the height and width that hold every clip, as far as sizes of the videos tell."""
     tall, wide = 0, 0
     for dataset, config in zip(datasets, (recipe.data, recipe.extra), strict=False):
+        check_view(config)
         for height, width in {(video.height, video.width) for video in dataset.videos}:
             for shown in ((height, width), *_cuts((height, width), config)):
                 last = resized(shown, max(config.short_sides), config.long_side)
@@ -111,7 +112,7 @@ def _measured(
     clips = len(numbers_of(0, schedule.batch_size, team.rank, team.size))
     torch.manual_seed(seed)
     model = build_model(recipe.model, num_classes=len(data.classes), num_queries=1)
-    share_norms(model, team)
+    check_norms(model, team)
     numbers = sum(each.numel() for each in model.parameters())
     found: dict[str, Any] = {
         "rank": team.rank,

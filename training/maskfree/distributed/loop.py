@@ -96,7 +96,8 @@ def train_steps(
 
     interrupts.armed = True
     if evaluate is not None and first and _is_due(first, schedule):
-        if not team.gather(folder.evaluated(first))[0]:  # it was ended before that
+        known = team.together(lambda: team.main and folder.evaluated(first))
+        if not team.gather(known)[0]:  # it was ended before that
             _evaluate(learner, folder, evaluate, first)
     for index in range(first, schedule.steps):
         share = _next(waiting, interrupts)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maskfree.distributed.team import Team
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["share_norms"]
+__all__ = ["check_norms", "share_norms"]
 
 
 def share_norms(model: Mask2FormerVideo, team: Team) -> Mask2FormerVideo:
@@ -24,15 +24,28 @@ def share_norms(model: Mask2FormerVideo, team: Team) -> Mask2FormerVideo:
     Raises
     ------
     InputError
+        As :func:`check_norms`.
+    """
+    if not check_norms(model, team):
+        return model
+    shared: Mask2FormerVideo = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return shared
+
+
+def check_norms(model: Mask2FormerVideo, team: Team) -> bool:
+    """Return whether there are batch norms that the processes must share.
+
+    Raises
+    ------
+    InputError
         For several processes without a GPU: torch has none for them, and each would follow its own
         part of the batch.
     """
     if team.size == 1 or not model.norms() or model.frozen_norms:
-        return model
+        return False
     if team.device.type != "cuda":
         raise InputError(
             f"{team.size} processes without a GPU cannot share the statistics of batch norms. Keep "
             "the pretrained ones: --set model.frozen_norms=true, or train with one process."
         )
-    shared: Mask2FormerVideo = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    return shared
+    return True

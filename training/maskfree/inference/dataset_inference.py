@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maskfree.datasets.gathering import PictureFolder
 from maskfree.datasets.opening import open_dataset
 from maskfree.errors import InputError, InputWarning
 from maskfree.inference.average_precision import AveragePrecision
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from maskfree.inference.video_inference import FoundTrack
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["evaluate", "evaluator", "infer_videos"]
+__all__ = ["evaluate", "evaluator", "infer_videos", "without_pictures"]
 
 
 def infer_videos(
@@ -150,9 +151,32 @@ def evaluator(
         recipe.data.kind, Path(root), split, masks=True, without_boxes=True, pictures="later"
     )
     AveragePrecision(dataset)  # raises where there is nothing to score on
+    if missing := without_pictures(dataset):
+        first, why = next(iter(missing.items()))
+        told = f"{dataset.videos[first].name}: {why}"
+        if len(missing) == len(dataset.videos):
+            raise InputError(f"No video of {dataset.name} can be scored, first {told}")
+        warnings.warn(
+            f"{dataset.name}: {len(missing)} of {len(dataset.videos)} videos lack pictures, which "
+            f"count as nothing found, first {told}",
+            InputWarning,
+            stacklevel=2,
+        )
     if dataset.classes != classes:
         raise InputError(
             f"{dataset.name} has other classes than what is trained on: {len(dataset.classes)} and "
             f"{len(classes)}, or in another order. Take splits of one release of the data set."
         )
     return lambda model: evaluate(model, dataset, recipe, device=device)
+
+
+def without_pictures(dataset: VideoDataset) -> dict[int, str]:
+    """Return the numbers of the videos that lack a picture, and what is missing in words."""
+    folder, found = PictureFolder(dataset.root), {}
+    for number, video in enumerate(dataset.videos):
+        if missing := folder.missing(video.files):
+            found[number] = (
+                f"{len(missing)} of its {len(video.files)} pictures are missing, first "
+                f"{missing[0]}."
+            )
+    return found

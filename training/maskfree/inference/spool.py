@@ -93,7 +93,7 @@ class ResultsSpool:
     def finish(self, *, keep: bool = False) -> int:
         """Write the results file, and return how many results there are.
 
-        The folder is removed; with ``keep`` it stays, since videos are missing.
+        The folder is removed; with ``keep`` it stays, since videos could not be read.
         """
         count = 0
         with atomic_file(self._out) as temporary, _opened(temporary) as file:
@@ -104,14 +104,17 @@ class ResultsSpool:
                     file.write(json.dumps(each))
                     count += 1
             file.write("\n]\n")
-        if keep:
-            return count
+        if not keep:
+            self.remove()
+        return count
+
+    def remove(self) -> None:
+        """Remove the folder, and what is kept there."""
         with contextlib.suppress(OSError):
             for number in self.done():
                 self._part(number).unlink()
             (self.folder / _ABOUT).unlink()
             self.folder.rmdir()
-        return count
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"

@@ -38,6 +38,7 @@ from maskfree.model.hub_folder import (
 )
 from maskfree.model.signature import Signature, preset_for
 from maskfree.model.weights_about import classes_of, library_classes
+from maskfree.run import Run
 from maskfree.storage import home_path
 
 if TYPE_CHECKING:
@@ -244,7 +245,8 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     """
     path = _newest(home_path(source))
     if path.is_dir() and _of_a_run(path):
-        path /= _RUN[0]
+        own = (path / CONFIG).is_file()  # a session's run may have kept its best
+        path = Run(path).kept_weights_path if own else path / _RUN[0]
     if path.is_file():
         return _from_file(path, config)
     if path.suffix in _SUFFIXES:
