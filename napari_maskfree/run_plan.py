@@ -45,16 +45,24 @@ class RunPlan:
     """Estimate, fallbacks and settings; ``changed`` fires after each change.
 
     ``fallbacks``: their names in the order in which they are tried, each with whether it is;
-    ``settings``: ``key=value`` words that the next run gets; ``found``: the last estimate.
+    ``fitting``: ``key=value`` words that the next run gets so that it fits; ``weights``: what it
+    begins with, empty: what its preset says; ``found``: the last estimate. A person's weights stay
+    when the preset or the video is another: what does not fit is refused, and said.
     """
 
     changed = Signal()
 
     def __init__(self) -> None:
         self.fallbacks = [(name, True) for name in PreflightConfig().order]
-        self.settings: tuple[str, ...] = ()
+        self.fitting: tuple[str, ...] = ()
+        self.weights = ""
         self.found: Preflight | None = None
         self.made_for: MadeFor | None = None
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """All words that the next run gets."""
+        return (*self.fitting, _WEIGHTS + self.weights) if self.weights else self.fitting
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -81,32 +89,25 @@ class RunPlan:
         """Give the next run the settings that fit; ``now``: what the estimate then is for."""
         taken = self.found.taken if self.found is not None else None
         if taken is not None:
-            kept = {word.partition("=")[0]: word for word in (*self.settings, *taken.settings)}
-            self.settings = tuple(kept.values())
+            words = (w for w in (*self.fitting, *taken.settings) if not w.startswith(_WEIGHTS))
+            self.fitting = tuple({word.partition("=")[0]: word for word in words}.values())
             self.made_for = dataclasses.replace(now, settings=self.settings)
             self.changed.emit()
-
-    @property
-    def weights(self) -> str:
-        """What the next run begins with; empty: what its preset says."""
-        found = [word.partition("=")[2] for word in self.settings if word.startswith(_WEIGHTS)]
-        return found[-1] if found else ""
 
     def set_weights(self, source: str) -> None:
         """Let the next run begin with a trained network; empty: with what its preset says."""
         if source != self.weights:
-            rest = tuple(word for word in self.settings if not word.startswith(_WEIGHTS))
-            self.settings = (*rest, _WEIGHTS + source) if source else rest
+            self.weights = source
             self.changed.emit()
 
     def drop_settings(self) -> None:
-        """Let the next run have the preset's own settings."""
-        if self.settings:
-            self.settings = ()
+        """Let the next run have the preset's own settings; its weights stay."""
+        if self.fitting:
+            self.fitting = ()
             self.changed.emit()
 
     def forget(self) -> None:
         """Forget estimate and settings: they are about another video."""
-        if self.settings or self.found is not None:
-            self.settings, self.found, self.made_for = (), None, None
+        if self.fitting or self.found is not None:
+            self.fitting, self.found, self.made_for = (), None, None
             self.changed.emit()

@@ -46,7 +46,8 @@ class JobView:
     the last step's losses by name, ``totals`` their sum at each of ``steps_seen``, ``terms`` each
     of them there: NaN where it was not, shorter where it has ended. ``preparing``: what a run looks
     at before its first step, empty text later. ``start``: the run that it goes on from, empty
-    where it begins afresh. ``first_masks``: of how many frames there are masks that it shows before
+    where it begins afresh. ``begins``: what was made of the weights that it began with.
+    ``first_masks``: of how many frames there are masks that it shows before
     it trains. ``keeping``: it was asked to end with its best weights. ``warnings`` are
     what the processes said on their way, each once; of an attached one they are not known.
     """
@@ -60,6 +61,7 @@ class JobView:
     message: str = ""
     device: str = ""
     start: str = ""
+    begins: str = ""
     first_masks: int = 0
     keeping: bool = False
     steps_seen: list[int] = dataclasses.field(default_factory=list)
@@ -232,6 +234,7 @@ class Job:
         view = self.view
         view.device = str(record.get("device", view.device))
         view.start = str(record.get("start", view.start))
+        view.begins = str(record.get("begins", view.begins))
         view.first_masks = int(record.get("first_masks", view.first_masks))
         self._status = str(record.get("status", self._status))
         looked, view.preparing = view.preparing, str(record.get("preparing", ""))

@@ -192,7 +192,7 @@ class FinetunePanel(Panel):
         self.progress.setVisible(self.preparing or bool(view and view.active))
         self.status.setVisible(self.preparing or view is not None)
         self.status.setText("Saving the session…" if self.preparing else "")
-        self.warned.setVisible(bool(view and view.warnings))
+        self.warned.setVisible(bool(view and (view.begins or view.warnings)))
         if view is not None:
             self._show_view(view)
         self.refresh()
@@ -218,7 +218,8 @@ class FinetunePanel(Panel):
         else:
             text = view.message
         self.status.setText(text)
-        self.warned.setText("\n".join(f"Warning: {each}" for each in view.warnings))
+        told = [f"Began with {view.begins}."] if view.begins else []
+        self.warned.setText("\n".join([*told, *(f"Warning: {each}" for each in view.warnings)]))
         self.status.setObjectName({"failed": "mfBad", "done": "mfGood"}.get(view.state, "mfHint"))
         self.status.setStyleSheet(self.status.styleSheet())
         if view.steps_seen:

@@ -84,7 +84,7 @@ def test_a_resumed_run_goes_on_at_the_rate_that_it_began_with(
         for _ in range(2):
             next(steps)
     steps.close()  # type: ignore[attr-defined]
-    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
+    monkeypatch.setattr("maskfree.trainer.chosen_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     assert len(list(finetune(small_session, small_config, device="cpu", resume=True))) == 2
     first, second = small_session.runs()

@@ -38,7 +38,7 @@ def test_a_finished_run_needs_its_pretrained_weights_no_more(
         path.unlink()
     (tmp_path / "weights").rmdir()
     monkeypatch.setattr(backbone, "pretrained_backbone", never)
-    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
+    monkeypatch.setattr("maskfree.trainer.chosen_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     monkeypatch.setattr(backbone, "find_folder", never)
     run = small_session.runs()[-1]
@@ -62,7 +62,7 @@ def test_a_resumed_run_is_equal_and_asks_nobody(
     for _ in range(2):
         next(steps)
     steps.close()  # type: ignore[attr-defined]
-    monkeypatch.setattr("maskfree.trainer.find_pretrained", never)
+    monkeypatch.setattr("maskfree.trainer.chosen_pretrained", never)
     monkeypatch.setattr("maskfree.model.backbone.pretrained_backbone", never)
     rest = list(finetune(small_session, config, device="cpu", resume=True))
     assert [each.step for each in rest] == [3, 4]

@@ -72,6 +72,7 @@ def test_a_backbone_is_frozen_where_it_has_learnt_before() -> None:
     frozen = (("optimiser.backbone_multiplier=0.0",), "cuda")
     assert tried("freeze", config=preset("resnet18")) == frozen
     assert tried("freeze", config=preset("tiny")) is None, "fresh weights would never learn"
+    assert tried("freeze", config=preset("swin-l")) == frozen, "the whole network's weights"
     known = preset("resnet18")
     assert tried("freeze", {"optimiser.backbone_multiplier": 0.0}, config=known) is None
 

@@ -19,8 +19,14 @@ from maskfree.errors import InputError, InputWarning
 from maskfree.model.build import build_model, network_config, quiet_about_backbones
 from maskfree.model.convert import convert_checkpoint
 from maskfree.model.hub_folder import quiet
-from maskfree.model.initial import Pretrained, find_pretrained, read_initial
+from maskfree.model.initial import (
+    Pretrained,
+    chosen_pretrained,
+    find_pretrained,
+    read_initial,
+)
 from maskfree.model.weights_about import classes_of
+from maskfree.presets import preset
 from maskfree.train import finetune
 
 if TYPE_CHECKING:
@@ -254,11 +260,40 @@ def test_without_a_hub_it_begins_afresh_and_says_so(
         found = find_pretrained(model)
     assert found == Pretrained()
     assert found.kind == "fresh"
-    config = dataclasses.replace(small_config, model=dataclasses.replace(model, frozen_norms=True))
-    with pytest.warns(InputWarning, match="model.weights=FOLDER"):
-        assert len(list(finetune(small_session, config, device="cpu"))) == 4
-    run = small_session.runs()[-1]
-    assert (began_with(run), beginning_of(run)) == ("fresh", "")
+    with pytest.warns(InputWarning, match="model.weights=FOLDER"):  # the preset's own
+        assert chosen_pretrained(preset("swin-t")) == Pretrained()
+    config = dataclasses.replace(small_config, model=model)
+    said = "The weights somebody/mask2former cannot be had here, and the run is to begin with them"
+    with pytest.warns(InputWarning), pytest.raises(InputError, match=said):
+        list(finetune(small_session, config, device="cpu"))
+    assert not small_session.runs()
+
+
+def test_another_network_is_refused_before_the_video_is_looked_at(
+    tmp_path: Path, small_session: Session, small_config: Config, model_config: ModelConfig
+) -> None:
+    saved(tmp_path, learnt(model_config, ["cell"]))
+    sizes = dataclasses.replace(small_config.model, hidden_size=64, weights=str(tmp_path))
+    config = dataclasses.replace(small_config, model=sizes)
+    looked: list[str] = []
+
+    def watch(what: str, *_: int) -> None:
+        looked.append(what)
+
+    with pytest.raises(InputError, match=r"32 wide.*, and the settings describe .*64 wide"):
+        list(finetune(small_session, config, device="cpu", watch=watch))
+    assert not looked
+    assert not small_session.runs()
+
+
+def test_who_goes_on_from_a_run_names_no_weights(
+    tmp_path: Path, small_session: Session, small_config: Config
+) -> None:
+    assert len(list(finetune(small_session, small_config, device="cpu"))) == 4
+    sizes = dataclasses.replace(small_config.model, weights=str(tmp_path / "other.pth"))
+    config = dataclasses.replace(small_config, model=sizes)
+    with pytest.raises(InputError, match=r"goes on from run 0001, and is to begin .*other\.pth"):
+        list(finetune(small_session, config, device="cpu", start="last"))
 
 
 @pytest.mark.usefixtures("no_hub")

@@ -235,10 +235,11 @@ def test_what_a_network_began_with_makes_it_no_other(
     text = run.config_path.read_text().replace('"weights": ""', '"weights": "somewhere"')
     run.config_path.write_text(text)
     assert run.config.model.weights == "somewhere"
-    for other in (begun, settings_of(config, "model", frozen_norms=True)):
-        found = plan_start(small_session, other, "last").run
-        assert found is not None
-        assert found.name == run.name
+    found = plan_start(small_session, settings_of(config, "model", frozen_norms=True), "last").run
+    assert found is not None
+    assert found.name == run.name
+    with pytest.raises(InputError, match=r"is to begin with the weights of somewhere\.safetensors"):
+        plan_start(small_session, begun, "last")
     correct(small_session, 5)
     goes_on = plan_start(small_session, config)  # weights are not named again
     assert goes_on.run is not None

@@ -42,7 +42,7 @@ def test_steps_are_the_presets_until_somebody_sets_others(widget):
 def test_a_run_begins_with_the_weights_that_a_person_names(widget, tmp_path, monkeypatch):
     panel, plan = widget.finetune, widget.state.plan
     field = panel.weights
-    plan.settings = ("sampling.clip_length=2",)
+    plan.fitting = ("sampling.clip_length=2",)
     field.text.setText("  somebody/mask2former ")
     field.text.editingFinished.emit()
     assert plan.settings == ("sampling.clip_length=2", "model.weights=somebody/mask2former")
@@ -62,8 +62,16 @@ def test_a_run_begins_with_the_weights_that_a_person_names(widget, tmp_path, mon
     field.browse.click()
     assert plan.settings == ("sampling.clip_length=2", f"model.weights={file}")
     assert field.text.text() == str(file)
-    assert panel.estimate.changed.text().endswith(f"model.weights={file}")
-    panel.preset.setCurrentIndex(panel.preset.findData("paper"))  # its sizes may be others
+    assert panel.estimate.changed.text() == "Changed for this run: sampling.clip_length=2"
+    panel.estimate.back.click()
+    assert plan.settings == (f"model.weights={file}",)
+    plan.fitting = ("sampling.clip_length=2",)
+    panel.preset.setCurrentIndex(panel.preset.findData("paper"))  # a misfit would be refused
+    assert plan.settings == (f"model.weights={file}",)
+    plan.put(None, None)
+    plan.forget()  # another video
+    assert field.text.text() == str(file)
+    plan.set_weights("")
     assert (plan.settings, field.text.text()) == ((), "")
 
 
@@ -86,6 +94,21 @@ def test_warnings_of_a_run_are_shown_and_go_with_the_next(widget, qtbot, tmp_pat
     widget.jobs.kill()
     widget.jobs.start(job())
     assert not panel.warned.isVisible()
+    widget.jobs.kill()
+
+
+def test_what_a_run_took_over_of_its_weights_is_shown(widget, qtbot, tmp_path):
+    from napari_maskfree.stages import Stage
+    from napari_maskfree.worker import Job
+
+    log = tmp_path / "metrics.jsonl"
+    line = json.dumps({"began": "whole", "begins": "weights of r50; classes: new cell"}) + "\n"
+    code = f"import time; open({str(log)!r}, 'w').write({line!r}); time.sleep(600)"
+    panel = widget.finetune
+    widget.jobs.start(Job([Stage("finetune", (sys.executable, "-c", code), lambda: log)], tmp_path))
+    shown = "Began with weights of r50; classes: new cell."
+    qtbot.waitUntil(lambda: panel.warned.text() == shown, timeout=RUN)
+    assert panel.warned.isVisible()
     widget.jobs.kill()
 
 

@@ -135,7 +135,7 @@ def _out_of_memory(error: Exception) -> str:
         return (
             "There is not enough memory for this. Take smaller frames with --set "
             "sampling.frame_area=60000 (fine-tuning) or another --device; maskfree preflight "
-            "tries what fits."
+            "tries what fits (in the window: Estimate)."
         )
     return ""
 

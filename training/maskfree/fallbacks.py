@@ -72,7 +72,9 @@ def frame(plan: Plan, settings: PreflightConfig) -> Plan | None:
 
 def freeze(plan: Plan, _settings: PreflightConfig) -> Plan | None:
     """Leave the backbone as it is; one that has learnt nothing yet must learn."""
-    if not plan.config.model.backbone_weights or not plan.config.optimiser.backbone_multiplier:
+    model = plan.config.model
+    learnt = model.backbone_weights or model.weights
+    if not learnt or not plan.config.optimiser.backbone_multiplier:
         return None
     return _with(plan, "optimiser", backbone_multiplier=0.0)
 

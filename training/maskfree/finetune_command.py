@@ -87,8 +87,7 @@ def finetune_session(
     elif start == "last":
         check_start(existing, folder, config, tracks)
     elif start == "auto" and existing is not None:
-        if preset_name is None:
-            _warn_of_another_preset(existing, config)
+        _warn_of_another_preset(existing, config)
         _warn_of_other_weights(existing, config, tracks)
     session = existing
     place = Path(folder).absolute()

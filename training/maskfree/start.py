@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
-from maskfree.presets import preset
+from maskfree.presets import PRESETS, preset
 from maskfree.settings import from_dict
 from maskfree.told_frames import taught_digest, told_digest
 
@@ -112,7 +112,8 @@ def plan_start(
     Raises
     ------
     InputError
-        For another word, and with "last" where there is no run or it does not fit.
+        For another word, and with "last" where there is no run, it does not fit, or other weights
+        are named.
     """
     if start not in _STARTS:
         hint = nearest(start, _STARTS)
@@ -123,6 +124,8 @@ def plan_start(
     run = session.latest_run()
     why = "there is no finished run" if run is None else _why_not(run, config, boxes)
     if run is not None and not why:
+        if start == "last":
+            _check_weights(run, config)
         if start == "last" or _is_worth_it(session, run, config, boxes):
             return Start(run, shortened(_with_its_weights(config, run.config)))
     if start == "last":
@@ -173,6 +176,18 @@ def _with_its_weights(config: Config, then: Config) -> Config:
         return config
     model = dataclasses.replace(config.model, weights=then.model.weights)
     return dataclasses.replace(config, model=model)
+
+
+def _check_weights(run: Run, config: Config) -> None:
+    """Check that nobody names weights for a run that goes on with those of another."""
+    named = config.model.weights
+    own = preset(config.preset).model.weights if config.preset in PRESETS else ""
+    if named not in ("", own, run.config.model.weights):
+        raise InputError(
+            f"The next run goes on from run {run.name}, and is to begin with the weights of "
+            f"{named}. Leave one of the two out: --start last or --weights (in the window "
+            "Advanced, Begin with or Weights)."
+        )
 
 
 def _is_worth_it(session: Session, run: Run, config: Config, boxes: BoxTracks) -> bool:

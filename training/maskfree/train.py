@@ -185,9 +185,9 @@ def _pretrained(config: Config) -> Pretrained | None:
     """
     if not (config.model.backbone_weights or config.model.weights):
         return None
-    from maskfree.model.initial import find_pretrained
+    from maskfree.model.initial import chosen_pretrained
 
-    return find_pretrained(config.model)
+    return chosen_pretrained(config)
 
 
 def _weights(run: Run) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from maskfree.errors import InputError
 from maskfree.kept_tubes import KeptTubes
 from maskfree.model.build import build_model
 from maskfree.model.checkpoint import save_model
-from maskfree.model.initial import Pretrained, find_pretrained
+from maskfree.model.initial import Pretrained, chosen_pretrained
 from maskfree.network_pass import KeptLogits, network_pass
 from maskfree.objective import Objective
 from maskfree.optimiser import learning_rate, make_optimiser
@@ -88,7 +88,7 @@ class Trainer:
     ) -> None:
         begun = resumed or weights is not None
         if pretrained is None:
-            pretrained = Pretrained() if begun else find_pretrained(config.model)
+            pretrained = Pretrained() if begun else chosen_pretrained(config)
         self.track_ids = [t.id for t in tracks.tracks]
         prepared = prepared or prepare(video, tracks, config, watch=watch)
         torch.manual_seed(seed)

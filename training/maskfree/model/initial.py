@@ -38,16 +38,17 @@ from maskfree.model.hub_folder import (
 )
 from maskfree.model.signature import Signature, preset_for
 from maskfree.model.weights_about import classes_of, library_classes
+from maskfree.presets import PRESETS, preset
 from maskfree.run import Run
 from maskfree.storage import home_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from maskfree.config import ModelConfig
+    from maskfree.config import Config, ModelConfig
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-__all__ = ["Initial", "Pretrained", "find_pretrained", "read_initial"]
+__all__ = ["Initial", "Pretrained", "chosen_pretrained", "find_pretrained", "read_initial"]
 
 _CLASS = "class_predictor."
 _QUERIES = (
@@ -77,6 +78,23 @@ class Initial:
     weights: Mapping[str, torch.Tensor]
     classes: tuple[str, ...] = ()
     network: Signature | None = None
+
+    def check(self, config: ModelConfig) -> None:
+        """Check that they are of such a network, as far as their sizes tell; tensors come later.
+
+        Raises
+        ------
+        InputError
+            Where they are of another one.
+        """
+        wanted = shapes_of(network_config(config, num_classes=1, num_queries=1))
+        own = Signature.of({n: torch.empty(s, device="meta") for n, s in wanted.items()})
+        held = self.network or Signature.of(self.weights)
+        if not held.same_but_queries(own):
+            raise InputError(
+                f"{self.source} holds {held.words()}, and the settings describe {own.words()}."
+                f"{preset_for(held)}"
+            )
 
     def into(self, model: Mask2FormerVideo, classes: Sequence[str]) -> str:
         """Let a network of ``classes`` begin with them; return in words what was made of them.
@@ -220,10 +238,32 @@ def find_pretrained(config: ModelConfig) -> Pretrained:
     Raises
     ------
     InputError
-        As :func:`read_initial` and `pretrained_backbone`.
+        As :func:`read_initial`, `Initial.check` and `pretrained_backbone`.
     """
     whole = read_initial(config.weights, config) if config.weights else None
+    if whole is not None:
+        whole.check(config)
     return Pretrained(whole) if whole else Pretrained(backbone=pretrained_backbone(config))
+
+
+def chosen_pretrained(config: Config) -> Pretrained:
+    """Return what a run's settings name: where a person named a whole network it must be had.
+
+    Raises
+    ------
+    InputError
+        As :func:`find_pretrained`; for such a network that cannot be had. The preset's own, of a
+        hub that cannot be reached, is warned of alone.
+    """
+    found, named = find_pretrained(config.model), config.model.weights
+    own = preset(config.preset).model.weights if config.preset in PRESETS else ""
+    if named not in ("", own) and found.whole is None:
+        raise InputError(
+            f"The weights {named} cannot be had here, and the run is to begin with them. Download "
+            "them elsewhere and name their folder or file, or name none (--weights; in the window "
+            "Advanced, Weights)."
+        )
+    return found
 
 
 def read_initial(source: str, config: ModelConfig) -> Initial | None:
