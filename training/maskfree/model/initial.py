@@ -27,7 +27,6 @@ from maskfree.model.convert import read_weights
 from maskfree.model.detectron2_names import is_detectron2
 from maskfree.model.from_detectron2 import UNUSED, from_detectron2, shapes_of
 from maskfree.model.hub_folder import (
-    CONFIG,
     Wanted,
     check_weights,
     find_folder,
@@ -36,10 +35,10 @@ from maskfree.model.hub_folder import (
     read_about,
     safe_weights,
 )
+from maskfree.model.run_weights import weights_of_run
 from maskfree.model.signature import Signature, preset_for
 from maskfree.model.weights_about import classes_of, library_classes
 from maskfree.presets import PRESETS, preset
-from maskfree.run import Run
 from maskfree.storage import home_path
 
 if TYPE_CHECKING:
@@ -60,8 +59,6 @@ _IN_ORDER = "by their order, since nobody names the outputs:"
 _TRAINING_ONLY = "criterion.empty_weight"
 _KIND = "mask2former"
 _BLOCK = re.compile(r"\.(?:layers|blocks|stages)\.\d+\.")
-_CHECKPOINTS = "checkpoints"
-_RUN = ("model.safetensors", "model.json")
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".bin")
 _WANTED = Wanted("model.weights", "The network", "a Mask2Former")
 
@@ -283,10 +280,7 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
     InputError
         For a file or folder that is damaged, missing, no such network or more than weights.
     """
-    path = _newest(home_path(source))
-    if path.is_dir() and _of_a_run(path):
-        own = (path / CONFIG).is_file()  # a session's run may have kept its best
-        path = Run(path).kept_weights_path if own else path / _RUN[0]
+    path = weights_of_run(home_path(source))
     if path.is_file():
         return _from_file(path, config)
     if path.suffix in _SUFFIXES:
@@ -312,20 +306,6 @@ def read_initial(source: str, config: ModelConfig) -> Initial | None:
             ) from error
     classes = library_classes(about, _outputs(tensors))
     return Initial(source, _by_library(tensors, config, source), classes, Signature.of(tensors))
-
-
-def _newest(path: Path) -> Path:
-    """Return the newest checkpoint of a run of `maskfree train`; of anything else the path."""
-    folder = path / _CHECKPOINTS
-    if not folder.is_dir() or (path / CONFIG).is_file():
-        return path
-    there = [each for each in folder.iterdir() if each.name.isdecimal() and _of_a_run(each)]
-    return max(there, key=lambda each: int(each.name), default=path)
-
-
-def _of_a_run(folder: Path) -> bool:
-    """Whether it is the folder of a session's run, or of a checkpoint of `maskfree train`."""
-    return all((folder / name).is_file() for name in _RUN)
 
 
 def _as(value: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
