@@ -35,7 +35,7 @@ from maskfree.errors import InputError, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "names_weights", "preset"]
 
 _BACKBONES = {
     "r50": "ResNet-50",
@@ -112,3 +112,9 @@ def preset(name: str) -> Config:
         optimiser=OptimiserConfig(steps=300, learning_rate=1e-3, norm_clips=0),
         predict=PredictConfig(mirror=True, middle_scale=False),
     )
+
+
+def names_weights(config: Config) -> bool:
+    """Whether somebody named a whole network to begin with, other than the preset's own."""
+    own = preset(config.preset).model.weights if config.preset in PRESETS else ""
+    return config.model.weights not in ("", own)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
-from maskfree.presets import PRESETS, preset
+from maskfree.presets import names_weights, preset
 from maskfree.settings import from_dict
 from maskfree.told_frames import taught_digest, told_digest
 
@@ -181,8 +181,7 @@ def _with_its_weights(config: Config, then: Config) -> Config:
 def _check_weights(run: Run, config: Config) -> None:
     """Check that nobody names weights for a run that goes on with those of another."""
     named = config.model.weights
-    own = preset(config.preset).model.weights if config.preset in PRESETS else ""
-    if named not in ("", own, run.config.model.weights):
+    if names_weights(config) and named != run.config.model.weights:
         raise InputError(
             f"The next run goes on from run {run.name}, and is to begin with the weights of "
             f"{named}. Leave one of the two out: --start last or --weights (in the window "

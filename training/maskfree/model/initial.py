@@ -38,7 +38,7 @@ from maskfree.model.hub_folder import (
 from maskfree.model.run_weights import weights_of_run
 from maskfree.model.signature import Signature, preset_for
 from maskfree.model.weights_about import classes_of, library_classes
-from maskfree.presets import PRESETS, preset
+from maskfree.presets import names_weights
 from maskfree.storage import home_path
 
 if TYPE_CHECKING:
@@ -252,13 +252,12 @@ def chosen_pretrained(config: Config) -> Pretrained:
         As :func:`find_pretrained`; for such a network that cannot be had. The preset's own, of a
         hub that cannot be reached, is warned of alone.
     """
-    found, named = find_pretrained(config.model), config.model.weights
-    own = preset(config.preset).model.weights if config.preset in PRESETS else ""
-    if named not in ("", own) and found.whole is None:
+    found = find_pretrained(config.model)
+    if names_weights(config) and found.whole is None:
         raise InputError(
-            f"The weights {named} cannot be had here, and the run is to begin with them. Download "
-            "them elsewhere and name their folder or file, or name none (--weights; in the window "
-            "Advanced, Weights)."
+            f"The weights {config.model.weights} cannot be had here, and the run is to begin with "
+            "them. Download them elsewhere and name their folder or file, or name none (--weights; "
+            "in the window Advanced, Weights)."
         )
     return found
 
