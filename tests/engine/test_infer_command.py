@@ -6,13 +6,9 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-import safetensors.torch
 import torch
-from PIL import Image
 
-from maskfree import rle
 from maskfree.cli import main
 from maskfree.config import InferenceConfig, RecipeConfig
 from maskfree.datasets.opening import open_dataset
@@ -21,12 +17,9 @@ from maskfree.infer_command import check_out
 from maskfree.inference import dataset_inference
 from maskfree.inference.average_precision import AP_METRICS
 from maskfree.inference.dataset_inference import evaluate, evaluator
-from maskfree.inference.trained import find_recipe, find_weights, load_trained
 from maskfree.inference.video_inference import FoundTrack
 from maskfree.model.build import build_model
-from maskfree.model.checkpoint import save_model
-from maskfree.model.weights_about import about
-from maskfree.settings import as_text, to_dict
+from walking_squares import FRAMES, SMALL, VIDEOS, saved, small_model, write_squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,19 +29,12 @@ if TYPE_CHECKING:
     from maskfree.datasets.types import DataVideo
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
-SIZE, FRAMES, VIDEOS = (40, 64), 3, 3
-CLASSES = {"cat": 4, "dog": 9}
-SMALL = ("--set", "inference.short_side=32", "inference.long_side=64")
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def model(small_config: Config) -> Mask2FormerVideo:
-    torch.manual_seed(0)
-    made = build_model(small_config.model, num_classes=2, num_queries=4)
-    for parameter in made.parameters():
-        parameter.data += 0.05 * torch.randn_like(parameter)
-    return made
+    return small_model(small_config)
 
 
 @pytest.fixture
@@ -56,41 +42,9 @@ def weights(model: Mask2FormerVideo, small_config: Config, tmp_path: Path) -> Pa
     return saved(tmp_path / "model.safetensors", model, small_config)
 
 
-def saved(path: Path, model: Mask2FormerVideo, config: Config) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(path, model, config, classes=list(CLASSES), track_ids=[])
-    return path
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Squares that walk, with masks; the last video has none."""
-    rng = np.random.default_rng(0)
-    videos, annotations = [], []
-    for number in range(VIDEOS):
-        folder = tmp_path / f"data/valid/JPEGImages/v{number}"
-        folder.mkdir(parents=True)
-        names = [f"v{number}/{frame:05d}.jpg" for frame in range(FRAMES)]
-        video: dict[str, Any] = {"id": number + 1, "file_names": names, "length": FRAMES}
-        videos.append({**video, "height": SIZE[0], "width": SIZE[1]})
-        masks = np.zeros((FRAMES, *SIZE), bool)
-        for frame, name in enumerate(names):
-            masks[frame, 8 : 8 + 16, 4 + 5 * frame : 24 + 5 * frame] = True
-            picture = rng.integers(0, 80, (*SIZE, 3), np.uint8)
-            picture[masks[frame]] += 120
-            Image.fromarray(picture).save(folder.parent / name)
-        if number < VIDEOS - 1:
-            runs = [{"size": list(SIZE), "counts": counts} for counts in rle.encode(masks)]
-            boxes = [[4.0 + 5 * frame, 8.0, 20.0, 16.0] for frame in range(FRAMES)]
-            owner = {"id": number + 1, "video_id": number + 1, "category_id": 4 + 5 * number}
-            annotations.append({**owner, "iscrowd": 0, "segmentations": runs, "bboxes": boxes})
-    content = {
-        "videos": videos,
-        "categories": [{"id": i, "name": name} for name, i in CLASSES.items()],
-        "annotations": annotations,
-    }
-    (tmp_path / "data/valid/instances.json").write_text(json.dumps(content), encoding="utf-8")
-    return tmp_path / "data"
+    return write_squares(tmp_path / "data")
 
 
 @pytest.fixture
@@ -115,74 +69,6 @@ def test_every_video_has_its_results(
     assert {each["category_id"] for each in results} == {4, 9}
     assert all(len(each["segmentations"]) == FRAMES for each in results)
     assert not (tmp_path / "results.json.parts").exists()
-
-
-def test_a_video_without_its_pictures_is_left_out_and_said(
-    infer: Callable[..., Any], weights: Path, root: Path
-) -> None:
-    (root / "valid/JPEGImages/v1/00000.jpg").unlink()
-    done = infer(weights, "--kind", "ytvis2021", "--json")
-    said = json.loads(done.out)
-    assert (said["videos"], said["left_out"]) == (VIDEOS, ["video v1"])
-    assert "1 of its 3 pictures are missing, first v1/00000.jpg" in said["unread"]["video v1"]
-    assert "nothing of 1 that were skipped: video v1" in infer(weights, "--kind", "ytvis2021").out
-
-
-def test_a_damaged_picture_ends_nothing_and_what_is_missing_comes_later(
-    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
-) -> None:
-    picture = root / "valid/JPEGImages/v1/00001.jpg"
-    whole = picture.read_bytes()
-    picture.write_bytes(whole[:300])
-    done = infer(weights, "--kind", "ytvis2021", "--json")
-    assert done.code == 0, done.err
-    assert "video v1 is left out: " in done.err
-    said = json.loads(done.out)
-    assert (said["left_out"], list(said["unread"])) == (["video v1"], ["video v1"])
-    assert "00001.jpg" in said["unread"]["video v1"]
-    results = tmp_path / "results.json"
-    assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 3}
-    picture.write_bytes(whole)
-    shutil.move(picture.parent.parent / "v0", tmp_path)  # it is inferred already
-    done = infer(weights, "--kind", "ytvis2021", "--json")
-    said = json.loads(done.out)
-    assert (said["before"], said["left_out"], said["unread"]) == (VIDEOS - 1, [], {})
-    assert {each["video_id"] for each in json.loads(results.read_text())} == {1, 2, 3}
-    assert not (tmp_path / "results.json.parts").exists()
-
-
-def test_a_damaged_video_may_be_removed_for_good(
-    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
-) -> None:
-    picture = root / "valid/JPEGImages/v1/00001.jpg"
-    picture.write_bytes(b"no picture")
-    assert infer(weights).code == 0
-    assert (tmp_path / "results.json.parts").is_dir()
-    picture.unlink()  # the others' results still hold
-    said = json.loads(infer(weights, "--json").out)
-    assert (said["before"], said["left_out"]) == (VIDEOS - 1, ["video v1"])
-    assert not (tmp_path / "results.json.parts").exists()
-
-
-def test_a_data_set_of_which_nothing_can_be_read_is_an_error(
-    infer: Callable[..., Any], weights: Path, root: Path, tmp_path: Path
-) -> None:
-    for picture in (root / "valid/JPEGImages").rglob("*.jpg"):
-        picture.write_bytes(b"no picture")
-    done = infer(weights, "--kind", "ytvis2021")
-    assert done.code == 2
-    assert "No video of ytvis2021 valid can be read, first video v0: " in done.err
-    assert not (tmp_path / "results.json").exists()
-
-
-def test_weights_that_are_no_numbers_are_refused(infer: Callable[..., Any], weights: Path) -> None:
-    tensors = safetensors.torch.load_file(weights)
-    name = next(name for name in tensors if name.endswith("weight"))
-    tensors[name].view(-1)[0] = torch.nan
-    safetensors.torch.save_file(tensors, weights)
-    done = infer(weights)
-    assert done.code == 2
-    assert f'"{name}" of {weights} holds numbers that are none (NaN or infinite)' in done.err
 
 
 def test_a_lack_of_memory_says_what_to_do_and_several_processes_are_refused(
@@ -300,7 +186,9 @@ def test_what_cannot_be_evaluated_is_said_before_training(root: Path) -> None:
     recipe = RecipeConfig()
     pictures = root / "valid/JPEGImages"
     (pictures / "v0/00001.jpg").unlink()
-    with pytest.warns(InputWarning, match="1 of 3 videos lack pictures, which count as nothing"):
+    with pytest.warns(
+        InputWarning, match="of 1 of 3 videos cannot be used, which count as nothing"
+    ):
         evaluator(recipe, str(root), ("cat", "dog"), device=CPU)
     pictures.rename(root / "elsewhere")
     with pytest.raises(InputError, match="No video of ytvis2019 valid can be scored, first v0: 3 "):
@@ -363,70 +251,6 @@ def test_other_weights_do_not_go_on(
     assert "holds results of other weights" in refuses(*words)
 
 
-# ---- weights and recipe
-
-
-def test_a_run_gives_its_newest_checkpoint_and_its_recipe(
-    model: Mask2FormerVideo, small_config: Config, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    for step in ("00000009", "00000010"):
-        saved(run / "checkpoints" / step / "model.safetensors", model, small_config)
-    (run / "checkpoints/.begun-11").mkdir()
-    newest = run / "checkpoints/00000010"
-    assert find_weights(str(run)) == newest / "model.safetensors"
-    assert find_weights(str(newest.parent / "00000009")).parent.name == "00000009"
-    saved(newest / "ema.safetensors", model, small_config)
-    assert find_weights(str(run)).name == "ema.safetensors"
-    recipe = RecipeConfig(name="own", inference=InferenceConfig(short_side=96))
-    about = {"recipe": to_dict(recipe), "format": 1}
-    (run / "recipe.json").write_text(json.dumps(about), encoding="utf-8")
-    for source in (run, newest, newest / "ema.safetensors"):
-        assert find_recipe(str(source), None, {}) == recipe
-    changed = find_recipe(str(run), None, {"inference.top": "3"})
-    assert (changed.inference.short_side, changed.inference.top) == (96, 3)
-    named = find_recipe(str(run), "ytvis19-r50", {})
-    assert named.name == "ytvis19-r50"
-    assert find_recipe(str(tmp_path), None, {}) == RecipeConfig()
-    (tmp_path / "recipe.json").write_text("[]", encoding="utf-8")  # of something else, above it all
-    assert find_recipe(str(saved(tmp_path / "a/w.safetensors", model, small_config)), None, {}) == (
-        RecipeConfig()
-    )
-
-
-def test_foreign_weights_are_of_the_recipes_network(
-    infer: Callable[..., Any],
-    model: Mask2FormerVideo,
-    weights: Path,
-    small_config: Config,
-    root: Path,
-    tmp_path: Path,
-) -> None:
-    """The same numbers without a description beside them, with and without classes' names."""
-    infer(weights)
-    wanted = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    settings = [f"model.{key}={as_text(value)}" for key, value in vars(small_config.model).items()]
-    (tmp_path / "bare").mkdir()
-    for name, said in (("order", []), ("names", ["Cat", "DOG"])):
-        path = tmp_path / f"bare/{name}.safetensors"
-        path.write_bytes(safetensors.torch.save(model.state_dict(), metadata=about(said)))
-        done = infer(path, *[word for word in settings if not word.endswith("=")])
-        assert done.code == 0, done.err
-        assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == wanted
-    other = ("cat", "dog", "ox")
-    recipe = RecipeConfig(model=small_config.model)
-    with pytest.raises(InputError, match="has 2 class outputs without names, the data set 3"):
-        load_trained(tmp_path / "bare/order.safetensors", recipe, other, CPU)
-    assert load_trained(path, recipe, other, CPU)[1] == ("Cat", "DOG")
-
-
-def test_what_holds_no_weights_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no nowhere"):
-        find_weights("nowhere")
-    with pytest.raises(InputError, match="holds no weights: neither ema"):
-        find_weights(str(tmp_path))
-
-
 def test_bad_input_is_one_line(
     refuses: Callable[..., str], weights: Path, root: Path, tmp_path: Path
 ) -> None:
@@ -441,15 +265,6 @@ def test_bad_input_is_one_line(
     assert "no recipe" in refuses(*words, "--out", out, "--recipe", "ytvis19-r51")
     assert "inference.shorter" in refuses(*words, "--out", out, "--set", "inference.shorter=3")
     assert "scored with pycocotools" in refuses("ap", out, "--data", root, "--kind", "coco")
-
-
-def test_a_model_of_other_classes_is_refused(model: Mask2FormerVideo, root: Path) -> None:
-    dataset = open_dataset("ytvis2019", root, "valid", masks=True, without_boxes=True)
-    two = dataset_inference.infer_videos(model, dataset, InferenceConfig(), device=CPU)
-    assert next(two)[1].name == "v0"
-    fewer = type(dataset)(dataset.name, dataset.root, ("cat",), (4,), dataset.videos)
-    with pytest.raises(InputError, match="model has 2 classes, ytvis2019 valid has 1"):
-        next(dataset_inference.infer_videos(model, fewer, InferenceConfig(), device=CPU))
 
 
 def test_results_take_the_place_of_nothing_that_is_read(

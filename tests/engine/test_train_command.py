@@ -1,3 +1,5 @@
+"""``maskfree train``: what a run leaves, begins with, goes on from and refuses."""
+
 from __future__ import annotations
 
 import builtins
@@ -6,7 +8,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,12 @@ import torch
 from maskfree.cli import main
 from maskfree.config import RecipeConfig
 from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
-from maskfree.distributed.data import RunData, need_queries
+from maskfree.distributed.data import need_queries
 from maskfree.distributed.data_digest import data_facts
-from maskfree.distributed.dry_run import dry_run, largest_size
 from maskfree.distributed.run_folder import RunFolder
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.checkpoint import read_tensors
 from maskfree.model.initial import Pretrained
-from maskfree.recipes.recipe import load_recipe
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
 
@@ -106,25 +105,6 @@ def test_two_processes_do_not_write_one_run(
     assert (run / "metrics.jsonl").read_bytes() == before
     other.release()
     assert main([*words, "--out", str(run), "--resume"]) == 0
-
-
-def test_a_dry_run_tells_and_writes_nothing(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = sorted(os.listdir(tmp_path))
-    assert main([*words, "--dry-run", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["data"]["boxes"] == 21
-    assert (found["size"], found["steps"]) == ([96, 96], 2)
-    (own,) = found["ranks"]
-    assert (own["clips"], own["clip"]) == (4, [2, 3, 96, 96])
-    assert own["parameters"] > 100_000
-    assert own["bytes"] > 4 * own["parameters"]
-    assert found["seconds"] == pytest.approx(2 * own["seconds_a_step"])
-    assert main([*words, "--dry-run"]) == 0
-    text = capsys.readouterr().out
-    assert "3 videos, 12 frames, 6 instances, 21 boxes, 2 classes; 0 items skipped" in text
-    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_what_cannot_be_trained_is_one_line(
@@ -281,39 +261,6 @@ def test_two_data_sets_are_trained_on_together(
     assert "data.clip_length is 2, extra.clip_length 3. Set both to the same number." in told
 
 
-def test_a_dry_run_takes_the_largest_clip_of_either_way_to_scale() -> None:
-    video = DataVideo(1, "v", 720, 1280, ("a.jpg",), ())
-    dataset = VideoDataset("d", Path(), ("cat",), (1,), [video], ())
-    recipe = RecipeConfig()
-    assert largest_size(recipe, [dataset]) == (480, 864)
-    cut = dataclasses.replace(
-        recipe.data,
-        crop=True,
-        crop_short_sides=(400, 600),
-        crop_long_side=1333,
-        crop_sides=(384, 600),
-    )  # a piece of 384 x 600 pixels stands upright: 480 wide, 750 high
-    assert largest_size(dataclasses.replace(recipe, data=cut), [dataset]) == (768, 864)
-    fitted = dataclasses.replace(recipe.data, scale_side=1000)
-    assert largest_size(dataclasses.replace(recipe, data=fitted), [dataset]) == (1024, 1024)
-
-
-def test_a_dry_run_refuses_what_a_run_would(words: list[str]) -> None:
-    recipe = load_recipe(words[1])
-    team = SimpleNamespace(size=recipe.schedule.batch_size + 1)
-    with pytest.raises(
-        InputError, match=r"schedule\.batch_size is 4, which 5 processes cannot share"
-    ):
-        dry_run(recipe, RunData((), {}), team=team, seed=0)  # type: ignore[arg-type]
-
-
-def test_a_dry_run_says_what_is_wrong_with_a_crop(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = fault([*words, "--dry-run", "--set", "data.crop=true", "data.crop_sides=384"], capsys)
-    assert "crop_sides must be the smallest and the largest side, got [384]" in told
-
-
 def test_videos_of_more_objects_than_queries_are_said(tmp_path: Path) -> None:
     def instance(number: int, frames: tuple[int, ...]) -> DataInstance:
         boxes = np.full((2, 4), np.nan, np.float32)
@@ -386,18 +333,3 @@ def test_the_masks_of_the_data_are_part_of_what_is_known() -> None:
         return str(data_facts([dataset])["digest"])
 
     assert facts("abc") == facts("abc") != facts("abd")
-
-
-def test_a_clip_that_is_too_large_to_try_is_estimated_from_a_smaller_one(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*words, "--dry-run", "--json"]) == 0
-    plain = json.loads(capsys.readouterr().out)["ranks"][0]
-    assert plain["estimated"] is False
-    monkeypatch.setattr("maskfree.distributed.dry_run._SAFE", 0.0)
-    assert main([*words, "--dry-run", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["ranks"][0]
-    assert found["estimated"] is True
-    assert found["clip"] == plain["clip"]
-    assert found["bytes"] > 0
-    assert found["seconds_a_step"] > 0

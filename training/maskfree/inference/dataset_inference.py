@@ -15,7 +15,7 @@ from maskfree.inference.layouts import require_tracks
 from maskfree.inference.video_inference import infer_video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import torch
 
@@ -116,14 +116,7 @@ def evaluate(
         scored.add(video, found)
     if not faults:
         return scored.scores().mean
-    if len(faults) == len(dataset.videos):
-        raise InputError(f"No video of {dataset.name} can be scored, first {faults[0]}")
-    warnings.warn(
-        f"{dataset.name}: the pictures of {len(faults)} of {len(dataset.videos)} videos cannot be "
-        f"used, which count as nothing found, first {faults[0]}",
-        InputWarning,
-        stacklevel=2,
-    )
+    _say_unread(dataset, faults)
     return {**scored.scores().mean, "unread": float(len(faults))}
 
 
@@ -152,15 +145,8 @@ def evaluator(
     )
     AveragePrecision(dataset)  # raises where there is nothing to score on
     if missing := without_pictures(dataset):
-        first, why = next(iter(missing.items()))
-        told = f"{dataset.videos[first].name}: {why}"
-        if len(missing) == len(dataset.videos):
-            raise InputError(f"No video of {dataset.name} can be scored, first {told}")
-        warnings.warn(
-            f"{dataset.name}: {len(missing)} of {len(dataset.videos)} videos lack pictures, which "
-            f"count as nothing found, first {told}",
-            InputWarning,
-            stacklevel=2,
+        _say_unread(
+            dataset, [f"{dataset.videos[number].name}: {why}" for number, why in missing.items()]
         )
     if dataset.classes != classes:
         raise InputError(
@@ -180,3 +166,15 @@ def without_pictures(dataset: VideoDataset) -> dict[int, str]:
                 f"{missing[0]}."
             )
     return found
+
+
+def _say_unread(dataset: VideoDataset, faults: Sequence[str]) -> None:
+    """Warn of videos that cannot be scored by what was found; where none can, that is an error."""
+    if len(faults) == len(dataset.videos):
+        raise InputError(f"No video of {dataset.name} can be scored, first {faults[0]}")
+    warnings.warn(
+        f"{dataset.name}: the pictures of {len(faults)} of {len(dataset.videos)} videos cannot be "
+        f"used, which count as nothing found, first {faults[0]}",
+        InputWarning,
+        stacklevel=3,
+    )
