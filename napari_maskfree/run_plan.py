@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from maskfree.config import PreflightConfig
+from maskfree.fallbacks import FITTING
+from maskfree.presets import names_weights, preset
+from maskfree.settings import changes
 
 if TYPE_CHECKING:
+    from maskfree.config import Config
     from maskfree.preflight import Preflight
     from maskfree.types import BoxTracks
     from napari_maskfree.video_info import VideoInfo
@@ -46,8 +50,9 @@ class RunPlan:
 
     ``fallbacks``: their names in the order in which they are tried, each with whether it is;
     ``fitting``: ``key=value`` words that the next run gets so that it fits; ``weights``: what it
-    begins with, empty: what its preset says; ``found``: the last estimate. A person's weights stay
-    when the preset or the video is another: what does not fit is refused, and said.
+    begins with, empty: what its preset says; ``found``: the last estimate; ``about``: the video
+    that all but the weights are about. A person's weights stay when the preset or the video is
+    another: what does not fit is refused, and said.
     """
 
     changed = Signal()
@@ -58,6 +63,7 @@ class RunPlan:
         self.weights = ""
         self.found: Preflight | None = None
         self.made_for: MadeFor | None = None
+        self.about: VideoInfo | None = None
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class RunPlan:
 
     def put(self, found: Preflight, made_for: MadeFor) -> None:
         """Keep an estimate."""
-        self.found, self.made_for = found, made_for
+        self.found, self.made_for, self.about = found, made_for, made_for.video
         self.changed.emit()
 
     def is_for(self, now: MadeFor) -> bool:
@@ -92,7 +98,20 @@ class RunPlan:
             words = (w for w in (*self.fitting, *taken.settings) if not w.startswith(_WEIGHTS))
             self.fitting = tuple({word.partition("=")[0]: word for word in words}.values())
             self.made_for = dataclasses.replace(now, settings=self.settings)
+            self.about = now.video
             self.changed.emit()
+
+    def take_over(self, config: Config, video: VideoInfo | None) -> None:
+        """Give the next run what an earlier one of the same preset had.
+
+        That is its weights and the settings that a fallback may change; of others this form
+        knows nothing.
+        """
+        words = changes(preset(config.preset), config)
+        self.fitting = tuple(word for word in words if word.partition("=")[0] in FITTING)
+        self.weights = config.model.weights if names_weights(config) else ""
+        self.about = video
+        self.changed.emit()
 
     def set_weights(self, source: str) -> None:
         """Let the next run begin with a trained network; empty: with what its preset says."""
@@ -109,5 +128,5 @@ class RunPlan:
     def forget(self) -> None:
         """Forget estimate and settings: they are about another video."""
         if self.fitting or self.found is not None:
-            self.fitting, self.found, self.made_for = (), None, None
+            self.fitting, self.found, self.made_for, self.about = (), None, None, None
             self.changed.emit()

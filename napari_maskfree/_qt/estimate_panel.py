@@ -87,8 +87,8 @@ class EstimatePanel(Panel):
 
     def refresh(self, *_: object) -> None:
         """Show what can be done now and what is known."""
-        known = self.plan.made_for or self._asked
-        if known is not None and known.video != self.state.video:
+        about = self.plan.about or (self._asked.video if self._asked is not None else None)
+        if about is not None and about != self.state.video:
             self._asked = None
             self.give_way()
             self.plan.forget()

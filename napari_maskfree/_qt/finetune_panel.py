@@ -8,6 +8,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QSpinBox, QWidget
 
 from maskfree.presets import PRESETS, preset
+from maskfree.start import asked_settings
 from napari_maskfree._qt.background import reported
 from napari_maskfree._qt.estimate_panel import EstimatePanel
 from napari_maskfree._qt.fold import Fold
@@ -24,6 +25,8 @@ from napari_maskfree.stages import finetune_stage, predict_stage
 from napari_maskfree.worker import Job
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from maskfree.session import Session
     from napari_maskfree._qt.main_widget import MaskFreeWidget
     from napari_maskfree.worker import JobView
@@ -62,6 +65,7 @@ class FinetunePanel(Panel):
         self.main, self.state, self.project = main, main.state, main.project
         self.preparing = False
         self._scrolled: set[QWidget] = set()
+        self._taken_over: Path | None = None
         self._build_form()
         self.start = button(
             "Fine-tune",
@@ -249,6 +253,23 @@ class FinetunePanel(Panel):
 
     # ---- what a person does
 
+    def take_over(self, session: Session) -> None:
+        """Show what the newest run of a session was made with, when it is opened.
+
+        The same session opened again leaves what the person has chosen since, and so does one that
+        was fine-tuned here.
+        """
+        if session.path == self._taken_over:
+            return
+        self._taken_over = session.path
+        ok, config = reported(asked_settings, session)
+        if ok and config is not None and config.preset in PRESETS:
+            usual = preset(config.preset).optimiser.steps
+            self.preset.setCurrentIndex(self.preset.findData(config.preset))
+            self.steps.setValue(config.optimiser.steps)
+            self._own_steps = self.steps.value() != usual
+            self.state.plan.take_over(config, self.state.video)
+
     def _start(self) -> None:
         ok, prepare = reported(self._session_job)
         if ok:
@@ -316,6 +337,7 @@ class FinetunePanel(Panel):
 
     def _launch(self, session: Session, *stages: Any) -> None:
         self._scrolled.clear()
+        self._taken_over = session.path
         self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.background.run(warm_up, lambda _: None)

@@ -14,6 +14,7 @@ from napari_maskfree.worker import Job
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from maskfree.session import Session
     from maskfree.video import Video
     from napari_maskfree._qt.main_widget import MaskFreeWidget
 
@@ -30,11 +31,11 @@ def open_session(main: MaskFreeWidget, folder: str | Path, video: Video | None =
     if ok and other is not None:
         main.frames.ask_about(other)
         return
-    session = main.state.session if ok and not main.state.read_only else None
-    stages = running_stages(session.path) if session is not None else []
-    if stages and session is not None:
-        main.jobs.start(Job(stages, session.path))
-        show_info("The run of this session is still at work. Following it.")
+    session = main.state.session if ok else None
+    if session is not None:
+        main.finetune.take_over(session)
+        if not main.state.read_only:
+            _follow(main, session)
     main.refresh_all()
 
 
@@ -45,6 +46,13 @@ def reopen_session(main: MaskFreeWidget, folder: str | Path | None = None) -> No
     if path is not None:
         main.state.set_session(None)
         open_session(main, path)
+
+
+def _follow(main: MaskFreeWidget, session: Session) -> None:
+    stages = running_stages(session.path)
+    if stages:
+        main.jobs.start(Job(stages, session.path))
+        show_info("The run of this session is still at work. Following it.")
 
 
 def _open(main: MaskFreeWidget, folder: str | Path, video: Video | None) -> OtherVideo | None:

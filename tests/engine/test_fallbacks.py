@@ -9,7 +9,7 @@ import pytest
 
 from maskfree.config import Config, PreflightConfig
 from maskfree.errors import InputError
-from maskfree.fallbacks import FALLBACKS, Plan, check_order
+from maskfree.fallbacks import FALLBACKS, FITTING, Plan, check_order
 from maskfree.presets import preset
 from maskfree.settings import changes, override
 
@@ -114,3 +114,14 @@ def test_what_is_changed_can_be_set_again() -> None:
     assert words == ("model.backbone_sizes=8,8,8,8", "model.num_heads=2", "optimiser.amp=false")
     assert override(before, dict(word.split("=") for word in words)) == after
     assert changes(before, before) == ()
+
+
+def test_all_that_fallbacks_change_is_known() -> None:
+    """A session that is opened again shows these of its newest run."""
+    given = Plan(
+        override(LONG, {"optimiser.amp": False, "model.weights": "r50.pth"}),
+        "cuda",
+    )
+    made = [each.apply(given, DEFAULT) for each in FALLBACKS.values()]
+    words = {w for plan in made if plan is not None for w in changes(given.config, plan.config)}
+    assert {word.partition("=")[0] for word in words} == set(FITTING)

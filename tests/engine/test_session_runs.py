@@ -160,3 +160,6 @@ def test_only_an_unfinished_newest_run_with_a_state_is_resumed(session: Session)
     second.state_path.write_bytes(b"")
     second.append({"step": 5})
     assert session.resumable_run() is None
+    second.state_path.unlink()
+    second.weights_path.write_bytes(b"")  # as a finished run leaves it
+    assert session.resumable_run() is None

@@ -16,7 +16,7 @@ from maskfree.errors import InputError
 from maskfree.gold_scores import gold_frames
 from maskfree.model.checkpoint import read_tensors
 from maskfree.session import Session
-from maskfree.start import plan_start, shortened
+from maskfree.start import asked_settings, plan_start, shortened
 from maskfree.told_frames import told_frames, trained_frames
 from training_run import go, last_run, losses_of, same, steps_of
 
@@ -104,6 +104,23 @@ def test_a_third_run_goes_on_from_the_second(small_session: Session, config: Con
     assert [run.start for run in small_session.runs()] == [None, "0001", "0002"]
     assert small_session.runs()[2].config == small_session.runs()[1].config
     assert trained_frames(last_run(small_session)) == {5, 7}
+
+
+def test_what_was_asked_for_is_said_of_all_runs_that_went_on(
+    small_session: Session, config: Config
+) -> None:
+    assert asked_settings(small_session) is None
+    names: list[str] = []
+    for made in (config, shortened(config), shortened(config)):
+        run = small_session.new_run(made, seed=0, start=names[-1] if names else None)
+        run.weights_path.write_bytes(b"")
+        names.append(run.name)
+        assert asked_settings(small_session) == config
+    small_session.runs()[1].remove()  # as a person may, in the folder
+    assert asked_settings(small_session) == shortened(config)
+    last_run(small_session).config_path.write_text("{")
+    with pytest.raises(InputError, match=r"config\.json"):
+        asked_settings(small_session)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,6 @@ def test_a_run_leaves_a_checkpoint_and_a_log(small_session: Session, small_confi
         "told.json",
         "model.json",
         "model.safetensors",
-        "state.pt",
         "taught.sha256",
     }
 

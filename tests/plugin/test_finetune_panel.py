@@ -68,7 +68,7 @@ def test_a_run_begins_with_the_weights_that_a_person_names(widget, tmp_path, mon
     plan.fitting = ("sampling.clip_length=2",)
     panel.preset.setCurrentIndex(panel.preset.findData("paper"))  # a misfit would be refused
     assert plan.settings == (f"model.weights={file}",)
-    plan.put(None, None)
+    plan.fitting = ("sampling.clip_length=2",)
     plan.forget()  # another video
     assert field.text.text() == str(file)
     plan.set_weights("")

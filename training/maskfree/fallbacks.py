@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from maskfree.config import Config, PreflightConfig
 
-__all__ = ["FALLBACKS", "Fallback", "Plan", "check_order"]
+__all__ = ["FALLBACKS", "FITTING", "Fallback", "Plan", "check_order"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +112,15 @@ FALLBACKS = {
     "cpu": Fallback("CPU", "No GPU: a lot slower.", "it runs on the CPU already", cpu),
 }
 """By name: all there are, in the order in which they are tried unless a person says otherwise."""
+FITTING = (
+    "optimiser.amp",
+    "sampling.clip_length",
+    "predict.clip_length",
+    "sampling.frame_area",
+    "sampling.max_frame_area",
+    "optimiser.backbone_multiplier",
+)
+"""All settings that a fallback may change."""
 
 
 def check_order(order: Sequence[str]) -> tuple[str, ...]:

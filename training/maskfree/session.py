@@ -287,11 +287,16 @@ class Session:
         return next((run for run in reversed(self.runs()) if run.has_checkpoint), None)
 
     def resumable_run(self) -> Run | None:
-        """Return the newest run if it stopped before its last step and can go on, else None."""
-        run = next((run for run in reversed(self.runs()) if run.state_path.is_file()), None)
-        if run is None or run.steps_done >= run.config.optimiser.steps:
-            return None
-        return run
+        """Return the newest run if it stopped before its last step and can go on, else None.
+
+        Runs that ended before they had weights do not count.
+        """
+        for run in reversed(self.runs()):
+            if run.state_path.is_file():
+                return run if run.steps_done < run.config.optimiser.steps else None
+            if run.weights_path.is_file():
+                return None  # it is finished
+        return None
 
     def mask_store(self, name: str | None = None) -> MaskStore:
         """Return the predicted masks of the session's video, or of another video by ``name``.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from maskfree.session import Session
     from maskfree.types import BoxTracks
 
-__all__ = ["Start", "StartFrom", "plan_start", "read_tubes", "shortened"]
+__all__ = ["Start", "StartFrom", "asked_settings", "plan_start", "read_tubes", "shortened"]
 
 StartFrom = Literal["auto", "last", "fresh"]
 _STARTS = ("auto", "last", "fresh")
@@ -87,6 +87,43 @@ def shortened(config: Config) -> Config:
         ),
         consensus=dataclasses.replace(config.consensus, teacher_at=1.0),
         prior=dataclasses.replace(config.prior, until=0.0),
+    )
+
+
+def asked_settings(session: Session) -> Config | None:
+    """Return the settings that a session's newest run was asked for; None: no run has weights.
+
+    Those of a run that went on from another are of the run that began with fresh weights, as far as
+    `shortened` changes them, so that `plan_start` shortens no settings twice.
+
+    Raises
+    ------
+    InputError
+        Where a run's ``config.json`` is missing or broken.
+    """
+    run = session.latest_run()
+    if run is None:
+        return None
+    by_name = {each.name: each for each in session.runs()}
+    config, seen = run.config, {run.name}
+    while run.start in by_name and run.start not in seen:
+        run = by_name[run.start]
+        seen.add(run.name)
+    return config if len(seen) == 1 else _lengthened(config, run.config)
+
+
+def _lengthened(config: Config, first: Config) -> Config:
+    """Undo `shortened` with the settings of the run that it all began with."""
+    optimiser = dataclasses.replace(
+        config.optimiser,
+        steps=first.optimiser.steps,
+        learning_rate=first.optimiser.learning_rate,
+    )
+    return dataclasses.replace(
+        config,
+        optimiser=optimiser,
+        consensus=dataclasses.replace(config.consensus, teacher_at=first.consensus.teacher_at),
+        prior=dataclasses.replace(config.prior, until=first.prior.until),
     )
 
 

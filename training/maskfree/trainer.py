@@ -20,7 +20,7 @@ from maskfree.objective import Objective
 from maskfree.optimiser import learning_rate, make_optimiser
 from maskfree.prepare import learns, prepare, settles
 from maskfree.sampling import ClipSampler
-from maskfree.storage import atomic_write
+from maskfree.storage import atomic_write, writing
 from maskfree.supervision import by_masks
 from maskfree.train_state import load_state, plain_rng, wide_rng
 from maskfree.watch import Watch, unwatched
@@ -226,9 +226,17 @@ class Trainer:
         save_model(weights, self.model, self.config, classes=self.classes, track_ids=self.bound_ids)
 
     def save(self, run: Run, step: int) -> None:
-        """Write weights, and the state that resuming after ``step`` finished steps needs."""
+        """Write weights, and the state that resuming after ``step`` finished steps needs.
+
+        After the last step nothing needs it, and what there is of it goes: it is several times as
+        large as the weights.
+        """
         self.measure_norms()
         self._save_for_predicting(run.weights_path, run.tube_path, run.memory_path)
+        if step >= self.config.optimiser.steps:
+            with writing(run.state_path):
+                run.state_path.unlink(missing_ok=True)
+            return
         state = {
             "step": step,
             "classes": self.classes,

@@ -1,0 +1,109 @@
+"""What the newest run of a session was made with stands in section 3 when the session is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from maskfree.presets import preset
+from maskfree.session import Session
+from maskfree.settings import override
+from maskfree.start import plan_start, shortened
+
+CHANGED = {
+    "optimiser.steps": "77",
+    "sampling.frame_area": "50000",
+    "temporal.weight": "3",
+    "model.weights": "somebody/mask2former",
+}
+
+
+@pytest.fixture
+def session(boxed, clip_folder, tmp_path):
+    """Beside the one that the window works on."""
+    return Session.create(tmp_path / "s", video_source=str(clip_folder), boxes=boxed.state.boxed())
+
+
+def made_run(session, config, start=None):
+    run = session.new_run(config, seed=0, start=start)
+    run.weights_path.write_bytes(b"")
+    return run
+
+
+def form(widget):
+    panel = widget.finetune
+    return (panel.preset.currentData(), panel.steps.value(), widget.state.plan.settings)
+
+
+def test_a_session_is_opened_with_what_its_newest_run_had(boxed, session):
+    asked = override(preset("paper"), CHANGED)
+    made_run(session, preset("tiny"))
+    first = made_run(session, asked)
+    second = made_run(session, shortened(asked), first.name)
+    made_run(session, shortened(asked), second.name)
+    boxed.open_session(session.path)
+    wanted = ("sampling.frame_area=50000", "model.weights=somebody/mask2former")
+    assert form(boxed) == ("paper", 77, wanted)
+    panel = boxed.finetune
+    assert panel.estimate.changed.text() == "Changed for this run: sampling.frame_area=50000"
+    assert panel.weights.text.text() == "somebody/mask2former"
+    panel.preset.setCurrentIndex(panel.preset.findData("tiny"))
+    assert form(boxed) == ("tiny", 77, wanted[1:])
+
+
+def test_the_run_after_it_goes_on_from_it(boxed, session):
+    """The settings that the form then stands for are those that the run had."""
+    run = made_run(session, shortened(preset("paper")), made_run(session, preset("paper")).name)
+    boxed.open_session(session.path)
+    name, steps, settings = form(boxed)
+    words = dict(word.split("=", 1) for word in settings)
+    config = override(preset(name), {"optimiser.steps": str(steps), **words})
+    assert shortened(config) == run.config
+    assert plan_start(session, config, "fresh").config == preset("paper")
+
+
+def test_what_a_person_chose_since_stays(boxed, session, monkeypatch):
+    made_run(session, preset("paper"))
+    boxed.open_session(session.path)
+    panel = boxed.finetune
+    panel.preset.setCurrentIndex(panel.preset.findData("tiny"))
+    panel.steps.setValue(5)
+    boxed.open_session(session.path)
+    assert form(boxed) == ("tiny", 5, ())
+
+    other = Session.create(
+        session.path.parent / "o", video_source=str(session.video_source), boxes=session.boxes
+    )
+    boxed.open_session(other.path)
+    assert form(boxed) == ("tiny", 5, ()), "it has no run"
+    monkeypatch.setattr(boxed.jobs, "start", lambda _: None)
+    panel._launch(other)
+    made_run(other, preset("paper"))
+    boxed.open_session(other.path)
+    assert form(boxed) == ("tiny", 5, ()), "the run was started here"
+    boxed.open_session(session.path)
+    assert form(boxed)[:2] == ("paper", preset("paper").optimiser.steps)
+
+
+def test_of_another_video_only_the_weights_stay(boxed, session, clip, tmp_path):
+    import imageio.v3 as iio
+
+    made_run(session, override(preset("tiny"), CHANGED))
+    boxed.open_session(session.path)
+    assert boxed.state.plan.settings[0] == "sampling.frame_area=50000"
+    (tmp_path / "other").mkdir()
+    for index, frame in enumerate(clip.frames):
+        iio.imwrite(tmp_path / f"other/{index:05d}.png", frame[:32])
+    boxed.video.open_path(str(tmp_path / "other"))
+    assert boxed.state.plan.settings == ("model.weights=somebody/mask2former",)
+
+
+@pytest.mark.parametrize("fault", ["broken", "preset"])
+def test_a_run_that_cannot_be_read_changes_nothing(boxed, session, fault, capsys):
+    run = made_run(session, dataclasses.replace(preset("paper"), preset="of-tomorrow"))
+    if fault == "broken":
+        run.config_path.write_text("{")
+    boxed.open_session(session.path)
+    assert boxed.state.session.path == session.path
+    assert form(boxed)[0] == "tiny"
