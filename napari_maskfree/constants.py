@@ -6,6 +6,8 @@ POLL_INTERVAL = 250
 """Milliseconds between two looks at a run's files."""
 STOP_GRACE = 20.0
 """Seconds that a run has to end by itself after it was asked to stop."""
+STOP_STEPS = 15.0
+"""Times of a step that it has beyond that: it ends a step and measures the norms, then it saves."""
 TERMINATE_GRACE = 5.0
 """Seconds between the polite and the forced end of a process."""
 CLOSE_GRACE = 2.0

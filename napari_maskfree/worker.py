@@ -91,6 +91,7 @@ class Job:
         self._log_start = 0
         self._stop_deadline: float | None = None
         self._terminated = False
+        self._step_seconds = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -121,11 +122,14 @@ class Job:
         return self.view
 
     def stop(self, grace: float = c.STOP_GRACE) -> None:
-        """Ask the process to end by itself; it is ended after ``grace`` seconds."""
+        """Ask the process to end by itself; it is ended after ``grace`` seconds.
+
+        One whose steps are long has more: it saves what it has learnt after its step.
+        """
         if not self.view.active:
             return
         self.view.state = "stopping"
-        self._stop_deadline = time.monotonic() + grace
+        self._stop_deadline = time.monotonic() + grace + c.STOP_STEPS * self._step_seconds
         stage = self.stages[self._index]
         asked = False
         with contextlib.suppress(InputError, OSError):  # a full disk, or a folder that is gone
@@ -248,6 +252,9 @@ class Job:
                 term = view.terms.setdefault(name, [])
                 term += [math.nan] * (len(view.totals) - len(term)) + [value]
             view.totals.append(sum(view.losses.values()))
+            if view.done < view.total:
+                left = float(record.get("seconds_left", 0.0))
+                self._step_seconds = left / (view.total - view.done)
         elif "total" in record:
             view.done, view.total = int(record.get("done", view.done)), int(record["total"])
         view.seconds_left = record.get("seconds_left", view.seconds_left)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -166,6 +167,22 @@ def test_who_does_not_listen_is_ended(tmp_path, patience):
     job.kill(grace=0.1)
     assert time.monotonic() - start < WAIT
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert job.view.state == "stopped"
+
+
+def test_a_run_of_long_steps_has_time_to_save(tmp_path, patience, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("napari_maskfree.worker.time", SimpleNamespace(monotonic=lambda: now[0]))
+    code = "import time; time.sleep(600)"
+    job = Job([stage("finetune", code, tmp_path / "m", lambda: None)], tmp_path)
+    job.start()
+    job._take({"step": 2, "steps": 10, "losses": {"class": 1.0}, "seconds_left": 800.0})
+    job.stop(grace=20.0)
+    for later, alive in ((0.0, True), (1515.0, True), (10.0, False)):
+        now[0] += later
+        job.poll()
+        assert job._terminated is not alive
+    finish(job, patience)
     assert job.view.state == "stopped"
 
 

@@ -16,10 +16,10 @@ __all__ = ["Counts", "Estimate", "Exhausted", "Measured", "Rates", "estimate"]
 class Rates:
     """Seconds, measured.
 
-    ``start``: until a process can begin; ``prepare``: the look at the whole video, of which
-    ``settle`` learns the tracks' colours; ``step``: an optimiser step; ``norm``: a clip for the
-    batch norms; ``look``: a prediction clip through the network; ``refine``: a frame's masks after
-    that.
+    ``start``: until a process can begin, with the network at hand; ``prepare``: the look at the
+    whole video, of which ``settle`` learns the tracks' colours; ``step``: an optimiser step;
+    ``norm``: a clip for the batch norms; ``look``: a prediction clip through the network;
+    ``refine``: a frame's masks after that.
     """
 
     start: float

@@ -141,6 +141,9 @@ def _rates(
     tubes = part_of_tubes(begins.tubes(), tracks, first, last)
     evidence = part_of_belief(begins.evidence(), first, last)
     spent = _Jobs(clock)
+    prepared = prepare(part, boxes, config, tubes=tubes, evidence=evidence, watch=spent)
+    spent.end()
+    began = clock()
     trainer = Trainer(
         part,
         boxes,
@@ -148,9 +151,9 @@ def _rates(
         device=device,
         seed=0,
         weights=None if run is None else read_tensors(run.kept_weights_path),
-        prepared=prepare(part, boxes, config, tubes=tubes, evidence=evidence, watch=spent),
+        prepared=prepared,
     )
-    spent.end()
+    loaded = clock() - began
     for index in range(settings.warm_up):
         trainer.step(index)
     began = clock()
@@ -183,7 +186,7 @@ def _rates(
     here, whole = pieces_of(boxes, length, config), pieces_of(tracks, len(video), whole_config)
     looks = {job: seconds * _factor(job, here, whole) for job, seconds in spent.seconds.items()}
     return Rates(
-        start=start,
+        start=start + loaded,
         prepare=sum(looks.values()),
         settle=looks.get(_COLOURS, 0.0),
         step=step,
