@@ -156,7 +156,8 @@ class FinetunePanel(Panel):
     def _preset_chosen(self) -> None:
         """Explain the preset, and take its number of steps where the person set no other."""
         name = self.preset.currentData()
-        self.about.setText(PRESETS[name].rstrip(".") + ".")
+        words = PRESETS[name].rstrip(".")
+        self.about.setText(f"{words[0].upper()}{words[1:]}.")
         if not self._own_steps:
             self.steps.setValue(preset(name).optimiser.steps)
             self._own_steps = False

@@ -18,6 +18,7 @@ class Fold(QCollapsible):
         none = QIcon()
         super().__init__("", expandedIcon=none, collapsedIcon=none)
         self.layout().setContentsMargins(0, 0, 0, 0)
+        self.content().setObjectName("mfBody")
         self.content().layout().setContentsMargins(0, 0, 0, 0)
         self.toggled.connect(self._show_title)
         self.set_title(title)

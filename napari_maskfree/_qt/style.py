@@ -82,6 +82,7 @@ def style_sheet(p: Palette) -> str:
     QFrame#mfSection QCollapsible QWidget#mfBody {{ background: transparent; }}
     QFrame#mfSection QCollapsible QPushButton {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}
+    QFrame#mfSection QCollapsible QPushButton:disabled {{ border: none; }}
     QFrame#mfSection QPushButton, QFrame#mfGuide QPushButton {{ padding: 5px 4px; }}
     QPushButton[primary="true"] {{ background: {css(p.accent)}; color: {on_accent};
         font-weight: 600; }}
@@ -94,6 +95,7 @@ def style_sheet(p: Palette) -> str:
         color: {css(p.muted)}; }}
     QFrame#mfSection QCollapsible QPushButton#mfInFold {{ background: {css(p.border)};
         padding: 5px 6px; color: {css(p.text)}; text-align: center; }}
+    QFrame#mfSection QCollapsible QPushButton#mfInFold:disabled {{ color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton:disabled {{ color: {css(p.muted)}; }}
     QFrame#mfSection QPushButton#mfFold {{ background: transparent; padding: 3px 0px;
         color: {css(p.muted)}; text-align: left; }}

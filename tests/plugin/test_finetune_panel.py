@@ -20,7 +20,7 @@ def test_the_whole_text_of_a_preset_is_shown(widget):
     panel = widget.finetune
     for name, words in PRESETS.items():
         panel.preset.setCurrentIndex(panel.preset.findData(name))
-        assert panel.about.text().rstrip(".") == words.rstrip(".")
+        assert panel.about.text() == f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 def test_steps_are_the_presets_until_somebody_sets_others(widget):
