@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from maskfree.config import PreflightConfig
-from maskfree.fallbacks import FITTING
+from maskfree.fallbacks import made_to_fit
 from maskfree.presets import names_weights, preset
-from maskfree.settings import changes
 
 if TYPE_CHECKING:
     from maskfree.config import Config
@@ -51,8 +50,8 @@ class RunPlan:
     ``fallbacks``: their names in the order in which they are tried, each with whether it is;
     ``fitting``: ``key=value`` words that the next run gets so that it fits; ``weights``: what it
     begins with, empty: what its preset says; ``found``: the last estimate; ``about``: the video
-    that all but the weights are about. A person's weights stay when the preset or the video is
-    another: what does not fit is refused, and said.
+    that all but the weights are about. The weights stay when the preset or the video is another
+    (what does not fit is refused, and said), until a session is opened whose newest run had others.
     """
 
     changed = Signal()
@@ -102,13 +101,8 @@ class RunPlan:
             self.changed.emit()
 
     def take_over(self, config: Config, video: VideoInfo | None) -> None:
-        """Give the next run what an earlier one of the same preset had.
-
-        That is its weights and the settings that a fallback may change; of others this form
-        knows nothing.
-        """
-        words = changes(preset(config.preset), config)
-        self.fitting = tuple(word for word in words if word.partition("=")[0] in FITTING)
+        """Give the next run what an earlier one had: its weights, and what made it fit."""
+        self.fitting = made_to_fit(config, preset(config.preset))
         self.weights = config.model.weights if names_weights(config) else ""
         self.about = video
         self.changed.emit()
@@ -127,6 +121,7 @@ class RunPlan:
 
     def forget(self) -> None:
         """Forget estimate and settings: they are about another video."""
-        if self.fitting or self.found is not None:
-            self.fitting, self.found, self.made_for, self.about = (), None, None, None
+        known = self.fitting or self.found is not None
+        self.fitting, self.found, self.made_for, self.about = (), None, None, None
+        if known:
             self.changed.emit()

@@ -191,6 +191,7 @@ class Job:
             self._end("done", "Done.")
             return
         stage = self.stages[self._index]
+        self._step_seconds = 0.0
         self.view.stage = stage.name
         self.view.done, self.view.total, self.view.seconds_left = 0, 0, None
         self.view.preparing, self.view.keeping = "", False

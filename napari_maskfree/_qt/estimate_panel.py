@@ -90,8 +90,8 @@ class EstimatePanel(Panel):
         about = self.plan.about or (self._asked.video if self._asked is not None else None)
         if about is not None and about != self.state.video:
             self._asked = None
+            self.plan.forget()  # first: what follows asks for a refresh as well
             self.give_way()
-            self.plan.forget()
         busy = self.main.busy
         why = "A run is at work." if busy else self.state.why_no_run()
         explain(self.estimate, why)

@@ -54,6 +54,8 @@ _ELSEWHERE = (
 _NO_VIDEO = "Done, but the video is not open any more. Open it again to see the masks (section 1)."
 _AGAIN = "Press Predict again to see what the last saved weights give."
 _BEST_LEFT = "Its best weights were kept: press Use the best."
+_OURS = "ours"
+"""In place of a run's name: whichever run is the newest, the form has its settings already."""
 _NOTHING_LEARNT = "Nothing was learnt yet. Fine-tune first."
 
 
@@ -65,7 +67,7 @@ class FinetunePanel(Panel):
         self.main, self.state, self.project = main, main.state, main.project
         self.preparing = False
         self._scrolled: set[QWidget] = set()
-        self._taken_over: Path | None = None
+        self._shown: tuple[Path, str] | None = None
         self._build_form()
         self.start = button(
             "Fine-tune",
@@ -91,6 +93,7 @@ class FinetunePanel(Panel):
         self.add(self.progress, self.status, self.warned, self.strip, self.curve, self.legend)
         main.jobs.updated.connect(self._show_job)
         main.jobs.finished.connect(self._finished)
+        self.state.video_changed.connect(self._other_video)
         for signal in (
             self.state.video_changed,
             self.state.tracks_changed,
@@ -257,19 +260,27 @@ class FinetunePanel(Panel):
     def take_over(self, session: Session) -> None:
         """Show what the newest run of a session was made with, when it is opened.
 
-        The same session opened again leaves what the person has chosen since, and so does one that
-        was fine-tuned here.
+        What the person has chosen since stays where the session is read again, unless another
+        program made a newer run or another video was open meanwhile.
         """
-        if session.path == self._taken_over:
+        runs = session.runs()
+        newest = (session.path, runs[-1].name if runs else "")
+        if self._shown in (newest, (session.path, _OURS)):
             return
-        self._taken_over = session.path
         ok, config = reported(asked_settings, session)
-        if ok and config is not None and config.preset in PRESETS:
-            usual = preset(config.preset).optimiser.steps
-            self.preset.setCurrentIndex(self.preset.findData(config.preset))
-            self.steps.setValue(config.optimiser.steps)
-            self._own_steps = self.steps.value() != usual
-            self.state.plan.take_over(config, self.state.video)
+        if not ok or config is None or config.preset not in PRESETS:
+            return
+        self._shown = newest
+        usual = preset(config.preset).optimiser.steps
+        self.preset.setCurrentIndex(self.preset.findData(config.preset))
+        self.steps.setValue(config.optimiser.steps)
+        self._own_steps = self.steps.value() != usual
+        self.state.plan.take_over(config, self.state.video)
+        if self.state.plan.weights:
+            self.advanced.expand(animate=False)
+
+    def _other_video(self) -> None:
+        self._shown = None
 
     def _start(self) -> None:
         ok, prepare = reported(self._session_job)
@@ -338,7 +349,7 @@ class FinetunePanel(Panel):
 
     def _launch(self, session: Session, *stages: Any) -> None:
         self._scrolled.clear()
-        self._taken_over = session.path
+        self._shown = (session.path, _OURS)
         self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.background.run(warm_up, lambda _: None)

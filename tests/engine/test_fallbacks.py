@@ -9,7 +9,7 @@ import pytest
 
 from maskfree.config import Config, PreflightConfig
 from maskfree.errors import InputError
-from maskfree.fallbacks import FALLBACKS, FITTING, Plan, check_order
+from maskfree.fallbacks import FALLBACKS, Plan, check_order, made_to_fit
 from maskfree.presets import preset
 from maskfree.settings import changes, override
 
@@ -116,12 +116,14 @@ def test_what_is_changed_can_be_set_again() -> None:
     assert changes(before, before) == ()
 
 
-def test_all_that_fallbacks_change_is_known() -> None:
-    """A session that is opened again shows these of its newest run."""
-    given = Plan(
-        override(LONG, {"optimiser.amp": False, "model.weights": "r50.pth"}),
-        "cuda",
-    )
-    made = [each.apply(given, DEFAULT) for each in FALLBACKS.values()]
-    words = {w for plan in made if plan is not None for w in changes(given.config, plan.config)}
-    assert {word.partition("=")[0] for word in words} == set(FITTING)
+def test_what_made_a_run_fit_is_told_from_other_settings() -> None:
+    """A session that is opened again shows it of its newest run; older defaults were larger."""
+    usual = override(LONG, {"optimiser.amp": False, "model.weights": "r50.pth"})
+    plan = Plan(usual, "cuda")
+    for name, fallback in FALLBACKS.items():
+        made = fallback.apply(plan, DEFAULT)
+        assert made is not None
+        assert made_to_fit(made.config, usual) == changes(usual, made.config), name
+        assert made_to_fit(usual, made.config) == ()
+    other = {"temporal.weight": 3, "sampling.clip_length": 5, "optimiser.steps": 9}
+    assert made_to_fit(override(usual, other), usual) == ()

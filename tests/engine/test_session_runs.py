@@ -159,6 +159,9 @@ def test_only_an_unfinished_newest_run_with_a_state_is_resumed(session: Session)
     assert found is not None and found.name == "0001"
     second.state_path.write_bytes(b"")
     second.append({"step": 5})
+    found = session.resumable_run()  # it was killed while it saved what it learnt in the end
+    assert found is not None and found.name == "0002"
+    second.append({"status": "done"})  # and its state is there, as runs had it once
     assert session.resumable_run() is None
     second.state_path.unlink()
     second.weights_path.write_bytes(b"")  # as a finished run leaves it

@@ -15,6 +15,7 @@ from maskfree.corrections import Correction
 from maskfree.errors import InputError
 from maskfree.gold_scores import gold_frames
 from maskfree.model.checkpoint import read_tensors
+from maskfree.presets import preset
 from maskfree.session import Session
 from maskfree.start import asked_settings, plan_start, shortened
 from maskfree.told_frames import told_frames, trained_frames
@@ -113,11 +114,18 @@ def test_what_was_asked_for_is_said_of_all_runs_that_went_on(
     names: list[str] = []
     for made in (config, shortened(config), shortened(config)):
         run = small_session.new_run(made, seed=0, start=names[-1] if names else None)
-        run.weights_path.write_bytes(b"")
         names.append(run.name)
         assert asked_settings(small_session) == config
-    small_session.runs()[1].remove()  # as a person may, in the folder
-    assert asked_settings(small_session) == shortened(config)
+    first, second, _ = small_session.runs()
+    first.config_path.write_text("{")  # the preset is all that is left to go by
+    told = asked_settings(small_session)
+    usual = preset(config.preset).optimiser
+    assert told is not None
+    assert told.optimiser.steps == usual.steps
+    assert shortened(told).optimiser.learning_rate == usual.learning_rate * 0.25
+    assert told.sampling == config.sampling
+    second.remove()  # as a person may, in the folder
+    assert asked_settings(small_session) == told
     last_run(small_session).config_path.write_text("{")
     with pytest.raises(InputError, match=r"config\.json"):
         asked_settings(small_session)

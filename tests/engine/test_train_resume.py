@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maskfree.config import Config
+    from maskfree.run import Run
     from maskfree.session import Session
     from maskfree.types import BoxTracks
 
@@ -112,6 +114,46 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     assert [p.step for p in go(small_session, small_config, resume=True)] == [3, 4]
     first, second = small_session.runs()
     assert same(read_tensors(first.weights_path), read_tensors(second.weights_path))
+
+
+def test_a_run_that_was_killed_while_it_saved_its_end_goes_on(
+    monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
+) -> None:
+    list(go(small_session, small_config))
+    real = Trainer.save
+
+    def dies(self: Trainer, run: Run, step: int) -> None:
+        if step == 4:
+            raise MemoryError("killed")
+        real(self, run, step)
+
+    monkeypatch.setattr(Trainer, "save", dies)
+    with pytest.raises(MemoryError):
+        list(go(small_session, small_config))
+    monkeypatch.undo()
+    assert last_run(small_session).steps_done == 4
+    assert [p.step for p in go(small_session, small_config, resume=True)] == [3, 4]
+    first, second = small_session.runs()
+    assert same(read_tensors(first.weights_path), read_tensors(second.weights_path))
+    assert not second.state_path.exists()
+
+
+def test_a_state_that_cannot_be_removed_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
+) -> None:
+    real = Path.unlink
+
+    def held(self: Path, *args: Any, **options: Any) -> None:
+        if self.name == "state.pt":
+            raise PermissionError(13, "used by another process")
+        real(self, *args, **options)
+
+    monkeypatch.setattr(Path, "unlink", held)
+    list(go(small_session, small_config))
+    run = last_run(small_session)
+    assert run.status == "done"
+    assert run.state_path.is_file()
+    assert small_session.resumable_run() is None
 
 
 def test_a_finished_run_is_not_resumed(small_session: Session, small_config: Config) -> None:

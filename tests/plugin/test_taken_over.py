@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import imageio.v3 as iio
 import pytest
 
+from estimate_machine import FITS, RUN, estimated
 from maskfree.presets import preset
 from maskfree.session import Session
 from maskfree.settings import override
@@ -86,21 +88,68 @@ def test_what_a_person_chose_since_stays(boxed, session, monkeypatch):
     assert form(boxed)[:2] == ("paper", preset("paper").optimiser.steps)
 
 
-def test_of_another_video_only_the_weights_stay(boxed, session, clip, tmp_path):
-    import imageio.v3 as iio
-
-    made_run(session, override(preset("tiny"), CHANGED))
-    boxed.open_session(session.path)
-    assert boxed.state.plan.settings[0] == "sampling.frame_area=50000"
+@pytest.fixture
+def other_video(clip, tmp_path):
     (tmp_path / "other").mkdir()
     for index, frame in enumerate(clip.frames):
         iio.imwrite(tmp_path / f"other/{index:05d}.png", frame[:32])
-    boxed.video.open_path(str(tmp_path / "other"))
+    return str(tmp_path / "other")
+
+
+def test_of_another_video_only_the_weights_stay(boxed, session, other_video):
+    made_run(session, override(preset("tiny"), CHANGED))
+    boxed.open_session(session.path)
+    assert boxed.state.plan.settings[0] == "sampling.frame_area=50000"
+    boxed.video.open_path(other_video)
     assert boxed.state.plan.settings == ("model.weights=somebody/mask2former",)
+    boxed.open_session(session.path)
+    assert boxed.state.plan.settings[0] == "sampling.frame_area=50000", "it is about this one again"
+
+
+def test_the_newest_run_counts_before_it_has_learnt_anything(boxed, session):
+    made_run(session, preset("tiny"))
+    session.new_run(override(preset("paper"), {"optimiser.steps": "77"}), seed=0)
+    boxed.open_session(session.path)
+    assert form(boxed) == ("paper", 77, ())
+    boxed.finetune.steps.setValue(9)
+    made_run(session, preset("paper"))  # by another program
+    boxed.open_session(session.path)
+    assert form(boxed) == ("paper", preset("paper").optimiser.steps, ())
+
+
+def test_a_measurement_of_the_next_video_is_its_own(
+    boxed, session, other_video, hands, qtbot, machine
+):
+    made_run(session, preset("tiny"))
+    boxed.open_session(session.path)
+    boxed.video.open_path(other_video)
+    boxed.project.show_boxes()
+    boxed.state.set_box(1, (10, 5, 40, 30), 0)
+    boxed.show_section("finetune")
+    boxed.scroll_area.ensureWidgetVisible(boxed.finetune.estimate)
+    panel = estimated(boxed, hands, qtbot, machine, FITS)
+    assert panel.line.text().startswith("About 2 min 40 s on cuda")
+
+
+def test_a_measurement_ends_once_when_the_video_changes(
+    boxed, session, other_video, hands, qtbot, machine
+):
+    made_run(session, preset("tiny"))
+    boxed.open_session(session.path)
+    boxed.show_section("finetune")
+    panel = boxed.finetune.estimate
+    boxed.scroll_area.ensureWidgetVisible(panel)
+    machine.go.unlink()
+    hands.press(panel.estimate)
+    qtbot.waitUntil(lambda: panel.jobs.active, timeout=RUN)
+    boxed.video.open_path(other_video)
+    qtbot.waitUntil(lambda: not panel.jobs.active, timeout=RUN)
+    assert panel.jobs.view.state == "stopped"
+    assert panel.line.text() == ""
 
 
 @pytest.mark.parametrize("fault", ["broken", "preset"])
-def test_a_run_that_cannot_be_read_changes_nothing(boxed, session, fault, capsys):
+def test_a_run_that_cannot_be_read_changes_nothing(boxed, session, fault):
     run = made_run(session, dataclasses.replace(preset("paper"), preset="of-tomorrow"))
     if fault == "broken":
         run.config_path.write_text("{")

@@ -186,6 +186,32 @@ def test_a_run_of_long_steps_has_time_to_save(tmp_path, patience, monkeypatch):
     assert job.view.state == "stopped"
 
 
+def test_what_comes_after_a_run_of_long_steps_has_no_more_time_than_others(
+    tmp_path, patience, monkeypatch
+):
+    now = [1000.0]
+    monkeypatch.setattr("napari_maskfree.worker.time", SimpleNamespace(monotonic=lambda: now[0]))
+    flag = tmp_path / "go"
+    code = f"""
+        import pathlib, time
+        while not pathlib.Path({str(flag)!r}).exists(): time.sleep(0.02)
+    """
+    stages = [
+        stage("finetune", code, tmp_path / "m"),
+        stage("predict", "import time; time.sleep(600)", tmp_path / "p", lambda: None),
+    ]
+    job = Job(stages, tmp_path)
+    job.start()
+    job._take({"step": 2, "steps": 10, "losses": {"class": 1.0}, "seconds_left": 800.0})
+    flag.touch()
+    assert patience(lambda: job.poll().stage == "predict", WAIT)
+    job.stop(grace=20.0)
+    now[0] += 21.0
+    job.poll()
+    assert job._terminated
+    finish(job, patience)
+
+
 def test_a_detached_job_goes_on_through_all_its_stages(tmp_path, patience):
     first, second = tmp_path / "first", tmp_path / "second"
     job = Job(

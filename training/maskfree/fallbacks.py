@@ -9,13 +9,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from maskfree.errors import InputError, nearest
+from maskfree.settings import as_text, iter_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from maskfree.config import Config, PreflightConfig
 
-__all__ = ["FALLBACKS", "FITTING", "Fallback", "Plan", "check_order"]
+__all__ = ["FALLBACKS", "Fallback", "Plan", "check_order", "made_to_fit"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,15 +113,14 @@ FALLBACKS = {
     "cpu": Fallback("CPU", "No GPU: a lot slower.", "it runs on the CPU already", cpu),
 }
 """By name: all there are, in the order in which they are tried unless a person says otherwise."""
-FITTING = (
-    "optimiser.amp",
+_FITTING = (
     "sampling.clip_length",
     "predict.clip_length",
     "sampling.frame_area",
     "sampling.max_frame_area",
     "optimiser.backbone_multiplier",
 )
-"""All settings that a fallback may change."""
+"""What fallbacks make smaller; one switches ``optimiser.amp`` on."""
 
 
 def check_order(order: Sequence[str]) -> tuple[str, ...]:
@@ -140,6 +140,17 @@ def check_order(order: Sequence[str]) -> tuple[str, ...]:
     if len(set(order)) < len(order):
         raise InputError(f"Each fallback is tried once, got {','.join(order)}.")
     return tuple(order)
+
+
+def made_to_fit(config: Config, usual: Config) -> tuple[str, ...]:
+    """Return what of a run's settings was made smaller than usual, as ``key=value`` words."""
+    was = {each.key: each.value for each in iter_settings(usual)}
+    return tuple(
+        f"{each.key}={as_text(each.value)}"
+        for each in iter_settings(config)
+        if (each.key in _FITTING and each.value < was[each.key])
+        or (each.key == "optimiser.amp" and each.value > was[each.key])
+    )
 
 
 def _with(plan: Plan, section: str, **values: object) -> Plan:

@@ -287,15 +287,15 @@ class Session:
         return next((run for run in reversed(self.runs()) if run.has_checkpoint), None)
 
     def resumable_run(self) -> Run | None:
-        """Return the newest run if it stopped before its last step and can go on, else None.
+        """Return the newest run if it ended before all was saved and can go on, else None.
 
         Runs that ended before they had weights do not count.
         """
         for run in reversed(self.runs()):
-            if run.state_path.is_file():
-                return run if run.steps_done < run.config.optimiser.steps else None
+            if run.state_path.is_file():  # runs of older versions that are done have one as well
+                return None if run.status == "done" else run
             if run.weights_path.is_file():
-                return None  # it is finished
+                return None
         return None
 
     def mask_store(self, name: str | None = None) -> MaskStore:

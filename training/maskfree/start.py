@@ -6,6 +6,7 @@ takes a part of the steps, and neither follows the boxes again nor looks for bac
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from maskfree.config import Config, ModelConfig
 from maskfree.errors import InputError, nearest
 from maskfree.kept_tubes import KeptTubes
-from maskfree.presets import names_weights, preset
+from maskfree.presets import PRESETS, names_weights, preset
 from maskfree.settings import from_dict
 from maskfree.told_frames import taught_digest, told_digest
 
@@ -91,25 +92,38 @@ def shortened(config: Config) -> Config:
 
 
 def asked_settings(session: Session) -> Config | None:
-    """Return the settings that a session's newest run was asked for; None: no run has weights.
+    """Return the settings that a session's newest run was asked for; None: it has no run.
 
-    Those of a run that went on from another are of the run that began with fresh weights, as far as
-    `shortened` changes them, so that `plan_start` shortens no settings twice.
+    Of a run that went on from another, what `shortened` changes is that of the run with fresh
+    weights that it all began with, so that `plan_start` shortens no settings twice; where that run
+    is gone or cannot be read, the preset's.
 
     Raises
     ------
     InputError
-        Where a run's ``config.json`` is missing or broken.
+        Where the newest run's ``config.json`` is missing or broken.
     """
-    run = session.latest_run()
-    if run is None:
+    runs = session.runs()
+    if not runs:
         return None
-    by_name = {each.name: each for each in session.runs()}
-    config, seen = run.config, {run.name}
-    while run.start in by_name and run.start not in seen:
-        run = by_name[run.start]
-        seen.add(run.name)
-    return config if len(seen) == 1 else _lengthened(config, run.config)
+    config = runs[-1].config
+    if runs[-1].start is None:
+        return config
+    first = _first_of(runs)
+    if first is None:
+        first = preset(config.preset) if config.preset in PRESETS else config
+    return _lengthened(config, first)
+
+
+def _first_of(runs: list[Run]) -> Config | None:
+    """Return the settings of the run with fresh weights that the newest goes back to, if known."""
+    by_name = {each.name: each for each in runs}
+    run: Run | None = runs[-1]
+    with contextlib.suppress(InputError):
+        while run is not None and run.start is not None:
+            run = by_name.pop(run.start, None)
+        return None if run is None else run.config
+    return None
 
 
 def _lengthened(config: Config, first: Config) -> Config:

@@ -20,7 +20,7 @@ from maskfree.objective import Objective
 from maskfree.optimiser import learning_rate, make_optimiser
 from maskfree.prepare import learns, prepare, settles
 from maskfree.sampling import ClipSampler
-from maskfree.storage import atomic_write, writing
+from maskfree.storage import atomic_write
 from maskfree.supervision import by_masks
 from maskfree.train_state import load_state, plain_rng, wide_rng
 from maskfree.watch import Watch, unwatched
@@ -234,8 +234,8 @@ class Trainer:
         self.measure_norms()
         self._save_for_predicting(run.weights_path, run.tube_path, run.memory_path)
         if step >= self.config.optimiser.steps:
-            with writing(run.state_path):
-                run.state_path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # as where another program reads it just now
+                run.state_path.unlink()
             return
         state = {
             "step": step,
