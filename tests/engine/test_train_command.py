@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from maskfree.cli import main
-from maskfree.config import RecipeConfig
+from maskfree.config import ModelConfig, RecipeConfig
 from maskfree.datasets.types import DataInstance, DataVideo, VideoDataset
 from maskfree.distributed.data import need_queries
 from maskfree.distributed.data_digest import data_facts
@@ -227,11 +228,30 @@ def test_weights_that_cannot_be_had_are_not_passed_over_for_a_backbone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backbone = Pretrained(backbone={"any": torch.zeros(1)})
-    monkeypatch.setattr("maskfree.distributed.beginning.find_pretrained", lambda _: backbone)
+
+    def passed_over(_: ModelConfig) -> Pretrained:
+        warnings.warn("It begins with a backbone.", InputWarning, stacklevel=1)
+        return backbone
+
+    monkeypatch.setattr("maskfree.distributed.beginning.find_pretrained", passed_over)
     given = ["--weights", "runs/coco", "--out", str(tmp_path / "run")]
-    told = fault([*words, *given], capsys)
-    assert "runs/coco cannot be had here, and the network is to begin with it." in told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it begins with nothing
+        told = fault([*words, *given], capsys)
+    assert "runs/coco cannot be had here (it is no folder, and neither the hub" in told
+    assert "and the network is to begin with it." in told
     assert not (tmp_path / "run").exists()
+
+
+def test_frozen_norms_that_have_learnt_nothing_are_said(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    said = "The network begins with fresh weights, and its batch norms stay as they are"
+    assert said in capsys.readouterr().err
+    fresh = ["--set", "model.frozen_norms=false"]
+    assert main([*words, "--out", str(tmp_path / "other"), *fresh]) == 0
+    assert said not in capsys.readouterr().err
 
 
 def test_a_lack_of_memory_says_what_to_do_and_leaves_nothing_in_the_way(

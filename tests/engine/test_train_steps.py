@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from maskfree.distributed.shares import Share
 
+pytestmark = pytest.mark.filterwarnings("ignore:The network begins with fresh weights")
+
 
 class Run:
     """A run in a folder: made, or gone on with as the command does."""

@@ -25,6 +25,7 @@ from small_dataset import write_dataset, write_recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.filterwarnings("ignore:The network begins with fresh weights")
 STEPS = 3
 MOST = 1e-5
 """How far losses and weights may differ: rounding, as sums are made in another order."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["begin_network"]
 
+_FRESH = "model.backbone_weights= model.frozen_norms=false schedule.backbone_multiplier=1"
+
 
 def begin_network(
     config: ModelConfig,
@@ -69,13 +71,25 @@ def begin_network(
 
 
 def _load(model: Mask2FormerVideo, config: ModelConfig, classes: Sequence[str]) -> None:
-    found = find_pretrained(config)
+    with warnings.catch_warnings(record=True) as said:  # of a session's run, which goes on
+        warnings.simplefilter("always", InputWarning)
+        found = find_pretrained(config)
     wanted = config.weights or config.backbone_weights
     if wanted and found.kind != ("whole" if config.weights else "backbone"):
         raise InputError(
-            f"{wanted} cannot be had here, and the network is to begin with it. Download it "
-            "elsewhere and give its folder, or check the one that was given: --weights FOLDER, or "
-            "--set model.backbone_weights=FOLDER (nothing after the = for fresh weights)."
+            f"{wanted} cannot be had here (it is no folder, and neither the hub nor its cache has "
+            "it), and the network is to begin with it. Download it elsewhere and give its folder, "
+            "or check the one that was given: --weights FOLDER, or --set "
+            f"model.backbone_weights=FOLDER; for fresh weights --set {_FRESH}."
+        )
+    for each in said:
+        warnings.warn(each.message, stacklevel=2)
+    if not wanted and model.frozen_norms and model.norms():
+        warnings.warn(
+            "The network begins with fresh weights, and its batch norms stay as they are: they "
+            f"would learn nothing. Let them learn: --set {_FRESH}",
+            InputWarning,
+            stacklevel=2,
         )
     if words := found.into(model, classes):
         warnings.warn(words, InputWarning, stacklevel=2)
