@@ -54,8 +54,6 @@ _ELSEWHERE = (
 _NO_VIDEO = "Done, but the video is not open any more. Open it again to see the masks (section 1)."
 _AGAIN = "Press Predict again to see what the last saved weights give."
 _BEST_LEFT = "Its best weights were kept: press Use the best."
-_OURS = "ours"
-"""In place of a run's name: whichever run is the newest, the form has its settings already."""
 _NOTHING_LEARNT = "Nothing was learnt yet. Fine-tune first."
 
 
@@ -193,7 +191,10 @@ class FinetunePanel(Panel):
         return session is not None and session.latest_run() is not None
 
     def _show_job(self) -> None:
-        view = self.main.jobs.view
+        view, job = self.main.jobs.view, self.main.jobs.job
+        own = job.run_folder if job is not None else None
+        if own is not None:  # the form has what it was started with
+            self._shown = (own.parent.parent, own.name)
         seen = view is not None and (view.active or bool(view.steps_seen))
         for widget in (self.curve, self.legend):
             widget.setVisible(seen and bool(view and view.steps_seen))
@@ -265,7 +266,7 @@ class FinetunePanel(Panel):
         """
         runs = session.runs()
         newest = (session.path, runs[-1].name if runs else "")
-        if self._shown in (newest, (session.path, _OURS)):
+        if self._shown == newest:
             return
         ok, config = reported(asked_settings, session)
         if not ok or config is None or config.preset not in PRESETS:
@@ -349,7 +350,6 @@ class FinetunePanel(Panel):
 
     def _launch(self, session: Session, *stages: Any) -> None:
         self._scrolled.clear()
-        self._shown = (session.path, _OURS)
         self.estimate.give_way()
         reported(self.main.jobs.start, Job(stages, session.path))
         self.main.background.run(warm_up, lambda _: None)

@@ -23,7 +23,8 @@ from maskfree.distributed.data_digest import data_facts
 from maskfree.distributed.run_folder import RunFolder
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.checkpoint import read_tensors
-from maskfree.model.initial import Pretrained
+from maskfree.model.hub_folder import NotFetched
+from maskfree.model.initial import Pretrained, find_pretrained
 from maskfree.settings import from_dict
 from small_dataset import write_dataset, write_recipe
 
@@ -205,7 +206,9 @@ def test_a_run_begins_with_the_weights_that_are_given(
     still = ["--set", "schedule.learning_rate=1e-8", "schedule.weight_decay=0"]
     capsys.readouterr()
     assert main([*words, "--weights", str(weights), "--out", str(second), *still]) == 0
-    assert "classes: known square, block" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "classes: known square, block" in said
+    assert "begins with fresh weights" not in said
     by_run = ["--weights", str(first), "--out", str(tmp_path / "third"), *still]
     assert main([*words, *by_run]) == 0  # of its newest checkpoint
     assert "classes: known square, block" in capsys.readouterr().err
@@ -221,6 +224,25 @@ def test_a_run_begins_with_the_weights_that_are_given(
     assert "nowhere" in fault([*words, *named, "--out", str(second / "x")], capsys)
 
 
+def test_what_is_said_of_weights_that_are_used_is_heard_once(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = tmp_path / "first"
+    assert main([*words, "--out", str(first)]) == 0
+    capsys.readouterr()
+
+    def found(config: ModelConfig) -> Pretrained:
+        warnings.warn("Two tensors are left over.", InputWarning, stacklevel=1)
+        return find_pretrained(config)
+
+    monkeypatch.setattr("maskfree.distributed.beginning.find_pretrained", found)
+    assert main([*words, "--weights", str(first), "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err.count("Two tensors are left over.") == 1
+
+
 def test_weights_that_cannot_be_had_are_not_passed_over_for_a_backbone(
     words: list[str],
     tmp_path: Path,
@@ -230,7 +252,8 @@ def test_weights_that_cannot_be_had_are_not_passed_over_for_a_backbone(
     backbone = Pretrained(backbone={"any": torch.zeros(1)})
 
     def passed_over(_: ModelConfig) -> Pretrained:
-        warnings.warn("It begins with a backbone.", InputWarning, stacklevel=1)
+        fault = NotFetched("It begins with a backbone.", "the network is down")
+        warnings.warn(fault, stacklevel=1)
         return backbone
 
     monkeypatch.setattr("maskfree.distributed.beginning.find_pretrained", passed_over)
@@ -238,8 +261,8 @@ def test_weights_that_cannot_be_had_are_not_passed_over_for_a_backbone(
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it begins with nothing
         told = fault([*words, *given], capsys)
-    assert "runs/coco cannot be had here (it is no folder, and neither the hub" in told
-    assert "and the network is to begin with it." in told
+    assert "runs/coco cannot be had here (the network is down), and the network is to" in told
+    assert "--weights FOLDER. To begin without it leave --weights out" in told
     assert not (tmp_path / "run").exists()
 
 

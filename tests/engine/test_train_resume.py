@@ -138,6 +138,35 @@ def test_a_run_that_was_killed_while_it_saved_its_end_goes_on(
     assert not second.state_path.exists()
 
 
+def test_a_run_that_was_stopped_after_its_last_step_is_done(
+    small_session: Session, small_config: Config
+) -> None:
+    steps = go(small_session, small_config)
+    for _ in range(4):
+        next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    run = last_run(small_session)
+    assert (run.status, run.state_path.exists()) == ("done", False)
+
+
+def test_a_state_of_the_last_step_has_nothing_to_go_on_with(
+    small_session: Session, small_config: Config, cli: Callable[..., Any]
+) -> None:
+    """As an older version left it where it was stopped at its end, with its best chosen."""
+    steps = go(small_session, small_config)
+    next(steps), next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    run = last_run(small_session)
+    state = torch.load(run.state_path, weights_only=True)
+    torch.save({**state, "step": 4}, run.state_path)
+    run.best_path.write_bytes(run.weights_path.read_bytes())
+    run.keep("best")
+    done = cli("finetune", "--session", small_session.path, "--resume", "--device", "cpu")
+    assert done.code == 2
+    assert "has had all of its steps. Leave --resume out" in done.err
+    assert (run.status, run.state_path.exists(), run.keeps_best) == ("done", False, True)
+
+
 def test_a_state_that_cannot_be_removed_is_no_fault(
     monkeypatch: pytest.MonkeyPatch, small_session: Session, small_config: Config
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import imageio.v3 as iio
 import pytest
@@ -12,6 +13,8 @@ from maskfree.presets import preset
 from maskfree.session import Session
 from maskfree.settings import override
 from maskfree.start import plan_start, shortened
+from napari_maskfree.stages import Stage
+from napari_maskfree.worker import Job
 
 CHANGED = {
     "optimiser.steps": "77",
@@ -65,7 +68,7 @@ def test_the_run_after_it_goes_on_from_it(boxed, session):
     assert plan_start(session, config, "fresh").config == preset("paper")
 
 
-def test_what_a_person_chose_since_stays(boxed, session, monkeypatch):
+def test_what_a_person_chose_since_stays(boxed, session):
     made_run(session, preset("paper"))
     boxed.open_session(session.path)
     panel = boxed.finetune
@@ -79,11 +82,16 @@ def test_what_a_person_chose_since_stays(boxed, session, monkeypatch):
     )
     boxed.open_session(other.path)
     assert form(boxed) == ("tiny", 5, ()), "it has no run"
-    monkeypatch.setattr(boxed.jobs, "start", lambda _: None)
-    panel._launch(other)
-    made_run(other, preset("paper"))
+    own = made_run(other, preset("paper"))
+    code = "import time; time.sleep(600)"
+    stage = Stage("finetune", (sys.executable, "-c", code), lambda: own.log.path)
+    boxed.jobs.start(Job([stage], other.path))
+    boxed.jobs.kill()
     boxed.open_session(other.path)
     assert form(boxed) == ("tiny", 5, ()), "the run was started here"
+    made_run(other, preset("paper"))
+    boxed.open_session(other.path)
+    assert form(boxed)[0] == "paper", "the run was started elsewhere"
     boxed.open_session(session.path)
     assert form(boxed)[:2] == ("paper", preset("paper").optimiser.steps)
 

@@ -261,11 +261,16 @@ def _train(session: Session, config: Config, **options: Any) -> dict[str, Any]:
         except Interrupted as stop:
             stop.add_note(_what_is_kept(session, last))
             raise
-    if last is None:
+    run = _own_run(session) if session.runs() else None
+    if last is None and run is not None and run.status == "done":
+        raise InputError(
+            f"Run {run.name} of {session.path} has had all of its steps. Leave --resume out to "
+            "train a new run."
+        )
+    if last is None or run is None:
         raise InputError(
             f"The run in {session.path} was asked to stop before its first step. Run it again."
         )
-    run = _own_run(session)
     return {
         "session": str(session.path),
         "run": run.name,
@@ -296,6 +301,8 @@ def _own_run(session: Session) -> Run:
 def _what_is_kept(session: Session, last: Progress | None) -> str:
     if last is None:
         return "nothing was learnt yet"
+    if last.step == last.steps:
+        return f"all {last.steps} steps are done, and kept in {_own_run(session).path}"
     return (
         f"what was learnt in {last.step} of {last.steps} steps is kept in "
         f"{_own_run(session).path}. Go on: maskfree finetune --session {session.path} --resume"

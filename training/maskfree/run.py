@@ -123,6 +123,11 @@ class Run:
         """Where the trainer's state is kept, from which the run can be resumed."""
         return self.path / "state.pt"
 
+    def drop_state(self) -> None:
+        """Remove the state of a run that is done; it is several times as large as the weights."""
+        with contextlib.suppress(OSError):  # as where another program reads it just now
+            self.state_path.unlink()
+
     @property
     def tube_path(self) -> Path:
         """The boxes that it was trained with."""

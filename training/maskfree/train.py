@@ -145,6 +145,10 @@ def finetune(
                 prepared=prepared,
             )
             first = trainer.restore(run.state_path) if old is not None else 0
+            if first >= config.optimiser.steps:  # of an older version, which ended after its last
+                run.append({"status": "done", "step": first, "message": ""})
+                run.drop_state()
+                return
             if old is None and (config.model.backbone_weights or config.model.weights):
                 note_beginning(run, trainer.began, trainer.begins)
             previewer = None

@@ -228,14 +228,11 @@ class Trainer:
     def save(self, run: Run, step: int) -> None:
         """Write weights, and the state that resuming after ``step`` finished steps needs.
 
-        After the last step nothing needs it, and what there is of it goes: it is several times as
-        large as the weights.
+        After the last step nothing needs it: there are the weights alone.
         """
         self.measure_norms()
         self._save_for_predicting(run.weights_path, run.tube_path, run.memory_path)
         if step >= self.config.optimiser.steps:
-            with contextlib.suppress(OSError):  # as where another program reads it just now
-                run.state_path.unlink()
             return
         state = {
             "step": step,

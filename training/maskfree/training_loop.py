@@ -70,7 +70,6 @@ def take_steps(
                 if keep_best and run.best_path.is_file() and not run.keeps_best:
                     run.keep("best")  # now, since it may be killed
         left_alone = True
-        status = "done" if done == steps else "stopped"
     except Exception as error:
         status, message = "failed", str(error)
         raise
@@ -79,6 +78,7 @@ def take_steps(
             wants_best = keep_best or run.stop_keeps_best
             if done > first and status != "failed":
                 trainer.save(run, done)
+                status = "done" if done == steps else status
                 if previewer is not None and left_alone:
                     previewer.last(done)
             if wants_best and run.best_path.is_file():
@@ -90,3 +90,5 @@ def take_steps(
             raise
         finally:
             run.append({"status": status, "step": done, "message": message})
+            if status == "done":
+                run.drop_state()

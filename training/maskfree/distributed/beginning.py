@@ -11,6 +11,7 @@ import torch
 
 from maskfree.errors import InputError, InputWarning
 from maskfree.model.build import build_model
+from maskfree.model.hub_folder import NotFetched
 from maskfree.model.initial import find_pretrained
 
 if TYPE_CHECKING:
@@ -76,11 +77,18 @@ def _load(model: Mask2FormerVideo, config: ModelConfig, classes: Sequence[str]) 
         found = find_pretrained(config)
     wanted = config.weights or config.backbone_weights
     if wanted and found.kind != ("whole" if config.weights else "backbone"):
+        reasons = [
+            f" ({each.message.why})" for each in said if isinstance(each.message, NotFetched)
+        ]
+        how = (
+            "--weights FOLDER. To begin without it leave --weights out, or the recipe's: --set "
+            "model.weights="
+            if config.weights
+            else f"--set model.backbone_weights=FOLDER. For fresh weights: --set {_FRESH}"
+        )
         raise InputError(
-            f"{wanted} cannot be had here (it is no folder, and neither the hub nor its cache has "
-            "it), and the network is to begin with it. Download it elsewhere and give its folder, "
-            "or check the one that was given: --weights FOLDER, or --set "
-            f"model.backbone_weights=FOLDER; for fresh weights --set {_FRESH}."
+            f"{wanted} cannot be had here{''.join(reasons[:1])}, and the network is to begin with "
+            f"it. Download it elsewhere and give its folder: {how}"
         )
     for each in said:
         warnings.warn(each.message, stacklevel=2)

@@ -83,6 +83,14 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+class NotFetched(InputWarning):
+    """Of weights that a hub was to give; ``why`` in words."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
+
+
 def find_folder(weights: str, wanted: Wanted) -> Path | None:
     """Return the folder that holds ``weights``; None, after a warning, where none can be had.
 
@@ -113,14 +121,19 @@ def find_folder(weights: str, wanted: Wanted) -> Path | None:
             f"open to you. Check {wanted.key}."
         ) from error
     except Exception as error:  # noqa: BLE001  (network, proxy, disk: each raises what it likes)
+        why = (
+            f"there is no folder {weights} here, and they could not be fetched from the hub or its "
+            f"cache ({_reason(error)})"
+        )
         warnings.warn(
-            f"{wanted.owner} was to begin with the pretrained weights {weights}, but there is no "
-            f"folder {weights} here, and they could not be fetched from the hub or its cache "
-            f"({_reason(error)}). It begins with fresh weights, which learn at the full rate in "
-            "this run and for which the preset tiny is made. To use pretrained ones, download "
-            f"{CONFIG} and {WEIGHTS[0]} of {weights} elsewhere and name their folder: --set "
-            f"{wanted.key}=FOLDER",
-            InputWarning,
+            NotFetched(
+                f"{wanted.owner} was to begin with the pretrained weights {weights}, but {why}. It "
+                "begins with fresh weights, which learn at the full rate in this run and for which "
+                f"the preset tiny is made. To use pretrained ones, download {CONFIG} and "
+                f"{WEIGHTS[0]} of {weights} elsewhere and name their folder: --set "
+                f"{wanted.key}=FOLDER",
+                why,
+            ),
             stacklevel=3,
         )
         return None
