@@ -19,7 +19,7 @@ from maskfree.inference.average_precision import AP_METRICS
 from maskfree.inference.dataset_inference import evaluate, evaluator
 from maskfree.inference.video_inference import FoundTrack
 from maskfree.model.build import build_model
-from walking_squares import FRAMES, SMALL, VIDEOS, saved, small_model, write_squares
+from walking_squares import FRAMES, SMALL, VIDEOS, saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,30 +30,6 @@ if TYPE_CHECKING:
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def model(small_config: Config) -> Mask2FormerVideo:
-    return small_model(small_config)
-
-
-@pytest.fixture
-def weights(model: Mask2FormerVideo, small_config: Config, tmp_path: Path) -> Path:
-    return saved(tmp_path / "model.safetensors", model, small_config)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_squares(tmp_path / "data")
-
-
-@pytest.fixture
-def infer(cli: Callable[..., Any], root: Path, tmp_path: Path) -> Callable[..., Any]:
-    def run(source: Path, *more: str) -> Any:
-        out = tmp_path / "results.json"
-        return cli("infer", source, "--data", root, "--out", out, "--device", "cpu", *SMALL, *more)
-
-    return run
 
 
 def test_every_video_has_its_results(

@@ -16,7 +16,7 @@ from maskfree.inference import dataset_inference
 from maskfree.inference.trained import find_recipe, find_weights, load_trained
 from maskfree.model.weights_about import about
 from maskfree.settings import as_text, to_dict
-from walking_squares import SMALL, saved, small_model, write_squares
+from walking_squares import saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,30 +26,6 @@ if TYPE_CHECKING:
     from maskfree.model.mask2former_video import Mask2FormerVideo
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def model(small_config: Config) -> Mask2FormerVideo:
-    return small_model(small_config)
-
-
-@pytest.fixture
-def weights(model: Mask2FormerVideo, small_config: Config, tmp_path: Path) -> Path:
-    return saved(tmp_path / "model.safetensors", model, small_config)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_squares(tmp_path / "data")
-
-
-@pytest.fixture
-def infer(cli: Callable[..., Any], root: Path, tmp_path: Path) -> Callable[..., Any]:
-    def run(source: Path, *more: str) -> Any:
-        out = tmp_path / "results.json"
-        return cli("infer", source, "--data", root, "--out", out, "--device", "cpu", *SMALL, *more)
-
-    return run
 
 
 def test_a_run_gives_its_newest_checkpoint_and_its_recipe(
